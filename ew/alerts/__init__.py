@@ -1,0 +1,1 @@
+"""PURE: event versions become ordered, signed messages."""

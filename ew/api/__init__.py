@@ -1,0 +1,1 @@
+"""SHELL: the HTTP and WebSocket doors of the service."""

@@ -1,0 +1,1 @@
+"""SHELL: the command line: parses, calls, prints."""

@@ -1,0 +1,66 @@
+"""The typed configuration: every value an operator may change, with its default, unit and source.
+
+One TOML file, one table for each stage; each stage is handed its own section only. A mistake is explained
+with file, key and allowed values (``ConfigError``).
+"""
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ew.config.delivery import DeliveryConfig
+from ew.config.locate import LocateConfig
+from ew.config.picker import PickerConfig
+from ew.config.policy import PolicyConfig
+from ew.config.service import ServiceConfig
+from ew.config.shaking import ShakingConfig
+from ew.errors import ConfigError
+
+__all__ = [
+    "Config",
+    "DeliveryConfig",
+    "LocateConfig",
+    "PickerConfig",
+    "PolicyConfig",
+    "ServiceConfig",
+    "ShakingConfig",
+    "load_config",
+]
+
+
+class Config(BaseModel):
+    """The whole configuration; the defaults suit the Sichuan-Yunnan region."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    picker: PickerConfig = Field(default_factory=PickerConfig)
+    locate: LocateConfig = Field(default_factory=LocateConfig)
+    shaking: ShakingConfig = Field(default_factory=ShakingConfig)
+    policy: PolicyConfig = Field(default_factory=PolicyConfig)
+    delivery: DeliveryConfig = Field(default_factory=DeliveryConfig)
+    service: ServiceConfig = Field(default_factory=ServiceConfig)
+
+
+def load_config(path: Path | None) -> Config:
+    """The configuration in ``path``, or the defaults for ``None``.
+
+    Raises:
+        ConfigError: the file can't be read or a value is wrong; every mistake is named by its key.
+    """
+    if path is None:
+        return Config()
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: can't read the configuration: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        lines = [
+            f"{path}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise ConfigError("\n".join(lines)) from error

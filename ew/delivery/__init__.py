@@ -1,0 +1,1 @@
+"""SHELL: messages reach devices over MQTT."""

@@ -1,0 +1,1 @@
+"""PURE: packets become picks."""

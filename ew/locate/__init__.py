@@ -1,0 +1,1 @@
+"""PURE: picks become event versions."""

@@ -1,0 +1,133 @@
+"""The records that travel from stage to stage: frozen, slotted, and free of behaviour.
+
+A ``Packet`` comes in, the picker makes a ``Pick`` of it, the associator makes picks into an
+``EventVersion`` with its ``Origin``. Bulk data (devices, cells, waveform state) are arrays elsewhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples: TypeAlias = NDArray[np.float32] | NDArray[np.float64] | NDArray[np.int32]
+InputUnits: TypeAlias = Literal["M/S", "M/S**2"]
+Phase: TypeAlias = Literal["P", "S"]
+Status: TypeAlias = Literal["actual", "exercise", "test"]
+VersionKind: TypeAlias = Literal["alert", "update", "cancel"]
+
+UNKNOWN = float("nan")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packet:
+    """A run of samples without a gap from one channel.
+
+    ``seed_id`` is ``NET.STA.LOC.CHA``; ``start_ns`` is the time of the first sample (ns since the epoch, UTC);
+    ``sampling_rate`` is in Hz; ``samples`` is one-dimensional float32, float64 or int32, in counts or any unit.
+    """
+
+    seed_id: str
+    start_ns: int
+    sampling_rate: float
+    samples: NDArray[Any]
+
+    @property
+    def end_ns(self) -> int:
+        """Time of the sample that would follow the last one."""
+        return self.start_ns + round(len(self.samples) * 1e9 / self.sampling_rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where a channel stands and what its counts mean.
+
+    ``gain`` is in counts per input unit (m/s for ``M/S``, m/s² for ``M/S**2``).
+    """
+
+    seed_id: str
+    latitude: float
+    longitude: float
+    elevation_m: float
+    gain: float
+    input_units: InputUnits
+
+
+Inventory: TypeAlias = Mapping[str, Channel]
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A P-wave onset found on one channel.
+
+    ``time_ns`` is the refined onset, ``trigger_ns`` the sample at which STA/LTA crossed the on-threshold,
+    ``decided_ns`` the end of the data the decision rests on: nothing later was used.
+    ``snr`` is the ratio of signal to noise amplitude (RMS after over RMS before the onset, band-passed).
+    ``period_s`` is the predominant period and ``amplitude`` the peak of the band-passed signal so far,
+    in the unit of the samples. ``onset_error_s`` is the picker's own idea of the onset's standard error.
+    """
+
+    seed_id: str
+    time_ns: int
+    trigger_ns: int
+    snr: float
+    decided_ns: int = 0
+    period_s: float = UNKNOWN
+    amplitude: float = UNKNOWN
+    onset_error_s: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """When, where and how large: a hypocentre with its uncertainties (one standard deviation).
+
+    ``time_s`` is in epoch seconds; angles in degrees; an unknown uncertainty is NaN.
+    """
+
+    time_s: float
+    latitude: float
+    longitude: float
+    depth_km: float
+    magnitude: float
+    time_error_s: float = UNKNOWN
+    horizontal_error_km: float = UNKNOWN
+    depth_error_km: float = UNKNOWN
+    magnitude_error: float = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A pick as an event explains it: phase, distance, residual (observed minus predicted) and weight 0-1."""
+
+    pick: Pick
+    phase: Phase
+    distance_km: float
+    residual_s: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class StationMagnitude:
+    """One station's magnitude from its peak displacement ``pd_m`` over ``window_s`` seconds after P."""
+
+    seed_id: str
+    magnitude: float
+    pd_m: float
+    window_s: float
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class EventVersion:
+    """What is known of one earthquake at ``issued_s`` (epoch seconds); versions count from 1."""
+
+    event_id: str
+    version: int
+    kind: VersionKind
+    issued_s: float
+    origin: Origin
+    stations: int
+    arrivals: tuple[Arrival, ...] = ()
+    station_magnitudes: tuple[StationMagnitude, ...] = ()
+    source: str = "ew"

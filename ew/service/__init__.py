@@ -1,0 +1,1 @@
+"""SHELL: the running service: tasks, wiring, health."""

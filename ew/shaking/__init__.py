@@ -1,0 +1,1 @@
+"""PURE: an origin becomes arrivals and intensities at targets."""

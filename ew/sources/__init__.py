@@ -1,0 +1,1 @@
+"""SHELL: bytes from outside become packets."""

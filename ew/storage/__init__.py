@@ -1,0 +1,1 @@
+"""SHELL: what must outlive the process: devices and the event journal."""
