@@ -28,7 +28,9 @@ def test_text_is_iso_8601_utc_with_microseconds() -> None:
 
 
 def test_text_without_a_zone_is_utc() -> None:
-    assert times.seconds_from_iso("2019-06-17T14:55:43") == times.seconds_from_iso("2019-06-17T14:55:43Z")
+    assert times.seconds_from_iso("2019-06-17T14:55:43") == times.seconds_from_iso(
+        "2019-06-17T14:55:43Z"
+    )
 
 
 def test_text_that_is_no_time_is_refused() -> None:
