@@ -1,16 +1,56 @@
 """How P-waves are found on one channel."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class PickerConfig(BaseModel):
-    """How P-waves are found on one channel."""
+    """Band-pass, STA/LTA, trigger and quality of the picker.
+
+    The corners and averages are those in use for local early warning (Allen 1978; Withers et al. 1998); the
+    thresholds are on energy, so 4 means twice the amplitude.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     band_low_hz: float = Field(default=1.0, gt=0, description="lower corner of the band-pass, Hz")
     band_high_hz: float = Field(default=12.0, gt=0, description="upper corner of the band-pass, Hz")
-    sta_s: float = Field(default=0.3, gt=0, description="short-term average, s")
-    lta_s: float = Field(default=10.0, gt=0, description="long-term average, s")
-    on_ratio: float = Field(default=4.0, gt=1, description="STA/LTA at which a trigger starts")
+    sta_s: float = Field(default=0.3, gt=0, le=10, description="short-term average, s")
+    lta_s: float = Field(default=10.0, gt=0, le=30, description="long-term average, s")
+    on_ratio: float = Field(
+        default=4.0, gt=1, description="STA/LTA (energy) at which a trigger starts"
+    )
     off_ratio: float = Field(default=1.5, gt=0, description="STA/LTA at which a trigger ends")
+    decision_s: float = Field(
+        default=0.25,
+        gt=0,
+        le=2,
+        description="data after the trigger that the pick's quality rests on, s",
+    )
+    min_snr: float = Field(
+        default=2.5, ge=0, description="least ratio of RMS after and before the onset"
+    )
+    max_step_share: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="largest share of energy in two raw steps; above it a glitch",
+    )
+    gap_hold_s: float = Field(
+        default=1.0, ge=0, description="no trigger for so long after a bridged gap, s"
+    )
+    dead_s: float = Field(
+        default=2.0, gt=0, description="equal samples for so long are no signal, s"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for low, high in (
+            ("band_low_hz", "band_high_hz"),
+            ("sta_s", "lta_s"),
+            ("off_ratio", "on_ratio"),
+        ):
+            if not getattr(self, low) < getattr(self, high):
+                raise ValueError(f"{low} must be below {high}")
+        return self

@@ -1,0 +1,107 @@
+"""PURE: distances on the WGS84 ellipsoid by chord, azimuths, polygons.
+
+A place is kept as its earth-centred x, y, z (ECEF, km); the chord between two places gives their distance along
+the surface by a short series, within 0.01 % of the geodesic out to 1,000 km, for a few multiplications.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+EARTH_RADIUS_KM = 6371.0
+"""Mean radius, as TauP has it."""
+WGS84_A_KM = 6378.137
+"""Semi-major axis (NIMA TR8350.2, 2000)."""
+WGS84_F = 1 / 298.257223563
+"""Flattening (NIMA TR8350.2, 2000)."""
+_E2 = WGS84_F * (2 - WGS84_F)
+
+Floats = NDArray[np.float64]
+
+
+def ecef_km(latitudes: ArrayLike, longitudes: ArrayLike) -> Floats:
+    """Earth-centred coordinates at sea level.
+
+    Args:
+        latitudes: degrees, shape (D,) or scalar.
+        longitudes: degrees, of the same shape.
+
+    Returns:
+        (3, D) or (3,) float64, km: x, y, z rows, contiguous each, as the kernels read them.
+    """
+    phi, lam = np.radians(latitudes), np.radians(longitudes)
+    normal = WGS84_A_KM / np.sqrt(1 - _E2 * np.sin(phi) ** 2)
+    return np.array(
+        [
+            normal * np.cos(phi) * np.cos(lam),
+            normal * np.cos(phi) * np.sin(lam),
+            normal * (1 - _E2) * np.sin(phi),
+        ]
+    )
+
+
+def local_radius_km(latitude: float) -> float:
+    """Gaussian mean radius of curvature at a latitude, km: sqrt(M N), the sphere that fits there best."""
+    s2 = np.sin(np.radians(latitude)) ** 2
+    return float(WGS84_A_KM * np.sqrt(1 - _E2) / (1 - _E2 * s2))
+
+
+def arc_km(chord_km: Floats, radius_km: float) -> Floats:
+    """Distance along the surface for a chord: 2R asin(c/2R) as a series in t = (c/2R)²."""
+    t = (chord_km / (2 * radius_km)) ** 2
+    return chord_km * (1 + t * (1 / 6 + t * (3 / 40 + t * (15 / 336))))
+
+
+def distance_km(
+    latitude: ArrayLike, longitude: ArrayLike, latitudes: ArrayLike, longitudes: ArrayLike
+) -> Floats:
+    """Distances along the surface between two places, or from one to many; degrees in, km out.
+
+    Within 0.1 % of the WGS84 geodesic out to 1,000 km; it grows less exact beyond (use within a region).
+    """
+    one, many = ecef_km(latitude, longitude), ecef_km(latitudes, longitudes)
+    if many.ndim == 2 and one.ndim == 1:  # noqa: PLR2004
+        one = one[:, None]
+    chord = np.sqrt(((many - one) ** 2).sum(axis=0))
+    s2 = np.sin(np.radians(latitude)) ** 2
+    radius = WGS84_A_KM * np.sqrt(1 - _E2) / (1 - _E2 * s2)
+    t = (chord / (2 * radius)) ** 2
+    # The series is enough within a region; the arcsine keeps far places (teleseisms) right.
+    near = chord * (1 + t * (1 / 6 + t * (3 / 40 + t * (15 / 336))))
+    far = 2 * radius * np.arcsin(np.sqrt(np.minimum(t, 1.0)))
+    result: Floats = np.where(t < 0.02, near, far)  # noqa: PLR2004
+    return result
+
+
+def azimuth_deg(
+    latitude: float, longitude: float, latitudes: ArrayLike, longitudes: ArrayLike
+) -> Floats:
+    """Azimuths from one place to others, degrees clockwise from north, 0-360."""
+    phi1, phi2 = np.radians(latitude), np.radians(latitudes)
+    dlam = np.radians(np.asarray(longitudes) - longitude)
+    y = np.sin(dlam) * np.cos(phi2)
+    x = np.cos(phi1) * np.sin(phi2) - np.sin(phi1) * np.cos(phi2) * np.cos(dlam)
+    result: Floats = np.degrees(np.arctan2(y, x)) % 360
+    return result
+
+
+def destination(
+    latitude: float, longitude: float, azimuth: ArrayLike, distance: ArrayLike
+) -> tuple[Floats, Floats]:
+    """Latitudes and longitudes ``distance`` km away at ``azimuth`` degrees, on the local sphere."""
+    arc = np.asarray(distance) / local_radius_km(latitude)
+    phi, theta = np.radians(latitude), np.radians(azimuth)
+    phi2 = np.arcsin(np.sin(phi) * np.cos(arc) + np.cos(phi) * np.sin(arc) * np.cos(theta))
+    dlam = np.arctan2(
+        np.sin(theta) * np.sin(arc) * np.cos(phi), np.cos(arc) - np.sin(phi) * np.sin(phi2)
+    )
+    return np.degrees(phi2), (longitude + np.degrees(dlam) + 180) % 360 - 180
+
+
+def in_polygon(latitude: float, longitude: float, polygon: list[tuple[float, float]]) -> bool:
+    """Whether a place lies in a polygon of (latitude, longitude) corners, by the even-odd rule."""
+    inside = False
+    for (lat1, lon1), (lat2, lon2) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+        crosses = (lat1 > latitude) != (lat2 > latitude)
+        if crosses and longitude < (lon2 - lon1) * (latitude - lat1) / (lat2 - lat1) + lon1:
+            inside = not inside
+    return inside

@@ -1,0 +1,91 @@
+"""PURE but for ``load``: first P and S travel times from a table made by TauP, interpolated.
+
+The table (``seeds/tables/MODEL.npz``, made by ``scripts/make_travel_times.py``) has a value each km of distance
+(0-1,000) and depth (0-100); between them a bilinear blend, within 0.05 s of TauP.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ew.errors import ConfigError, InputError
+from ew.seeds import seed_path
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TravelTimes:
+    """First-arrival travel times of one Earth model.
+
+    ``p_table`` and ``s_table``: (depths, distances) float64, seconds, one row each km of depth from 0 and one column
+    each km of distance from 0; contiguous, for kernels to read.
+    """
+
+    model: str
+    p_table: Floats
+    s_table: Floats
+
+    @classmethod
+    def load(cls, model: str = "ak135") -> "TravelTimes":
+        """The table of a model from ``seeds/tables``.
+
+        Raises:
+            ConfigError: there is no table of that model; the message names the script that makes one.
+        """
+        try:
+            path = seed_path("tables", f"{model}.npz")
+        except InputError as error:
+            raise ConfigError(
+                f"locate.travel_time_model: no table of {model!r} in seeds/tables; "
+                "make it with scripts/make_travel_times.py"
+            ) from error
+        with np.load(path) as data:
+            return cls(model, data["p_s"].astype(np.float64), data["s_s"].astype(np.float64))
+
+    @property
+    def max_distance_km(self) -> float:
+        """The distance at which the table ends."""
+        return float(self.p_table.shape[1] - 1)
+
+    @property
+    def max_depth_km(self) -> float:
+        """The depth at which the table ends."""
+        return float(self.p_table.shape[0] - 1)
+
+    def p_s(self, distance_km: ArrayLike, depth_km: ArrayLike) -> Floats:
+        """Travel time of the first P in seconds; arguments broadcast.
+
+        Beyond the table's last distance it goes on with the last slope; depth is held to the table's range.
+        """
+        return _bilinear(self.p_table, distance_km, depth_km)
+
+    def s_s(self, distance_km: ArrayLike, depth_km: ArrayLike) -> Floats:
+        """Travel time of the first S in seconds; arguments broadcast.
+
+        Beyond the table's last distance it goes on with the last slope; depth is held to the table's range.
+        """
+        return _bilinear(self.s_table, distance_km, depth_km)
+
+    def rows(self, depth_km: float) -> tuple[Floats, Floats]:
+        """P and S times against distance (each km) at one depth, for kernels that stay at one depth."""
+        depth = min(max(depth_km, 0.0), self.max_depth_km)
+        row = min(int(depth), self.p_table.shape[0] - 2)
+        part = depth - row
+        return (
+            self.p_table[row] * (1 - part) + self.p_table[row + 1] * part,
+            self.s_table[row] * (1 - part) + self.s_table[row + 1] * part,
+        )
+
+
+def _bilinear(table: Floats, distance_km: ArrayLike, depth_km: ArrayLike) -> Floats:
+    x = np.maximum(np.asarray(distance_km, dtype=np.float64), 0)
+    z = np.clip(np.asarray(depth_km, dtype=np.float64), 0, table.shape[0] - 1)
+    column = np.minimum(x.astype(np.int64), table.shape[1] - 2)
+    row = np.minimum(z.astype(np.int64), table.shape[0] - 2)
+    u, w = x - column, z - row
+    upper = table[row, column] * (1 - u) + table[row, column + 1] * u
+    lower = table[row + 1, column] * (1 - u) + table[row + 1, column + 1] * u
+    return cast("Floats", upper * (1 - w) + lower * w)
