@@ -1,6 +1,6 @@
 """Run ``python -m ew`` as ``ew``."""
 
-from ew.cli.main import app
+from ew.cli.main import main
 
 if __name__ == "__main__":
-    app()
+    main()

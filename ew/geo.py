@@ -59,7 +59,7 @@ def distance_km(
     Within 0.1 % of the WGS84 geodesic out to 1,000 km; it grows less exact beyond (use within a region).
     """
     one, many = ecef_km(latitude, longitude), ecef_km(latitudes, longitudes)
-    if many.ndim == 2 and one.ndim == 1:  # noqa: PLR2004
+    if many.ndim == 2 and one.ndim == 1:
         one = one[:, None]
     chord = np.sqrt(((many - one) ** 2).sum(axis=0))
     s2 = np.sin(np.radians(latitude)) ** 2
@@ -68,7 +68,7 @@ def distance_km(
     # The series is enough within a region; the arcsine keeps far places (teleseisms) right.
     near = chord * (1 + t * (1 / 6 + t * (3 / 40 + t * (15 / 336))))
     far = 2 * radius * np.arcsin(np.sqrt(np.minimum(t, 1.0)))
-    result: Floats = np.where(t < 0.02, near, far)  # noqa: PLR2004
+    result: Floats = np.where(t < 0.02, near, far)
     return result
 
 

@@ -9,7 +9,7 @@ class PickerConfig(BaseModel):
     """Band-pass, STA/LTA, trigger and quality of the picker.
 
     The corners and averages are those in use for local early warning (Allen 1978; Withers et al. 1998); the
-    thresholds are on energy, so 4 means twice the amplitude.
+    thresholds are on energy, so 4 would mean twice the amplitude.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +27,9 @@ class PickerConfig(BaseModel):
         gt=0,
         le=2,
         description="data after the trigger that the pick's quality rests on, s",
+    )
+    patience_s: float = Field(
+        default=1.0, ge=0, le=5, description="an onset still too weak is looked at again for so long, s"
     )
     min_snr: float = Field(
         default=2.5, ge=0, description="least ratio of RMS after and before the onset"

@@ -83,7 +83,7 @@ class PickerBank:
         self._seed_ids: list[str] = []
         self._rate_class: dict[float, int] = {}
         self._biquads = np.zeros((0, 4, 5))
-        self._lengths = np.zeros((0, 7), np.int64)
+        self._lengths = np.zeros((0, 8), np.int64)
         c = self.config
         self._thresholds = np.array([c.on_ratio, c.off_ratio, c.min_snr, c.max_step_share])
         self._output = k.Output(np.zeros((FOUND_ROWS, 4), np.int64), np.zeros((FOUND_ROWS, 5)))
@@ -377,6 +377,7 @@ class PickerBank:
             max(MIN_DECISION_SAMPLES, round(c.decision_s * rounded)),
             round(ONSET_WINDOW_S * rounded),
             round(NOISE_WINDOW_S * rounded),
+            round(c.patience_s * rounded),
         ]
         filters = band_pass(c.band_low_hz, c.band_high_hz, rounded)
         self._biquads = np.concatenate([self._biquads, filters[None]])

@@ -56,15 +56,15 @@ class BankState(NamedTuple):
 class RateParams(NamedTuple):
     """What depends on the sampling rate, one row a rate class (R classes).
 
-    ``biquads`` (R, 4, 5) f8: b0 b1 b2 a1 a2; ``lengths`` (R, 7) i8, in samples: nsta, nlta, dead run, hold after a
-    gap, wait before a decision, onset window before the trigger, noise window.
+    ``biquads`` (R, 4, 5) f8: b0 b1 b2 a1 a2; ``lengths`` (R, 8) i8, in samples: nsta, nlta, dead run, hold after a
+    gap, wait before a decision, onset window before the trigger, noise window, longest wait.
     """
 
     biquads: NDArray[np.float64]
     lengths: NDArray[np.int64]
 
 
-NSTA, NLTA, DEAD, HOLD, WAIT, BEFORE, NOISE = 0, 1, 2, 3, 4, 5, 6
+NSTA, NLTA, DEAD, HOLD, WAIT, BEFORE, NOISE, PATIENCE = 0, 1, 2, 3, 4, 5, 6, 7
 
 
 class Output(NamedTuple):
@@ -260,8 +260,11 @@ def _scan_lane(channel, lane, n, rate, x, y, thresholds, params, state, output, 
             count[TRIGGER] = 0
             found = _emit(output, found, OFF, channel, count[TRIGGER_AT], sample - 1)
         if count[DECIDE_AT] != 0 and sample == count[DECIDE_AT]:
-            found = _decide(channel, sample, lengths, thresholds, state, output, found)
-            count[DECIDE_AT] = 0
+            is_last = count[TRIGGER] == 0 or sample >= count[PICK_AT] + lengths[PATIENCE]
+            before = found
+            found = _decide(channel, sample, is_last, lengths, thresholds, state, output, found)
+            # An emergent onset may pass a little later: look again while the trigger lasts
+            count[DECIDE_AT] = sample + lengths[WAIT] // 2 if found == before and not is_last else 0
     return found
 
 
@@ -275,8 +278,11 @@ def _emit(output, found, kind, channel, trigger, decided):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _decide(channel, last, lengths, thresholds, state, output, found):
-    """Refine the onset and judge it, from the history up to sample ``last``."""
+def _decide(channel, last, is_last, lengths, thresholds, state, output, found):
+    """Refine the onset and judge it, from the history up to sample ``last``.
+
+    A weak or step-like one is only rejected at the last look; until then nothing is said of it.
+    """
     mask = state.raw.shape[1] - 1
     trigger = state.count[channel, PICK_AT]
     n = last - trigger + lengths[BEFORE] + 1
@@ -302,12 +308,17 @@ def _decide(channel, last, lengths, thresholds, state, output, found):
     period = 2 * np.pi * np.sqrt(signal / max(slope, 1e-60))
     kind = PICK
     if snr < thresholds[2]:
+        if not is_last:
+            return found
         kind = REJECT_SNR
     elif _step_share(state.raw[channel], mask, first + onset, last) > thresholds[3]:
+        if not is_last:
+            return found
         kind = REJECT_GLITCH
     if found < len(output.ints):
         reals = output.reals[found]
-        reals[0], reals[1], reals[2], reals[3] = first + onset, snr, period, peak
+        # The filter delays the first swing: the last sample of the old state is nearer to the onset
+        reals[0], reals[1], reals[2], reals[3] = first + onset - 1, snr, period, peak
         # A quarter period at SNR 1 shrinking with SNR, and never better than a sample
         reals[4] = max(1.0, period / (2.0 * max(snr, 1.0)))
         found = _emit(output, found, kind, channel, trigger, last)

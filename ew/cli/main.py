@@ -1,0 +1,156 @@
+"""The ``ew`` command: parses, calls, prints. What a command does stands in its own file beside this one.
+
+Heavy imports wait inside the commands, so that ``ew --help`` answers at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from ew import __version__
+from ew.errors import ConfigError, EwError
+
+app = typer.Typer(
+    help="Earthquake early warning: live seismic streams in, signed MQTT alerts out before the S-wave.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+simulate = typer.Typer(
+    help="Play what stands outside ew, each as its own process.", no_args_is_help=True
+)
+config_app = typer.Typer(help="Look at a configuration file.", no_args_is_help=True)
+app.add_typer(simulate, name="simulate")
+app.add_typer(config_app, name="config")
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="TOML configuration.")
+]
+BrokerOption = Annotated[
+    str,
+    typer.Option(
+        "--broker", metavar="embedded|mosquitto|mqtt://HOST:PORT", help="The MQTT broker."
+    ),
+]
+ReportOption = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE", help="Write the report (JSON).")
+]
+
+
+def speed_value(text: str) -> float:
+    """``max`` as infinity, else a rate above 0."""
+    if text == "max":
+        return float("inf")
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise typer.BadParameter(
+            f"--speed: {text!r} is neither 'max' nor a number above 0 (1 is real time)"
+        )
+    return rate
+
+
+SpeedType = Annotated[
+    str,
+    typer.Option("--speed", metavar="max|X", help="Data seconds a second; max: no waiting."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    *, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    if version:
+        typer.echo(f"ew {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="See `ew scenarios`.")
+    ] = "changning",
+    phones: Annotated[int, typer.Option(min=0, help="Simulated phones.")] = 1000,
+    tvs: Annotated[int, typer.Option(min=0, help="Simulated TVs.")] = 200,
+    speed: SpeedType = "1",
+    broker: BrokerOption = "embedded",
+    report: ReportOption = None,
+    web: Annotated[
+        bool, typer.Option("--web/--no-web", help="Serve a live page while it runs.")
+    ] = True,
+) -> None:
+    """Play an earthquake: synthetic stations, the whole pipeline, a real broker, phones and TVs that count down."""
+    from ew.cli.demo import DemoOptions, run_demo  # noqa: PLC0415 - see the module docstring
+
+    options = DemoOptions(scenario, phones, tvs, speed_value(speed), broker, report, web)
+    raise typer.Exit(run_demo(options))
+
+
+@app.command()
+def replay(
+    event_dir: Annotated[
+        Path, typer.Argument(metavar="EVENT_DIR", help="waveforms.mseed, stations.xml or .csv, …")
+    ],
+    packet: Annotated[
+        float, typer.Option(min=0.01, max=60.0, metavar="SECONDS", help="Length of a packet.")
+    ] = 1.0,
+    speed: SpeedType = "max",
+    report: ReportOption = None,
+    config: ConfigOption = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the replay (PNG, SVG or PDF).")
+    ] = None,
+    quakeml: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the events as QuakeML 1.2.")
+    ] = None,
+) -> None:
+    """Replay a recording as if it were live, and score it against the catalogue where there is one."""
+    from ew.cli.replay import ReplayOptions, run_replay  # noqa: PLC0415
+
+    run_replay(ReplayOptions(event_dir, packet, speed_value(speed), report, config, plot, quakeml))
+
+
+@app.command()
+def serve(config: ConfigOption = None) -> None:
+    """Run the service: live streams in, alerts, HTTP API and live page out, until it is stopped."""
+    from ew.cli.serve import run_serve  # noqa: PLC0415
+
+    run_serve(config)
+
+
+@app.command()
+def scenarios() -> None:
+    """List the scenarios in seeds/."""
+    from ew.cli.demo import print_scenarios  # noqa: PLC0415
+
+    print_scenarios()
+
+
+@config_app.command("check")
+def config_check(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+    """Explain each mistake of a configuration file with its key and the allowed values."""
+    from ew.config import load_config  # noqa: PLC0415
+
+    load_config(file)
+    typer.echo(f"{file}: no mistake found")
+
+
+def main() -> None:
+    """Run the command line: exit code 2 for wrong usage, 1 for a failed run, one clear line for either."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except EwError as error:
+        print(f"ew: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,209 @@
+"""``ew replay``: a recording through the pipeline as if it were live, then a table, a score and the report."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from ew.config import Config, load_config
+from ew.detect.bank import PickerBank
+from ew.errors import ConfigError, InputError
+from ew.pipeline import Output, Pipeline
+from ew.records import EventVersion, Origin, Pick
+from ew.report import Score, by_event, physical_limit_s, report, score
+from ew.sources.files import EventDir, load_event_dir
+from ew.times import NS_PER_S, iso_from_ns, iso_from_seconds
+from ew.traveltimes import TravelTimes
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What was asked for on the command line; ``speed`` is data seconds a second, infinity for no waiting."""
+
+    event_dir: Path
+    packet_s: float
+    speed: float
+    report: Path | None
+    config: Path | None
+    plot: Path | None
+    quakeml: Path | None
+
+
+@dataclass(slots=True)
+class Run:
+    """What a replay brought forth."""
+
+    picks: list[Pick] = field(default_factory=list)
+    versions: list[EventVersion] = field(default_factory=list)
+
+    def add(self, output: Output) -> None:
+        """Keep what one call of the pipeline returned."""
+        self.picks.extend(output.picks)
+        self.versions.extend(output.versions)
+
+
+def run_replay(options: ReplayOptions) -> None:
+    """Replay, print, and write what was asked for.
+
+    Raises:
+        ConfigError: the directory or the configuration named does not exist or is wrong.
+        InputError: the directory's files can't be used, or an output file can't be written.
+    """
+    if not options.event_dir.is_dir():
+        raise ConfigError(
+            f"{options.event_dir}: no such directory; EVENT_DIR holds waveforms.mseed"
+        )
+    config = load_config(options.config)
+    travel_times = TravelTimes.load()
+    event_dir = load_event_dir(options.event_dir)
+    console = Console(soft_wrap=True, highlight=False)
+    for note in event_dir.notes:
+        console.print(f"[yellow]skipped[/] {note}")
+    PickerBank.warm_up()
+    run = replay(event_dir, config, travel_times, options, console)
+    result = score_run(run.versions, event_dir, config, travel_times)
+    print_summary(run, result, console)
+    if options.report is not None:
+        data = report(run.picks, run.versions, result)
+        write(options.report, orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
+    if options.quakeml is not None:
+        from ew.quakeml import write_quakeml  # noqa: PLC0415 - obspy's event classes are slow to load
+
+        write_quakeml(options.quakeml, run.versions)
+    if options.plot is not None:
+        from ew.plot import plot_replay  # noqa: PLC0415 - matplotlib is slow to load
+
+        plot_replay(options.plot, event_dir, run.picks, run.versions, travel_times)
+
+
+def replay(
+    event_dir: EventDir,
+    config: Config,
+    travel_times: TravelTimes,
+    options: ReplayOptions,
+    console: Console,
+) -> Run:
+    """The recording through a fresh pipeline; time is the data's, so the same input gives the same output."""
+    pipeline = Pipeline(config, event_dir.inventory, travel_times)
+    run = Run()
+    start_ns = 0
+    wall_s = time.monotonic()
+    for now_ns, packets in pipeline.moments(event_dir.packets(options.packet_s)):
+        start_ns = start_ns or now_ns
+        if not math.isinf(options.speed):
+            due_s = wall_s + (now_ns - start_ns) / NS_PER_S / options.speed
+            time.sleep(max(0.0, due_s - time.monotonic()))
+        output = pipeline.feed(packets, now_ns)
+        run.add(output)
+        if not math.isinf(options.speed):
+            print_live(output, console)
+    return run
+
+
+def score_run(
+    versions: list[EventVersion], event_dir: EventDir, config: Config, travel_times: TravelTimes
+) -> Score | None:
+    """The score against ``event.json``; ``None`` without one."""
+    event = event_dir.event
+    if event is None:
+        return None
+    origin = event.origin
+    limit_s = None
+    if origin is not None:
+        limit_s = physical_limit_s(
+            origin, event_dir.spans, event_dir.inventory, travel_times, config.locate.min_stations
+        )
+    return score(versions, origin, limit_s)
+
+
+def print_live(output: Output, console: Console) -> None:
+    """Picks and versions as they come, for a replay people watch."""
+    for pick in output.picks:
+        console.print(f"{iso_from_ns(pick.time_ns)}  pick   {pick.seed_id}  SNR {pick.snr:.1f}")
+    for version in output.versions:
+        console.print(
+            f"{iso_from_seconds(version.issued_s)}  {version.kind:6} {describe(version.origin)}"
+        )
+
+
+def describe(origin: Origin) -> str:
+    """One origin in one line."""
+    return (
+        f"M {origin.magnitude:.1f} at {origin.latitude:.2f}, {origin.longitude:.2f}, "
+        f"{origin.depth_km:.0f} km deep, {iso_from_seconds(origin.time_s)}"
+    )
+
+
+def print_summary(run: Run, result: Score | None, console: Console) -> None:
+    """The events by version, and the score."""
+    console.print(f"{len(run.picks)} picks, {len(by_event(run.versions))} events")
+    for event_id, history in by_event(run.versions).items():
+        table = Table(title=event_id, title_justify="left")
+        for heading in (
+            "version",
+            "kind",
+            "issued",
+            "origin time",
+            "lat",
+            "lon",
+            "km",
+            "M",
+            "stations",
+        ):
+            table.add_column(heading, justify="right")
+        for version in _first_and_last(history):
+            origin = version.origin
+            table.add_row(
+                str(version.version),
+                version.kind,
+                iso_from_seconds(version.issued_s)[11:23],
+                iso_from_seconds(origin.time_s)[11:23],
+                f"{origin.latitude:.3f}",
+                f"{origin.longitude:.3f}",
+                f"{origin.depth_km:.0f}",
+                f"{origin.magnitude:.1f}",
+                str(version.stations),
+            )
+        console.print(table)
+    if result is not None:
+        console.print(score_line(result))
+
+
+def _first_and_last(history: list[EventVersion], shown: int = 10) -> list[EventVersion]:
+    """At most ``shown`` versions: the first ones, which alert people, and the last."""
+    return history if len(history) <= shown else [*history[: shown - 1], history[-1]]
+
+
+def score_line(result: Score) -> str:
+    """The score in words."""
+    if result.missed:
+        return f"score: MISSED, {result.false_events} false events"
+    if result.first_alert_s is None:
+        return f"score: no earthquake expected, {result.false_events} false events"
+    limit = "unknown" if result.limit_s is None else f"{result.limit_s:.1f} s"
+    return (
+        f"score: first alert {result.first_alert_s:.1f} s after origin (physical limit {limit}); "
+        f"epicentre off by {result.epicentre_error_km:.0f} km at first, {result.final_epicentre_error_km:.0f} km "
+        f"at last; magnitude by {_signed(result.magnitude_error)} and {_signed(result.final_magnitude_error)}; "
+        f"{result.false_events} false events"
+    )
+
+
+def _signed(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:+.1f}"
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write an output file.
+
+    Raises:
+        InputError: it can't be written; the message names it.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise InputError(f"{path}: can't write it: {error.strerror}") from error

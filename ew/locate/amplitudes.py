@@ -1,0 +1,134 @@
+"""PURE: peak displacement after an onset, kept up packet by packet.
+
+The engine keeps the last packets of each vertical channel. When an event claims a pick, a tracker runs the filters over
+what came before it (so that they have settled and the noise is known) and then over each packet that follows.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ew.locate.kernels import displacement_peaks
+from ew.locate.magnitude import CORNERS_HZ, Peaks
+from ew.records import Channel, Packet
+from ew.times import NS_PER_S, seconds_from_ns
+
+HISTORY_S = 45.0
+NOISE_S = 8.0
+GUARD_S = 0.5
+"""The noise ends so long before the onset: a pick may be late."""
+BIN_S = 0.25
+LONGEST_S = 60.0
+"""Peaks are kept for so long after the onset: the rupture of an M 8 lasts about that long."""
+
+Floats = NDArray[np.float64]
+
+
+class History:
+    """The last ``HISTORY_S`` of packets of each channel, by reference."""
+
+    def __init__(self) -> None:
+        self._packets: dict[str, deque[Packet]] = {}
+
+    def add(self, packet: Packet) -> None:
+        """Keep a packet and let go of what is too old."""
+        kept = self._packets.setdefault(packet.seed_id, deque())
+        if kept and packet.start_ns < kept[-1].end_ns - NS_PER_S / packet.sampling_rate:
+            return  # late or repeated: the picker counts these
+        kept.append(packet)
+        oldest = packet.end_ns - round(HISTORY_S * NS_PER_S)
+        while kept[0].end_ns < oldest:
+            kept.popleft()
+
+    def packets(self, seed_id: str) -> Iterable[Packet]:
+        """What is kept of a channel, oldest first."""
+        return tuple(self._packets.get(seed_id, ()))
+
+
+class PeakTracker:
+    """Peak displacement of one channel in bins of time from its onset on."""
+
+    def __init__(self, channel: Channel, onset_s: float, history: Iterable[Packet]) -> None:
+        self.channel = channel
+        self.onset_s = onset_s
+        self._bins = np.zeros((len(CORNERS_HZ), round(LONGEST_S / BIN_S)))
+        self._noise_bins = np.zeros((len(CORNERS_HZ), round((NOISE_S - GUARD_S) / BIN_S)))
+        self._state = np.zeros((len(CORNERS_HZ), 3, 4))
+        self._biquads: Floats | None = None
+        self._offset = 0.0
+        self._end_ns: int | None = None
+        self._is_broken = False
+        packets = list(history)
+        if packets:
+            self._begin(packets)
+            for packet in packets:
+                self.add(packet)
+
+    def add(self, packet: Packet) -> None:
+        """Go on with the packet that follows; after a gap the peaks stay as they were."""
+        if self._biquads is None:
+            self._begin([packet])
+        if self._end_ns is not None:
+            ahead = (packet.start_ns - self._end_ns) / NS_PER_S * packet.sampling_rate
+            self._is_broken |= ahead > 1.5 and seconds_from_ns(packet.start_ns) > self.onset_s
+            if ahead < -0.5:
+                return
+        if self._is_broken or self._biquads is None:
+            return
+        self._end_ns = packet.end_ns
+        since_s = seconds_from_ns(packet.start_ns) - self.onset_s
+        samples = packet.samples.astype(np.float64) - self._offset
+        # NaN would stay in the filters for ever
+        samples = np.where(np.isfinite(samples), samples, 0.0)
+        dt = 1 / packet.sampling_rate
+        # The filters run once; the bins of the noise and of the signal are one array, split at the onset
+        bins = np.concatenate([self._noise_bins, np.zeros((len(CORNERS_HZ), 2)), self._bins], axis=1)
+        first_bin = since_s / BIN_S + self._noise_bins.shape[1] + 2
+        displacement_peaks(
+            samples,
+            1 / self.channel.gain,
+            2 if self.channel.input_units == "M/S**2" else 1,
+            dt,
+            self._biquads,
+            self._state,
+            bins,
+            first_bin,
+            dt / BIN_S,
+        )
+        noise = self._noise_bins.shape[1]
+        self._noise_bins, self._bins = bins[:, :noise], bins[:, noise + 2 :]
+
+    def peaks(self, window_s: float, distance_km: float) -> Peaks | None:
+        """Peaks up to ``window_s`` after the onset; ``None`` before there is half a second of data."""
+        if self._end_ns is None:
+            return None
+        window_s = min(window_s, seconds_from_ns(self._end_ns) - self.onset_s, LONGEST_S)
+        if window_s < 2 * BIN_S:
+            return None
+        last = int(window_s / BIN_S)
+        return Peaks(
+            seed_id=self.channel.seed_id,
+            distance_km=distance_km,
+            pd_m=self._bins[:, :last].max(axis=1),
+            noise_m=np.maximum(self._noise_bins.max(axis=1), 1e-12),
+            window_s=window_s,
+        )
+
+    def _begin(self, packets: list[Packet]) -> None:
+        rate = packets[-1].sampling_rate
+        self._biquads = _high_passes(rate)
+        before = [p.samples for p in packets if seconds_from_ns(p.end_ns) < self.onset_s - GUARD_S]
+        samples = np.concatenate(before or [packets[0].samples]).astype(np.float64)
+        self._offset = float(np.nanmean(np.where(np.isfinite(samples), samples, np.nan)))
+
+
+def _high_passes(rate: float) -> Floats:
+    """Second-order Butterworth high-passes at the corners, by the bilinear transform: (F, 5) b0 b1 b2 a1 a2."""
+    rows = []
+    for corner in CORNERS_HZ:
+        w = np.tan(np.pi * corner / rate)
+        norm = 1 / (1 + np.sqrt(2) * w + w * w)
+        rows.append([norm, -2 * norm, norm, 2 * (w * w - 1) * norm, (1 - np.sqrt(2) * w + w * w) * norm])
+    return np.array(rows)

@@ -1,0 +1,210 @@
+"""PURE: which picks are one earthquake.
+
+Free picks of the last seconds are tried as one event: the locator finds the hypocentre that explains most of them, and
+the event is declared when enough stations fit, enough of the stations in reach have picked, and it explains enough of
+what was picked at all. A pick that fits an event's P, S or coda is not free.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ew.config import LocateConfig
+from ew.geo import distance_km
+from ew.locate.locator import MAX_PICKS, MAX_SILENT, Hypocentre, Locator, Observations
+from ew.locate.stations import Network
+from ew.records import Pick
+from ew.traveltimes import TravelTimes
+
+Floats = NDArray[np.float64]
+
+FIT_S = 0.9
+"""A pick fits within this and a share of its travel time: the model's error over a region."""
+FIT_SHARE = 0.03
+WARM_UP_S = 20.0
+"""A station with less data than this says nothing by its silence."""
+SILENT_COST = 1.6
+"""What the silence of a station amid those that picked costs, in units of log likelihood: one in five misses P."""
+LATE_S = 1.5
+"""A station that must have seen P for so long and has no pick is silent."""
+APART_S = 60.0
+LEAST_S_MINUS_P_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """A pick as the associator sees it; ``is_coda``: it came within the coda of an event at its station."""
+
+    pick: Pick
+    station: int
+    time_s: float
+    is_coda: bool = False
+
+    @property
+    def weight(self) -> float:
+        """Clear onsets count in full, weak ones for half; what may be coda for less."""
+        return min(1.0, 0.4 + self.pick.snr / 10) * (0.5 if self.is_coda else 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A hypocentre with the onsets it explains, one a station."""
+
+    hypocentre: Hypocentre
+    onsets: tuple[Onset, ...]
+
+
+class Associator:
+    """Forms events from free onsets, and tells what an event explains."""
+
+    def __init__(
+        self, config: LocateConfig, network: Network, travel_times: TravelTimes, locator: Locator
+    ) -> None:
+        self._config = config
+        self._network = network
+        self._travel = travel_times
+        self._locator = locator
+
+    def declare(self, free: Sequence[Onset]) -> Candidate | None:
+        """An event from free onsets, the newest among them, if they make one."""
+        newest = max(onset.time_s for onset in free)
+        recent = [o for o in free if newest - o.time_s <= self._config.window_s]
+        first = _first_by_station(recent)
+        if len(first) < self._config.min_stations:
+            return None
+        latitude, longitude = self._centre(first)
+        stations = np.array([o.station for o in first])
+        net = self._network
+        spread = distance_km(latitude, longitude, net.latitudes[stations], net.longitudes[stations]).max()
+        half_km = float(min(spread, 250.0)) + 120.0
+        seen = self.observations(first, _seconds(recent, first), silent_among=None)
+        hypocentre = self._locator.locate(latitude, longitude, seen, half_km)
+        onsets = self.explained(hypocentre, recent)
+        if len(onsets) < self._config.min_stations or not self._is_sound(hypocentre, onsets, first):
+            return None
+        return Candidate(hypocentre, tuple(onsets))
+
+    def relocate(
+        self, hypocentre: Hypocentre, onsets: Sequence[Onset], later: Sequence[Onset]
+    ) -> Hypocentre:
+        """The hypocentre again, from the onsets it has by now and later ones at their stations (S, or coda)."""
+        half_km = 40.0 if len(onsets) > 6 else 100.0  # noqa: PLR2004 - few onsets can still move it far
+        seen = self.observations(onsets, _seconds(later, onsets), silent_among=hypocentre)
+        return self._locator.locate(hypocentre.latitude, hypocentre.longitude, seen, half_km)
+
+    def observations(
+        self, onsets: Sequence[Onset], seconds: Sequence[Onset], silent_among: Hypocentre | None
+    ) -> Observations:
+        """The onsets, the second onsets of their stations, and the silent stations as arrays for the locator."""
+        onsets = sorted(onsets, key=lambda o: o.time_s)[:MAX_PICKS]
+        net = self._network
+        stations = np.array([o.station for o in onsets])
+        silent = np.isfinite(net.end_s) & (net.end_s - net.first_s > WARM_UP_S)
+        silent &= net.end_s > onsets[0].time_s - APART_S
+        silent[stations] = False
+        index = np.flatnonzero(silent)
+        if silent_among is None:
+            latitude, longitude = self._centre(onsets)
+        else:
+            latitude, longitude = silent_among.latitude, silent_among.longitude
+        away = distance_km(latitude, longitude, net.latitudes[index], net.longitudes[index])
+        nearest = np.argsort(away, kind="stable")[:MAX_SILENT]
+        index, away = index[nearest], away[nearest]
+        reach = distance_km(latitude, longitude, net.latitudes[stations], net.longitudes[stations])
+        # A station farther than most that picked may just be too far to see it
+        far = max(float(np.median(reach)), 25.0)
+        cost = SILENT_COST / (1 + (away / (1.5 * far)) ** 4)
+        return Observations(
+            picks=self._rows(onsets),
+            seconds=self._rows(seconds),
+            silent=np.column_stack([net.ecef[index], net.end_s[index], cost]),
+        )
+
+    def _rows(self, onsets: Sequence[Onset]) -> Floats:
+        rows = np.empty((len(onsets), 5))
+        for row, onset in zip(rows, onsets, strict=True):
+            row[:3] = self._network.ecef[onset.station]
+            row[3:] = onset.time_s, onset.weight
+        return rows
+
+    def explained(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> list[Onset]:
+        """The onsets that fit the P-wave of a hypocentre, the best of each station."""
+        stations = np.array([o.station for o in onsets], dtype=np.int64)
+        predicted = hypocentre.time_s + self.travel_s(hypocentre, stations)
+        best: dict[int, tuple[float, Onset]] = {}
+        for onset, time_s in zip(onsets, predicted, strict=True):
+            off = abs(onset.time_s - time_s)
+            if off <= self.tolerance_s(time_s - hypocentre.time_s) and off < best.get(onset.station, (9.9,))[0]:
+                best[onset.station] = (off, onset)
+        return [onset for _, onset in best.values()]
+
+    @staticmethod
+    def tolerance_s(travel_s: float) -> float:
+        """How far a pick may be from its predicted time and still be the event's."""
+        return FIT_S + FIT_SHARE * travel_s
+
+    def distances_km(self, hypocentre: Hypocentre, stations: NDArray[np.int64]) -> Floats:
+        """Epicentral distances of stations."""
+        net = self._network
+        return distance_km(
+            hypocentre.latitude, hypocentre.longitude, net.latitudes[stations], net.longitudes[stations]
+        )
+
+    def travel_s(self, hypocentre: Hypocentre, stations: NDArray[np.int64]) -> Floats:
+        """P travel times to stations."""
+        return self._travel.p_s(self.distances_km(hypocentre, stations), hypocentre.depth_km)
+
+    def share_in_reach(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> float:
+        """Of the stations that must have seen P by now, nearer than the farthest that picked: the share that did."""
+        picked = np.array(sorted({o.station for o in onsets}))
+        everyone = np.arange(len(self._network.names))
+        away = self.distances_km(hypocentre, everyone)
+        expected_s = hypocentre.time_s + self._travel.p_s(away, hypocentre.depth_km)
+        net = self._network
+        must = (net.end_s > expected_s + LATE_S) & (net.first_s < expected_s - WARM_UP_S)
+        must &= away <= np.sort(away[picked])[min(len(picked), self._config.min_stations) - 1]
+        must[picked] = False
+        nearer = picked[away[picked] <= np.sort(away[picked])[min(len(picked), self._config.min_stations) - 1]]
+        return len(nearer) / (len(nearer) + int(must.sum()))
+
+    def _is_sound(self, hypocentre: Hypocentre, onsets: Sequence[Onset], first: Sequence[Onset]) -> bool:
+        config = self._config
+        picked = np.array([o.station for o in onsets])
+        if self.distances_km(hypocentre, picked).min() > config.reach_km:
+            return False
+        if sum(not o.is_coda for o in onsets) < config.min_stations - 1:
+            return False
+        if self.share_in_reach(hypocentre, onsets) < config.min_share:
+            return False
+        # Of all that was picked since the P-wave set out, in its reach, it must explain most
+        stations = np.array([o.station for o in first])
+        arrival = hypocentre.time_s + self.travel_s(hypocentre, stations)
+        since = np.array([o.time_s for o in first]) >= hypocentre.time_s - 2.0
+        s_travel = self._travel.s_s(self.distances_km(hypocentre, stations), hypocentre.depth_km)
+        # A station that missed P may have picked S: that speaks neither for nor against
+        is_s = np.array([o.time_s for o in first]) > hypocentre.time_s + 0.8 * s_travel
+        counted = since & ~is_s & (arrival <= max(o.time_s for o in first) + 2.0)
+        return len(onsets) >= config.min_explained * int(counted.sum())
+
+    def _centre(self, onsets: Sequence[Onset]) -> tuple[float, float]:
+        """Where the first waves came in: the mean of the stations of the four earliest onsets."""
+        early = sorted(onsets, key=lambda o: o.time_s)[:4]
+        stations = [o.station for o in early]
+        net = self._network
+        return float(net.latitudes[stations].mean()), float(net.longitudes[stations].mean())
+
+
+def _first_by_station(onsets: Sequence[Onset]) -> list[Onset]:
+    first: dict[int, Onset] = {}
+    for onset in sorted(onsets, key=lambda o: o.time_s):
+        first.setdefault(onset.station, onset)
+    return list(first.values())
+
+
+def _seconds(onsets: Sequence[Onset], first: Sequence[Onset]) -> list[Onset]:
+    """The next onset at each station after its first: S, or coda."""
+    since = {o.station: o.time_s for o in first}
+    after = [o for o in onsets if since.get(o.station, np.inf) + LEAST_S_MINUS_P_S < o.time_s]
+    return _first_by_station(after)

@@ -1,0 +1,304 @@
+"""PURE: the events under way: versions, updates, cancels, and other agencies' origins.
+
+``EventEngine.feed`` takes the tick's picks and packets, gives each pick to the event that explains it or tries to
+declare a new one, sizes each event from its stations' waveforms, and returns the versions that are due.
+"""
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ew.config import Config
+from ew.geo import distance_km
+from ew.locate.amplitudes import History, PeakTracker
+from ew.locate.associator import Associator, Onset
+from ew.locate.locator import Hypocentre, Locator
+from ew.locate.magnitude import FULL_WINDOW_S, network_magnitude, station_magnitude
+from ew.locate.stations import Network
+from ew.records import (
+    Arrival,
+    EventVersion,
+    Inventory,
+    Origin,
+    Packet,
+    Pick,
+    StationMagnitude,
+    VersionKind,
+)
+from ew.times import iso_from_seconds, seconds_from_ns
+from ew.traveltimes import TravelTimes
+
+KEEP_PICKS_S = 120.0
+S_TOLERANCE_S = 2.0
+CODA_FACTOR = 3.0
+"""Coda lasts to about three S travel times (Rautian & Khalturin 1978 start theirs at two)."""
+MOVED_KM = 2.0
+GREW = 0.1
+"""A version is due when the epicentre moved or the magnitude changed by so much."""
+LARGE_MAGNITUDE = 6.0
+"""From here on a rupture may outlast the usual window: peaks are followed up to the S-wave."""
+S_GUARD_S = 0.3
+WITHDRAW_AFTER_S = 8.0
+WITHDRAW_SHARE = 0.25
+MERGE_S = 20.0
+MERGE_KM = 100.0
+
+
+@dataclass(slots=True, eq=False)
+class _Event:
+    event_id: str
+    hypocentre: Hypocentre
+    onsets: dict[int, Onset]
+    declared_s: float
+    later: list[Onset] = field(default_factory=list)
+    source: str = "ew"
+    trackers: dict[int, PeakTracker] = field(default_factory=dict)
+    stations: tuple[StationMagnitude, ...] = ()
+    magnitude: float = math.nan
+    magnitude_error: float = math.nan
+    version: int = 0
+    issued_s: float = -math.inf
+    issued: Origin | None = None
+    issued_count: int = 0
+    is_cancelled: bool = False
+
+
+class EventEngine:
+    """Picks and packets in, event versions out; time is what ``feed`` is told.
+
+    ``wake_at_s`` is when ``feed`` should be called again even if nothing comes (``None``: no event under way).
+    """
+
+    def __init__(self, config: Config, inventory: Inventory, travel_times: TravelTimes) -> None:
+        self._config = config.locate
+        self._inventory = inventory
+        self._travel = travel_times
+        self._network = Network(inventory)
+        self._associator = Associator(
+            self._config, self._network, travel_times, Locator(self._config, travel_times)
+        )
+        self._history = History()
+        self._free: list[Onset] = []
+        self._events: list[_Event] = []
+        self._tracked: dict[str, list[PeakTracker]] = {}
+        self.wake_at_s: float | None = None
+
+    @property
+    def active_events(self) -> tuple[str, ...]:
+        """Ids of the events under way."""
+        return tuple(event.event_id for event in self._events)
+
+    def feed(self, picks: Sequence[Pick], packets: Sequence[Packet], now_s: float) -> list[EventVersion]:
+        """Take in a tick and return the event versions due at ``now_s`` (epoch seconds), oldest event first."""
+        self._take_packets(packets)
+        is_new = False
+        for pick in sorted(picks, key=lambda p: p.time_ns):
+            is_new |= self._take_pick(pick)
+        if is_new:
+            self._declare(now_s)
+        versions = [v for event in self._events if (v := self._update(event, now_s)) is not None]
+        self._forget(now_s)
+        self.wake_at_s = now_s + self._config.version_interval_s if self._events else None
+        return versions
+
+    def add_origin(self, version: EventVersion, now_s: float) -> EventVersion:
+        """Another agency's origin: our own event if it is the same earthquake, else an event of its own.
+
+        Returns the version to act on, under the id of the event it belongs to and marked with its source.
+        """
+        for event in self._events:
+            ours = event.hypocentre
+            apart = float(
+                distance_km(
+                    ours.latitude, ours.longitude, version.origin.latitude, version.origin.longitude
+                )
+            )
+            if abs(ours.time_s - version.origin.time_s) < MERGE_S and apart < MERGE_KM:
+                event.version += 1
+                event.issued_s, event.issued = now_s, version.origin
+                return replace(
+                    version, event_id=event.event_id, version=event.version, kind="update", issued_s=now_s
+                )
+        return replace(version, issued_s=now_s)
+
+    # What comes in
+
+    def _take_packets(self, packets: Sequence[Packet]) -> None:
+        vertical = [p for p in packets if p.seed_id.endswith("Z")]
+        self._network.note(vertical)
+        for packet in vertical:
+            self._history.add(packet)
+            for tracker in self._tracked.get(packet.seed_id, ()):
+                tracker.add(packet)
+
+    def _take_pick(self, pick: Pick) -> bool:
+        """Give a pick to an event, or keep it as free; whether it is free."""
+        station = self._network.station(pick.seed_id)
+        if station is None:
+            return False
+        onset = Onset(pick, station, seconds_from_ns(pick.time_ns))
+        is_coda = False
+        for event in self._events:
+            claim = self._claim(event, onset)
+            if claim == "P":
+                self._join(event, onset)
+                return False
+            if claim and onset.station in event.onsets:
+                event.later.append(onset)
+            if claim == "S":
+                return False
+            is_coda |= claim == "coda"
+        self._free.append(replace(onset, is_coda=is_coda))
+        return True
+
+    def _claim(self, event: _Event, onset: Onset) -> str:
+        """What an onset is to an event: P, S, coda or nothing."""
+        where = np.array([onset.station])
+        away = float(self._associator.distances_km(event.hypocentre, where)[0])
+        since = onset.time_s - event.hypocentre.time_s
+        p_s = float(self._travel.p_s(away, event.hypocentre.depth_km))
+        s_s = float(self._travel.s_s(away, event.hypocentre.depth_km))
+        spread = min(event.hypocentre.horizontal_error_km / 8.0, 3.0)  # an epicentre still loose, in seconds of P
+        if abs(since - p_s) <= self._associator.tolerance_s(p_s) + spread and onset.station not in event.onsets:
+            return "P"
+        if abs(since - s_s) <= S_TOLERANCE_S + 0.03 * s_s + spread:
+            return "S"
+        return "coda" if p_s < since < CODA_FACTOR * s_s + 10.0 else ""
+
+    def _join(self, event: _Event, onset: Onset) -> None:
+        event.onsets[onset.station] = onset
+        seed_id = onset.pick.seed_id
+        tracker = PeakTracker(self._inventory[seed_id], onset.time_s, self._history.packets(seed_id))
+        event.trackers[onset.station] = tracker
+        self._tracked.setdefault(seed_id, []).append(tracker)
+
+    # Declaring, updating, letting go
+
+    def _declare(self, now_s: float) -> None:
+        candidate = self._associator.declare(self._free)
+        if candidate is None:
+            return
+        used = set(candidate.onsets)
+        first = min(candidate.onsets, key=lambda o: (o.time_s, o.pick.seed_id))
+        event = _Event(self._event_id(first), candidate.hypocentre, {}, now_s)
+        for onset in candidate.onsets:
+            self._join(event, onset)
+        self._events.append(event)
+        left = [o for o in self._free if o not in used]
+        self._free = []
+        for onset in left:
+            claims = self._claim(event, onset)
+            if claims == "P":
+                self._join(event, onset)
+                continue
+            if claims and onset.station in event.onsets:
+                event.later.append(onset)
+            if claims != "S":
+                self._free.append(replace(onset, is_coda=onset.is_coda or claims == "coda"))
+
+    def _event_id(self, first: Onset) -> str:
+        """The same on every machine that hears the same first pick: its time and its station's checksum."""
+        name = self._network.names[first.station]
+        stamp = iso_from_seconds(first.time_s)[:19].translate({ord(c): None for c in "-:"})
+        return f"ew{stamp}{zlib.crc32(name.encode()) & 0xFFFF:04x}"
+
+    def _update(self, event: _Event, now_s: float) -> EventVersion | None:
+        if now_s - event.issued_s < self._config.version_interval_s:
+            return None
+        if event.version and len(event.onsets) != event.issued_count:
+            event.hypocentre = self._associator.relocate(
+                event.hypocentre, list(event.onsets.values()), event.later
+            )
+        event.magnitude, event.magnitude_error, event.stations = self._size(event)
+        if event.version and self._is_refuted(event, now_s):
+            event.is_cancelled = True
+            return self._issue(event, "cancel", now_s)
+        origin = self._origin(event)
+        if event.version == 0:
+            return self._issue(event, "alert", now_s)
+        return self._issue(event, "update", now_s) if self._is_changed(event, origin) else None
+
+    def _size(self, event: _Event) -> tuple[float, float, tuple[StationMagnitude, ...]]:
+        is_large = event.magnitude >= LARGE_MAGNITUDE
+        where = np.array(list(event.trackers), dtype=np.int64)
+        away = self._associator.distances_km(event.hypocentre, where)
+        depth = event.hypocentre.depth_km
+        s_minus_p = self._travel.s_s(away, depth) - self._travel.p_s(away, depth)
+        found = []
+        for tracker, distance, gap in zip(event.trackers.values(), away, s_minus_p, strict=True):
+            window = float(gap) - S_GUARD_S if is_large else min(float(gap) - S_GUARD_S, FULL_WINDOW_S)
+            peaks = tracker.peaks(max(window, 0.5), math.hypot(float(distance), depth))
+            if peaks is not None:
+                found.append(station_magnitude(peaks, self._config.pd_relation))
+        magnitude, error = network_magnitude(found)
+        return magnitude, error, tuple(found)
+
+    def _is_refuted(self, event: _Event, now_s: float) -> bool:
+        """Too many stations that must have seen it by now did not."""
+        if now_s - event.declared_s < WITHDRAW_AFTER_S or len(event.onsets) > self._config.min_stations:
+            return False
+        return self._associator.share_in_reach(event.hypocentre, list(event.onsets.values())) < WITHDRAW_SHARE
+
+    def _is_changed(self, event: _Event, origin: Origin) -> bool:
+        if event.issued is None or len(event.onsets) != event.issued_count:
+            return True
+        moved = float(
+            distance_km(
+                origin.latitude, origin.longitude, event.issued.latitude, event.issued.longitude
+            )
+        )
+        return moved >= MOVED_KM or abs(origin.magnitude - event.issued.magnitude) >= GREW
+
+    def _origin(self, event: _Event) -> Origin:
+        h = event.hypocentre
+        return Origin(
+            time_s=h.time_s,
+            latitude=h.latitude,
+            longitude=h.longitude,
+            depth_km=h.depth_km,
+            magnitude=event.magnitude,
+            time_error_s=h.time_error_s,
+            horizontal_error_km=h.horizontal_error_km,
+            depth_error_km=h.depth_error_km,
+            magnitude_error=event.magnitude_error,
+        )
+
+    def _issue(self, event: _Event, kind: VersionKind, now_s: float) -> EventVersion:
+        event.version += 1
+        event.issued_s, event.issued, event.issued_count = now_s, self._origin(event), len(event.onsets)
+        return EventVersion(
+            event_id=event.event_id,
+            version=event.version,
+            kind=kind,
+            issued_s=now_s,
+            origin=event.issued,
+            stations=len(event.onsets),
+            arrivals=self._arrivals(event),
+            station_magnitudes=event.stations,
+            source=event.source,
+        )
+
+    def _arrivals(self, event: _Event) -> tuple[Arrival, ...]:
+        onsets = sorted(event.onsets.values(), key=lambda o: o.time_s)
+        where = np.array([o.station for o in onsets])
+        away = self._associator.distances_km(event.hypocentre, where)
+        predicted = event.hypocentre.time_s + self._travel.p_s(away, event.hypocentre.depth_km)
+        return tuple(
+            Arrival(o.pick, "P", float(d), o.time_s - float(t), o.weight)
+            for o, d, t in zip(onsets, away, predicted, strict=True)
+        )
+
+    def _forget(self, now_s: float) -> None:
+        self._free = [o for o in self._free if now_s - o.time_s <= KEEP_PICKS_S]
+        over = [
+            e
+            for e in self._events
+            if e.is_cancelled or now_s - e.hypocentre.time_s > self._config.update_until_s
+        ]
+        for event in over:
+            self._events.remove(event)
+            for tracker in event.trackers.values():
+                self._tracked[tracker.channel.seed_id].remove(tracker)

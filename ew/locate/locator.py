@@ -1,0 +1,144 @@
+"""PURE: where and when: a nested grid search over trial hypocentres.
+
+Picks and the silence of stations without one go in, the hypocentre of least misfit and its spread come out. The
+misfit stands in ``kernels.misfit_grid``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ew.config import LocateConfig
+from ew.geo import distance_km, ecef_km, local_radius_km
+from ew.locate.kernels import misfit_grid
+from ew.traveltimes import TravelTimes
+
+Floats = NDArray[np.float64]
+
+KM_PER_DEGREE = 111.195
+COARSE_STEP_KM = 10.0
+MAX_PICKS = 60  # the earliest picks; more add time and no accuracy
+MAX_SILENT = 80
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observations:
+    """What a location rests on: rows of ECEF x, y, z (km), a time (epoch s) and a weight, float64.
+
+    ``picks`` (n, 5): first picks; ``seconds`` (k, 5): second picks of stations, perhaps S; ``silent`` (m, 5): stations
+    without a pick, up to when their data reach, and what their silence costs.
+    """
+
+    picks: Floats
+    seconds: Floats
+    silent: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Hypocentre:
+    """The best trial and one standard deviation of it."""
+
+    time_s: float
+    latitude: float
+    longitude: float
+    depth_km: float
+    misfit: float
+    time_error_s: float
+    horizontal_error_km: float
+    depth_error_km: float
+
+
+@dataclass(slots=True, eq=False)
+class _Grid:
+    latitudes: Floats
+    longitudes: Floats
+    depths: Floats
+    misfit: Floats
+    origin: Floats
+
+    def best(self) -> int:
+        return int(np.argmin(self.misfit))
+
+
+class Locator:
+    """Nested grid search with one travel-time table."""
+
+    def __init__(self, config: LocateConfig, travel_times: TravelTimes) -> None:
+        self._config = config
+        self._tables = np.stack([travel_times.p_table, travel_times.s_table])
+        deepest = min(config.max_depth_km, travel_times.max_depth_km)
+        self._depths = np.array([d for d in (2.0, 7.0, 12.0, 18.0, 25.0, 35.0, 50.0, 70.0, 100.0) if d <= deepest])
+
+    def locate(self, latitude: float, longitude: float, seen: Observations, half_km: float) -> Hypocentre:
+        """The hypocentre of least misfit within ``half_km`` of a place.
+
+        The coarse grid holds the usual depth and finds the epicentre; finer ones search depth as well.
+        """
+        usual = np.array([self._config.depth_km])
+        grid = self._search(latitude, longitude, half_km, COARSE_STEP_KM, usual, seen)
+        for step_km, half in ((4.0, 14.0), (1.5, 5.0)):
+            at = grid.best()
+            centre = float(grid.latitudes[at]), float(grid.longitudes[at])
+            grid = self._search(*centre, half, step_km, self._depths, seen)
+        at = grid.best()
+        depth = float(grid.depths[at])
+        fine = np.clip(depth + np.arange(-4.0, 4.1, 2.0), 0.0, float(self._depths[-1]))
+        grid = self._search(float(grid.latitudes[at]), float(grid.longitudes[at]), 1.5, 0.75, fine, seen)
+        return self._with_spread(grid, seen)
+
+    def misfit_at(self, hypocentre: Hypocentre, seen: Observations) -> float:
+        """The misfit of a known hypocentre for other observations."""
+        place = np.array([hypocentre.latitude]), np.array([hypocentre.longitude])
+        return float(self._run(*place, np.array([hypocentre.depth_km]), seen).misfit[0])
+
+    def _search(
+        self, latitude: float, longitude: float, half_km: float, step_km: float, depths: Floats, seen: Observations
+    ) -> _Grid:
+        offsets = np.arange(-half_km, half_km + step_km / 2, step_km)
+        north, east, depth = (a.ravel() for a in np.meshgrid(offsets, offsets, depths, indexing="ij"))
+        latitudes = latitude + north / KM_PER_DEGREE
+        longitudes = longitude + east / (KM_PER_DEGREE * np.cos(np.radians(latitude)))
+        return self._run(latitudes, longitudes, depth, seen)
+
+    def _run(self, latitudes: Floats, longitudes: Floats, depths: Floats, seen: Observations) -> _Grid:
+        nodes = np.ascontiguousarray(ecef_km(latitudes, longitudes).T)
+        prior = np.abs(depths - self._config.depth_km) / self._config.depth_spread_km
+        misfit, origin = np.empty(len(nodes)), np.empty(len(nodes))
+        misfit_grid(
+            nodes,
+            depths,
+            prior,
+            self._tables,
+            local_radius_km(float(latitudes[0])),
+            seen.picks,
+            seen.seconds,
+            seen.silent,
+            misfit,
+            origin,
+        )
+        return _Grid(latitudes, longitudes, depths, misfit, origin)
+
+    def _with_spread(self, fine: _Grid, seen: Observations) -> Hypocentre:
+        """The best trial, with the spread of the likelihood exp(-misfit) over a wider grid around it."""
+        at = fine.best()
+        latitude, longitude = float(fine.latitudes[at]), float(fine.longitudes[at])
+        wide = self._search(latitude, longitude, 48.0, 8.0, self._depths, seen)
+        weights = np.exp(-(wide.misfit - min(float(fine.misfit[at]), float(wide.misfit.min()))))
+        weights /= max(float(weights.sum()), 1e-300)
+        away = distance_km(latitude, longitude, wide.latitudes, wide.longitudes)
+        least = 2.0  # km: half a step of the grids and the model's own error
+        return Hypocentre(
+            time_s=float(fine.origin[at]),
+            latitude=latitude,
+            longitude=longitude,
+            depth_km=float(fine.depths[at]),
+            misfit=float(fine.misfit[at]),
+            time_error_s=_spread(wide.origin - float(fine.origin[at]), weights, 0.2),
+            horizontal_error_km=_spread(away, weights, least) / np.sqrt(2),
+            depth_error_km=_spread(wide.depths - float(fine.depths[at]), weights, least),
+        )
+
+
+def _spread(deviations: Floats, weights: Floats, least: float) -> float:
+    return float(np.sqrt((weights * deviations**2).sum() + least**2))

@@ -1,0 +1,52 @@
+"""PURE: the stations of an inventory as arrays, and how far each one's data reach."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ew.geo import ecef_km
+from ew.records import Inventory, Packet
+from ew.times import seconds_from_ns
+
+
+def station_of(seed_id: str) -> str:
+    """``NET.STA``: several channels or sensors of one station count as one."""
+    return seed_id[: seed_id.index(".", seed_id.index(".") + 1)]
+
+
+class Network:
+    """The stations, as arrays in one order: ``names``; ``latitudes``, ``longitudes`` (S,) f8 degrees; ``ecef``
+
+    (S, 3) f8 km; ``first_s`` and ``end_s`` (S,) f8: from when and up to when there are data (infinite and minus infinity
+    before any came).
+    """
+
+    def __init__(self, inventory: Inventory) -> None:
+        channels = {station_of(seed_id): channel for seed_id, channel in inventory.items()}
+        self.names = tuple(channels)
+        self.index = {name: i for i, name in enumerate(self.names)}
+        self.latitudes = np.array([c.latitude for c in channels.values()], dtype=np.float64)
+        self.longitudes = np.array([c.longitude for c in channels.values()], dtype=np.float64)
+        self.ecef: NDArray[np.float64] = np.ascontiguousarray(
+            ecef_km(self.latitudes, self.longitudes).T
+        ).reshape(-1, 3)
+        self.first_s = np.full(len(self.names), np.inf)
+        self.end_s = np.full(len(self.names), -np.inf)
+        self._slot = {seed_id: self.index[station_of(seed_id)] for seed_id in inventory}
+
+    def station(self, seed_id: str) -> int | None:
+        """The station's place in the arrays; ``None`` for a channel that is not in the inventory."""
+        return self._slot.get(seed_id)
+
+    def note(self, packets: list[Packet]) -> None:
+        """Take in how far the data of each station reach."""
+        for packet in packets:
+            slot = self._slot[packet.seed_id]
+            end_s = seconds_from_ns(packet.end_ns)
+            if end_s > self.end_s[slot]:
+                if end_s > self.end_s[slot] + LOST_S:
+                    self.first_s[slot] = seconds_from_ns(packet.start_ns)
+                self.end_s[slot] = end_s
+
+
+LOST_S = 30.0
+"""A station silent for longer has to warm up again before its silence means anything."""

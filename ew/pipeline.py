@@ -1,0 +1,104 @@
+"""PURE: strings detection, location, shaking and alerts into one object, the only one that knows them all.
+
+Packets and the time go in, picks, event versions and alert plans come out; ``wake_at_ns`` says when to call
+again if no packet comes. ``replay`` drives it by data time, ``serve`` by the wall; neither changes what it does.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ew.alerts.planner import AlertPlan, AlertPlanner
+from ew.config import Config
+from ew.detect.bank import PickerBank
+from ew.locate.events import EventEngine
+from ew.records import EventVersion, Inventory, Packet, Pick
+from ew.times import ns_from_seconds, seconds_from_ns
+from ew.traveltimes import TravelTimes
+
+TICK_NS = 20_000_000
+"""Packets are handed on in ticks of 20 ms: a tenth of a percent of the warning, and thousands of channels a call."""
+
+
+LAST_WAKE_NS = 120_000_000_000
+"""How long after the last packet a replay goes on: versions end 60 s after the origin, cancels soon after."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What one call of ``feed`` brought forth, in the order of the stages."""
+
+    picks: tuple[Pick, ...] = ()
+    versions: tuple[EventVersion, ...] = ()
+    plans: tuple[AlertPlan, ...] = ()
+    wake_at_ns: int | None = None
+
+
+class Pipeline:
+    """Packets in, alert plans out.
+
+    Only channels in ``inventory`` are used; the others are named in ``unknown_channels`` and skipped. P-waves
+    are picked on the vertical components (SEED orientation code Z); the rest serve amplitudes.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        inventory: Inventory,
+        travel_times: TravelTimes,
+        planner: AlertPlanner | None = None,
+    ) -> None:
+        self.bank = PickerBank(config.picker)
+        self.engine = EventEngine(config, inventory, travel_times)
+        self.planner = planner
+        self.wake_at_ns: int | None = None
+        self.unknown_channels: set[str] = set()
+        self._inventory = inventory
+
+    def feed(self, packets: Sequence[Packet], now_ns: int) -> Output:
+        """Take in what arrived by ``now_ns`` (ns, UTC) and return what follows from it."""
+        known = [packet for packet in packets if self._is_known(packet.seed_id)]
+        picks = self.bank.process([packet for packet in known if packet.seed_id.endswith("Z")])
+        return self.feed_picks(picks, known, now_ns)
+
+    def feed_picks(self, picks: Sequence[Pick], packets: Sequence[Packet], now_ns: int) -> Output:
+        """The same from picks on, for picks made elsewhere; ``packets`` only serve amplitudes."""
+        now_s = seconds_from_ns(now_ns)
+        versions = self.engine.feed(picks, packets, now_s)
+        plans = () if self.planner is None else tuple(self.planner.plan(v, now_s) for v in versions)
+        wake_at_s = self.engine.wake_at_s
+        self.wake_at_ns = None if wake_at_s is None else ns_from_seconds(wake_at_s)
+        return Output(tuple(picks), tuple(versions), plans, self.wake_at_ns)
+
+    def moments(self, arrivals: Iterable[tuple[int, Packet]]) -> Iterator[tuple[int, list[Packet]]]:
+        """When to call ``feed`` and with what, for packets known beforehand (``replay``, ``demo``).
+
+        ``arrivals`` are (arrival time in ns, packet) in order of time. Packets are gathered in ticks as a live
+        service gathers them; between ticks, and after the last, the pipeline is woken when it asked to be.
+        """
+        tick: list[Packet] = []
+        tick_ns = 0
+        for arrival_ns, packet in arrivals:
+            due_ns = -(-arrival_ns // TICK_NS) * TICK_NS
+            if tick and due_ns > tick_ns:
+                yield tick_ns, tick
+                tick = []
+            if not tick:
+                yield from self._wakes(due_ns)
+            tick_ns = due_ns
+            tick.append(packet)
+        if tick:
+            yield tick_ns, tick
+        yield from self._wakes(tick_ns + LAST_WAKE_NS)
+
+    def _wakes(self, until_ns: int) -> Iterator[tuple[int, list[Packet]]]:
+        while self.wake_at_ns is not None and self.wake_at_ns < until_ns:
+            asked_ns = self.wake_at_ns
+            yield asked_ns, []
+            if self.wake_at_ns is not None and self.wake_at_ns <= asked_ns:
+                return  # asked again for the same moment: nothing more can follow without data
+
+    def _is_known(self, seed_id: str) -> bool:
+        if seed_id in self._inventory:
+            return True
+        self.unknown_channels.add(seed_id)
+        return False

@@ -1,0 +1,185 @@
+"""SHELL: a directory with a recording (``EVENT_DIR``), read to be replayed as if it were live.
+
+``waveforms.mseed``, ``stations.xml`` or ``stations.csv``; optionally ``event.json`` (a catalogue origin) and
+``picks.csv``, which only score.
+"""
+
+import csv
+import heapq
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ew.errors import InputError
+from ew.records import Channel, Origin, Packet
+from ew.sources import inventory, miniseed
+from ew.times import NS_PER_S, ns_from_seconds, seconds_from_iso, seconds_from_ns
+
+UNKNOWN = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEvent:
+    """What ``event.json`` says; ``origin`` is ``None`` where no earthquake is expected, depth NaN where unknown."""
+
+    name: str
+    origin: Origin | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnalystPick:
+    """One line of ``picks.csv``."""
+
+    seed_id: str
+    phase: str
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventDir:
+    """A recording that can be replayed; ``notes`` name what was skipped."""
+
+    path: Path
+    channels: dict[str, Channel]
+    runs: list[Packet]
+    event: CatalogueEvent | None
+    analyst_picks: list[AnalystPick]
+    notes: list[str]
+
+    @property
+    def inventory(self) -> dict[str, Channel]:
+        """The channels that have both data and metadata."""
+        return self.channels
+
+    @property
+    def spans(self) -> dict[str, list[tuple[float, float]]]:
+        """Epoch seconds of the first and the end of the last sample of each run, by channel."""
+        spans: dict[str, list[tuple[float, float]]] = {}
+        for run in self.runs:
+            span = seconds_from_ns(run.start_ns), seconds_from_ns(run.end_ns)
+            spans.setdefault(run.seed_id, []).append(span)
+        return spans
+
+    def packets(self, packet_s: float) -> Iterator[tuple[int, Packet]]:
+        """(arrival time in ns, packet) in order of arrival.
+
+        Each run is cut into packets of ``packet_s`` seconds from its start on; a packet arrives when its last sample
+        has been taken.
+        """
+        streams = [_cut(run, packet_s) for run in self.runs]
+        return heapq.merge(*streams, key=lambda item: (item[0], item[1].seed_id))
+
+
+def _cut(run: Packet, packet_s: float) -> Iterator[tuple[int, Packet]]:
+    count = max(1, round(packet_s * run.sampling_rate))
+    for first in range(0, len(run.samples), count):
+        samples = run.samples[first : first + count]
+        start_ns = run.start_ns + round(first * NS_PER_S / run.sampling_rate)
+        last_ns = start_ns + round((len(samples) - 1) * NS_PER_S / run.sampling_rate)
+        yield last_ns, Packet(run.seed_id, start_ns, run.sampling_rate, samples)
+
+
+def load_event_dir(path: Path) -> EventDir:
+    """Read an ``EVENT_DIR``.
+
+    Raises:
+        InputError: it lacks waveforms or stations, or nothing in it can be used; the message names the file.
+    """
+    if not path.is_dir():
+        raise InputError(f"{path}: no such directory")
+    waveforms = path / "waveforms.mseed"
+    if not waveforms.is_file():
+        raise InputError(f"{path}: no waveforms.mseed in it; EVENT_DIR holds waveforms.mseed and stations.csv or .xml")
+    stations = _stations(path)
+    try:
+        decoded = miniseed.decode(waveforms.read_bytes(), waveforms.name)
+    except OSError as error:
+        raise InputError(f"{waveforms}: can't read it: {error.strerror}") from error
+    if not decoded.packets:
+        raise InputError(f"{waveforms}: not one miniSEED record in it can be read")
+    notes = stations.notes + decoded.notes
+    runs = []
+    for run in miniseed.joined(decoded.packets):
+        if run.seed_id in stations.channels:
+            runs.append(run)
+        elif (note := f"{run.seed_id}: in waveforms.mseed but not usable from the stations file") not in notes:
+            notes.append(note)
+    notes += _rate_notes(runs)
+    if not runs:
+        raise InputError(f"{path}: no channel has both waveforms and usable metadata")
+    used = {run.seed_id for run in runs}
+    channels = {seed_id: stations.channels[seed_id] for seed_id in sorted(used)}
+    return EventDir(path, channels, runs, _event(path), _analyst_picks(path, notes), notes)
+
+
+def _rate_notes(runs: list[Packet]) -> list[str]:
+    rates: dict[str, set[float]] = {}
+    for run in runs:
+        rates.setdefault(run.seed_id, set()).add(run.sampling_rate)
+    return [
+        f"{seed_id}: sampling rate changes between {min(found):g} and {max(found):g} Hz; its picker restarts there"
+        for seed_id, found in rates.items()
+        if max(found) > 1.02 * min(found)
+    ]
+
+
+def _stations(path: Path) -> inventory.Stations:
+    for name, read in (("stations.xml", inventory.read_stationxml), ("stations.csv", inventory.read_csv)):
+        if (path / name).is_file():
+            stations = read(path / name)
+            if not stations.channels:
+                first = f": {stations.notes[0]}" if stations.notes else ""
+                raise InputError(f"{path / name}: no usable channel in it{first}")
+            return stations
+    raise InputError(f"{path}: neither stations.xml nor stations.csv in it")
+
+
+def _event(path: Path) -> CatalogueEvent | None:
+    file = path / "event.json"
+    if not file.is_file():
+        return None
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        name = str(data.get("name", data.get("id", path.name)))
+        if data.get("expect") == "no alert":
+            return CatalogueEvent(name, None)
+        return CatalogueEvent(
+            name,
+            Origin(
+                time_s=seconds_from_iso(data["origin_time"]),
+                latitude=float(data["latitude"]),
+                longitude=float(data["longitude"]),
+                depth_km=_number(data.get("depth_km")),
+                magnitude=_number(data.get("magnitude")),
+            ),
+        )
+    except KeyError as error:
+        raise InputError(f"{file}: no {error} in it") from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{file}: can't read the catalogue origin: {error}") from error
+
+
+def _number(value: object) -> float:
+    return UNKNOWN if value is None else float(str(value))
+
+
+def _analyst_picks(path: Path, notes: list[str]) -> list[AnalystPick]:
+    file = path / "picks.csv"
+    if not file.is_file():
+        return []
+    picks = []
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        for row in (reader := csv.DictReader(lines)):
+            try:
+                time_s = seconds_from_iso(row["time"])
+                picks.append(AnalystPick(row["seed_id"], row["phase"], ns_from_seconds(time_s)))
+            except (KeyError, ValueError, TypeError) as error:
+                notes.append(f"{file.name} line {reader.line_num}: can't be read ({error})")
+    return picks
+
+
+def is_known(value: float) -> bool:
+    """Whether a catalogue value was given."""
+    return math.isfinite(value)
