@@ -5,6 +5,7 @@ the event is declared when enough stations fit, enough of the stations in reach 
 what was picked at all. A pick that fits an event's P, S or coda is not free.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,12 +36,17 @@ LEAST_S_MINUS_P_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Onset:
-    """A pick as the associator sees it; ``is_coda``: it came within the coda of an event at its station."""
+    """A pick as the associator sees it.
+
+    ``is_coda``: it came within the coda of an event at its station. ``log_amplitude``: log10 of the peak acceleration of
+    its first swings, m/s² (NaN where the pick gives no amplitude).
+    """
 
     pick: Pick
     station: int
     time_s: float
     is_coda: bool = False
+    log_amplitude: float = math.nan
 
     @property
     def weight(self) -> float:
@@ -123,10 +129,10 @@ class Associator:
         )
 
     def _rows(self, onsets: Sequence[Onset]) -> Floats:
-        rows = np.empty((len(onsets), 5))
+        rows = np.empty((len(onsets), 6))
         for row, onset in zip(rows, onsets, strict=True):
             row[:3] = self._network.ecef[onset.station]
-            row[3:] = onset.time_s, onset.weight
+            row[3:] = onset.time_s, onset.weight, onset.log_amplitude
         return rows
 
     def explained(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> list[Onset]:

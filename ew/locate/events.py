@@ -20,6 +20,7 @@ from ew.locate.magnitude import FULL_WINDOW_S, network_magnitude, station_magnit
 from ew.locate.stations import Network
 from ew.records import (
     Arrival,
+    Channel,
     EventVersion,
     Inventory,
     Origin,
@@ -38,7 +39,7 @@ CODA_FACTOR = 3.0
 MOVED_KM = 2.0
 GREW = 0.1
 """A version is due when the epicentre moved or the magnitude changed by so much."""
-LARGE_MAGNITUDE = 6.0
+LARGE_MAGNITUDE = 5.7
 """From here on a rupture may outlast the usual window: peaks are followed up to the S-wave."""
 S_GUARD_S = 0.3
 WITHDRAW_AFTER_S = 8.0
@@ -139,7 +140,8 @@ class EventEngine:
         station = self._network.station(pick.seed_id)
         if station is None:
             return False
-        onset = Onset(pick, station, seconds_from_ns(pick.time_ns))
+        amplitude = _log_acceleration(pick, self._inventory[pick.seed_id])
+        onset = Onset(pick, station, seconds_from_ns(pick.time_ns), log_amplitude=amplitude)
         is_coda = False
         for event in self._events:
             claim = self._claim(event, onset)
@@ -302,3 +304,11 @@ class EventEngine:
             self._events.remove(event)
             for tracker in event.trackers.values():
                 self._tracked[tracker.channel.seed_id].remove(tracker)
+
+
+def _log_acceleration(pick: Pick, channel: Channel) -> float:
+    """log10 of the first swings' peak in m/s²; a velocity is multiplied by 2 pi over its period."""
+    motion = pick.amplitude / channel.gain
+    if channel.input_units == "M/S":
+        motion *= 2 * math.pi / pick.period_s
+    return math.log10(motion) if motion > 0 else math.nan

@@ -6,6 +6,7 @@ not-yet-arrived stations after Horiuchi et al. (2005):
     sum over picks      w_i * -log( (1 - e) exp(-|r_i| / s_i) + e )      r_i = t_i - (t0 + P_i), t0 the weighted median
     + sum over S picks  w_S * -log( (1 - e_S) exp(-|r_i| / s_i) + e_S )    r_i = t_i - (t0 + S_i)
     + sum over silent   c * min(1, (end_j - (t0 + P_j) - delay) / ramp)    where the P-wave must have been seen by now
+    + sum over picks    w_A * -log( (1 - e_A) exp(-|a_i + n log10 R_i - A| / s_A) + e_A )    A the weighted median
     + 1.4 ln R          R: hypocentral distance of the nearest pick; to be seen from R takes a magnitude that grows by
                         1.4 log10 R (Kuyuk & Allen 2013), and those grow rarer as 10^-M (Gutenberg & Richter 1944)
     + prior(depth)
@@ -17,10 +18,16 @@ import numpy as np
 from numba import njit
 
 OUTLIER = 0.02  # e: share of the likelihood an outlier keeps, which bounds its cost at -log e = 3.9
-SCALE_S = 0.35  # s_0: picking and clock error
-SCALE_SHARE = 0.015  # s_1: error of a one-dimensional model, share of the travel time
+SCALE_S = 0.45  # s_0: picking and clock error
+SCALE_SHARE = 0.02  # s_1: error of a one-dimensional model, share of the travel time
 S_OUTLIER = 0.15  # e_S: a second pick at a station is often coda
 S_WEIGHT = 0.7
+# The peak of the first swings falls off as R^-n: 1.6 in acceleration (Wu & Kanamori 2008 have 1.4-1.9 for P amplitudes);
+# single stations scatter by a factor of 2-3 for their sites and the radiation pattern.
+DECAY = 1.6
+AMPLITUDE_SCALE = 0.3
+AMPLITUDE_OUTLIER = 0.1
+AMPLITUDE_WEIGHT = 0.7
 NEAR_POWER = 1.4
 NEAREST_KM = 8.0
 SILENT_DELAY_S = 1.2  # a pick is out this long after its onset: decision and patience
@@ -69,14 +76,15 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
     """Misfit and origin time of trial hypocentres.
 
     ``nodes`` (N, 3) f8 ECEF of epicentres, km; ``depths``, ``prior`` (N,) f8; ``tables`` (2, depths, distances) f8 P and S
-    times; ``picks`` (n, 5), ``seconds`` (k, 5), ``silent`` (m, 5) f8: rows of ECEF x, y, z, time and weight of the first
-    and second picks of stations; of stations without one, how far their data reach and what their silence costs at most.
+    times; ``picks`` (n, 6), ``seconds`` (k, 6), ``silent`` (m, 5) f8: rows of ECEF x, y, z, time, weight and log10 amplitude of
+    the first and second picks of stations; of those without one, how far their data reach and what silence costs at most.
     Out: ``misfit``, ``origin`` (N,) f8.
     """
     table = tables[0]
     places, times, weights = picks[:, :3], picks[:, 3], picks[:, 4]
     ends, cost = silent[:, 3], silent[:, 4]
     n, m = len(times), len(ends)
+    sizes, size_weights = np.empty(n), np.empty(n)
     values, order, travel = np.empty(n), np.empty(n, np.int64), np.empty(n)
     for k in range(len(nodes)):
         node = nodes[k]
@@ -86,6 +94,9 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
         for i in range(n):
             arc = _arc_km(node, places, i, radius_km)
             nearest = min(nearest, arc)
+            distance = np.sqrt(arc * arc + depths[k] * depths[k])
+            sizes[i] = picks[i, 5] + DECAY * np.log10(max(distance, 5.0)) if np.isfinite(picks[i, 5]) else 0.0
+            size_weights[i] = weights[i] if np.isfinite(picks[i, 5]) else 0.0
             travel[i] = _travel_s(table, row, part, arc)
             values[i] = times[i] - travel[i]
         t0 = _weighted_median(values, weights, order, n)
@@ -93,6 +104,11 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
         for i in range(n):
             scale = SCALE_S + SCALE_SHARE * travel[i]
             total -= weights[i] * np.log((1 - OUTLIER) * np.exp(-abs(values[i] - t0) / scale) + OUTLIER)
+        size = _weighted_median(sizes, size_weights, order, n)
+        for i in range(n):
+            if size_weights[i] > 0:
+                fit = np.exp(-abs(sizes[i] - size) / AMPLITUDE_SCALE)
+                total -= weights[i] * AMPLITUDE_WEIGHT * np.log((1 - AMPLITUDE_OUTLIER) * fit + AMPLITUDE_OUTLIER)
         for i in range(len(seconds)):
             travel_s = _travel_s(tables[1], row, part, _arc_km(node, seconds, i, radius_km))
             scale = 2 * (SCALE_S + SCALE_SHARE * travel_s)

@@ -24,10 +24,10 @@ MAX_SILENT = 80
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Observations:
-    """What a location rests on: rows of ECEF x, y, z (km), a time (epoch s) and a weight, float64.
+    """What a location rests on: rows of ECEF x, y, z (km), a time (epoch s), a weight and an amplitude, float64.
 
-    ``picks`` (n, 5): first picks; ``seconds`` (k, 5): second picks of stations, perhaps S; ``silent`` (m, 5): stations
-    without a pick, up to when their data reach, and what their silence costs.
+    ``picks`` (n, 6): first picks, amplitude as log10 m/s² or NaN; ``seconds`` (k, 6): second picks of stations, perhaps S;
+    ``silent`` (m, 5): stations without a pick, up to when their data reach, and what their silence costs.
     """
 
     picks: Floats
