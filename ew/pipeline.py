@@ -64,7 +64,9 @@ class Pipeline:
         """The same from picks on, for picks made elsewhere; ``packets`` only serve amplitudes."""
         now_s = seconds_from_ns(now_ns)
         versions = self.engine.feed(picks, packets, now_s)
-        plans = () if self.planner is None else tuple(self.planner.plan(v, now_s) for v in versions)
+        plans: tuple[AlertPlan, ...] = ()
+        if self.planner is not None:
+            plans = tuple(plan for v in versions for plan in self.planner.plan(v, now_s))
         wake_at_s = self.engine.wake_at_s
         self.wake_at_ns = None if wake_at_s is None else ns_from_seconds(wake_at_s)
         return Output(tuple(picks), tuple(versions), plans, self.wake_at_ns)

@@ -29,7 +29,10 @@ class PickerConfig(BaseModel):
         description="data after the trigger that the pick's quality rests on, s",
     )
     patience_s: float = Field(
-        default=1.0, ge=0, le=5, description="an onset still too weak is looked at again for so long, s"
+        default=1.0,
+        ge=0,
+        le=5,
+        description="an onset still too weak is looked at again for so long, s",
     )
     min_snr: float = Field(
         default=2.5, ge=0, description="least ratio of RMS after and before the onset"

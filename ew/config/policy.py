@@ -1,12 +1,86 @@
 """Who is alerted, at what level, and how."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-class PolicyConfig(BaseModel):
-    """Who is alerted, at what level, and how."""
+class KindPolicy(BaseModel):
+    """What one kind of device is told and does; kinds are data, so a new one needs no code."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mode: str = Field(default="test", description="actual, exercise or test")
+    address: Literal["cell", "device"] = Field(
+        default="device",
+        description="cell: alerted by its H3 cell; device: registered, by its own topic",
+    )
+    min_intensity: float = Field(
+        default=2.0, ge=1, le=12, description="no alert below this local intensity"
+    )
     min_magnitude: float = Field(default=4.0, description="no alert below this magnitude")
+    full_intensity: float = Field(
+        default=3.0, ge=1, le=12, description="from here full screen and sound; below it a notice"
+    )
+    action: str = Field(
+        default="show", description="what the device does: show, announce, close, stop"
+    )
+
+
+class Region(BaseModel):
+    """A region in which alerts are sent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    polygon: list[tuple[float, float]] = Field(
+        min_length=3, description="corners as (latitude, longitude), degrees"
+    )
+
+
+def _default_kinds() -> dict[str, KindPolicy]:
+    return {
+        "phone": KindPolicy(address="cell"),
+        "tv": KindPolicy(),
+        "speaker": KindPolicy(action="announce"),
+        "gas-valve": KindPolicy(min_intensity=5.0, full_intensity=5.0, action="close"),
+        "lift": KindPolicy(min_intensity=4.0, full_intensity=4.0, action="stop"),
+    }
+
+
+class PolicyConfig(BaseModel):
+    """Mode, regions, thresholds by kind of device, lanes, and when a place is told again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Literal["actual", "exercise", "test"] = Field(
+        default="test", description="status of the alerts; actual needs a key that may sign it"
+    )
+    regions: tuple[Region, ...] = Field(
+        default=(), description="where alerts are sent; empty: everywhere"
+    )
+    kinds: dict[str, KindPolicy] = Field(
+        default_factory=_default_kinds, description="policy by kind of device"
+    )
+    lanes: tuple[float, ...] = Field(
+        default=(6.0, 4.5, 3.0, 1.0),
+        min_length=1,
+        max_length=4,
+        description="least intensity of each priority lane, most urgent first (CSIS 6: damage begins)",
+    )
+    update_intensity: float = Field(
+        default=0.5, gt=0, description="a place is told again when its intensity changed by this"
+    )
+    update_arrival_s: float = Field(default=2.0, gt=0, description="or its S arrival by this, s")
+    expire_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="an alert expires so long after S arrives (or after issue), s",
+    )
+
+    @model_validator(mode="after")
+    def _sane(self) -> Self:
+        if list(self.lanes) != sorted(self.lanes, reverse=True):
+            raise ValueError("lanes must fall from the most urgent on")
+        if not self.kinds:
+            raise ValueError("kinds must name at least one kind of device")
+        return self

@@ -1,11 +1,16 @@
 """How strong an origin shakes a place."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class ShakingConfig(BaseModel):
-    """How strong an origin shakes a place."""
+    """The relation of intensity with magnitude and distance."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    relation: str = Field(default="csis-sichuan", description="name of the intensity relation")
+    relation: Literal["csis-sichuan", "csis-west", "mmi-allen-2012"] = Field(
+        default="csis-sichuan",
+        description="intensity relation; see ew/shaking/relations.py for the sources",
+    )

@@ -84,7 +84,9 @@ class PeakTracker:
         samples = np.where(np.isfinite(samples), samples, 0.0)
         dt = 1 / packet.sampling_rate
         # The filters run once; the bins of the noise and of the signal are one array, split at the onset
-        bins = np.concatenate([self._noise_bins, np.zeros((len(CORNERS_HZ), 2)), self._bins], axis=1)
+        bins = np.concatenate(
+            [self._noise_bins, np.zeros((len(CORNERS_HZ), 2)), self._bins], axis=1
+        )
         first_bin = since_s / BIN_S + self._noise_bins.shape[1] + 2
         displacement_peaks(
             samples,
@@ -130,5 +132,7 @@ def _high_passes(rate: float) -> Floats:
     for corner in CORNERS_HZ:
         w = np.tan(np.pi * corner / rate)
         norm = 1 / (1 + np.sqrt(2) * w + w * w)
-        rows.append([norm, -2 * norm, norm, 2 * (w * w - 1) * norm, (1 - np.sqrt(2) * w + w * w) * norm])
+        rows.append(
+            [norm, -2 * norm, norm, 2 * (w * w - 1) * norm, (1 - np.sqrt(2) * w + w * w) * norm]
+        )
     return np.array(rows)

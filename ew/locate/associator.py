@@ -83,7 +83,9 @@ class Associator:
         latitude, longitude = self._centre(first)
         stations = np.array([o.station for o in first])
         net = self._network
-        spread = distance_km(latitude, longitude, net.latitudes[stations], net.longitudes[stations]).max()
+        spread = distance_km(
+            latitude, longitude, net.latitudes[stations], net.longitudes[stations]
+        ).max()
         half_km = float(min(spread, 250.0)) + 120.0
         seen = self.observations(first, _seconds(recent, first), silent_among=None)
         hypocentre = self._locator.locate(latitude, longitude, seen, half_km)
@@ -142,7 +144,10 @@ class Associator:
         best: dict[int, tuple[float, Onset]] = {}
         for onset, time_s in zip(onsets, predicted, strict=True):
             off = abs(onset.time_s - time_s)
-            if off <= self.tolerance_s(time_s - hypocentre.time_s) and off < best.get(onset.station, (9.9,))[0]:
+            if (
+                off <= self.tolerance_s(time_s - hypocentre.time_s)
+                and off < best.get(onset.station, (9.9,))[0]
+            ):
                 best[onset.station] = (off, onset)
         return [onset for _, onset in best.values()]
 
@@ -155,7 +160,10 @@ class Associator:
         """Epicentral distances of stations."""
         net = self._network
         return distance_km(
-            hypocentre.latitude, hypocentre.longitude, net.latitudes[stations], net.longitudes[stations]
+            hypocentre.latitude,
+            hypocentre.longitude,
+            net.latitudes[stations],
+            net.longitudes[stations],
         )
 
     def travel_s(self, hypocentre: Hypocentre, stations: NDArray[np.int64]) -> Floats:
@@ -172,10 +180,14 @@ class Associator:
         must = (net.end_s > expected_s + LATE_S) & (net.first_s < expected_s - WARM_UP_S)
         must &= away <= np.sort(away[picked])[min(len(picked), self._config.min_stations) - 1]
         must[picked] = False
-        nearer = picked[away[picked] <= np.sort(away[picked])[min(len(picked), self._config.min_stations) - 1]]
+        nearer = picked[
+            away[picked] <= np.sort(away[picked])[min(len(picked), self._config.min_stations) - 1]
+        ]
         return len(nearer) / (len(nearer) + int(must.sum()))
 
-    def _is_sound(self, hypocentre: Hypocentre, onsets: Sequence[Onset], first: Sequence[Onset]) -> bool:
+    def _is_sound(
+        self, hypocentre: Hypocentre, onsets: Sequence[Onset], first: Sequence[Onset]
+    ) -> bool:
         config = self._config
         picked = np.array([o.station for o in onsets])
         if self.distances_km(hypocentre, picked).min() > config.reach_km:

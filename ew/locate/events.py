@@ -92,7 +92,9 @@ class EventEngine:
         """Ids of the events under way."""
         return tuple(event.event_id for event in self._events)
 
-    def feed(self, picks: Sequence[Pick], packets: Sequence[Packet], now_s: float) -> list[EventVersion]:
+    def feed(
+        self, picks: Sequence[Pick], packets: Sequence[Packet], now_s: float
+    ) -> list[EventVersion]:
         """Take in a tick and return the event versions due at ``now_s`` (epoch seconds), oldest event first."""
         self._take_packets(packets)
         is_new = False
@@ -121,7 +123,11 @@ class EventEngine:
                 event.version += 1
                 event.issued_s, event.issued = now_s, version.origin
                 return replace(
-                    version, event_id=event.event_id, version=event.version, kind="update", issued_s=now_s
+                    version,
+                    event_id=event.event_id,
+                    version=event.version,
+                    kind="update",
+                    issued_s=now_s,
                 )
         return replace(version, issued_s=now_s)
 
@@ -163,8 +169,13 @@ class EventEngine:
         since = onset.time_s - event.hypocentre.time_s
         p_s = float(self._travel.p_s(away, event.hypocentre.depth_km))
         s_s = float(self._travel.s_s(away, event.hypocentre.depth_km))
-        spread = min(event.hypocentre.horizontal_error_km / 8.0, 3.0)  # an epicentre still loose, in seconds of P
-        if abs(since - p_s) <= self._associator.tolerance_s(p_s) + spread and onset.station not in event.onsets:
+        spread = min(
+            event.hypocentre.horizontal_error_km / 8.0, 3.0
+        )  # an epicentre still loose, in seconds of P
+        if (
+            abs(since - p_s) <= self._associator.tolerance_s(p_s) + spread
+            and onset.station not in event.onsets
+        ):
             return "P"
         if abs(since - s_s) <= S_TOLERANCE_S + 0.03 * s_s + spread:
             return "S"
@@ -173,7 +184,9 @@ class EventEngine:
     def _join(self, event: _Event, onset: Onset) -> None:
         event.onsets[onset.station] = onset
         seed_id = onset.pick.seed_id
-        tracker = PeakTracker(self._inventory[seed_id], onset.time_s, self._history.packets(seed_id))
+        tracker = PeakTracker(
+            self._inventory[seed_id], onset.time_s, self._history.packets(seed_id)
+        )
         event.trackers[onset.station] = tracker
         self._tracked.setdefault(seed_id, []).append(tracker)
 
@@ -231,7 +244,9 @@ class EventEngine:
         s_minus_p = self._travel.s_s(away, depth) - self._travel.p_s(away, depth)
         found = []
         for tracker, distance, gap in zip(event.trackers.values(), away, s_minus_p, strict=True):
-            window = float(gap) - S_GUARD_S if is_large else min(float(gap) - S_GUARD_S, FULL_WINDOW_S)
+            window = (
+                float(gap) - S_GUARD_S if is_large else min(float(gap) - S_GUARD_S, FULL_WINDOW_S)
+            )
             peaks = tracker.peaks(max(window, 0.5), math.hypot(float(distance), depth))
             if peaks is not None:
                 found.append(station_magnitude(peaks, self._config.pd_relation))
@@ -240,9 +255,15 @@ class EventEngine:
 
     def _is_refuted(self, event: _Event, now_s: float) -> bool:
         """Too many stations that must have seen it by now did not."""
-        if now_s - event.declared_s < WITHDRAW_AFTER_S or len(event.onsets) > self._config.min_stations:
+        if (
+            now_s - event.declared_s < WITHDRAW_AFTER_S
+            or len(event.onsets) > self._config.min_stations
+        ):
             return False
-        return self._associator.share_in_reach(event.hypocentre, list(event.onsets.values())) < WITHDRAW_SHARE
+        return (
+            self._associator.share_in_reach(event.hypocentre, list(event.onsets.values()))
+            < WITHDRAW_SHARE
+        )
 
     def _is_changed(self, event: _Event, origin: Origin) -> bool:
         if event.issued is None or len(event.onsets) != event.issued_count:
@@ -270,7 +291,11 @@ class EventEngine:
 
     def _issue(self, event: _Event, kind: VersionKind, now_s: float) -> EventVersion:
         event.version += 1
-        event.issued_s, event.issued, event.issued_count = now_s, self._origin(event), len(event.onsets)
+        event.issued_s, event.issued, event.issued_count = (
+            now_s,
+            self._origin(event),
+            len(event.onsets),
+        )
         return EventVersion(
             event_id=event.event_id,
             version=event.version,

@@ -95,25 +95,41 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
             arc = _arc_km(node, places, i, radius_km)
             nearest = min(nearest, arc)
             distance = np.sqrt(arc * arc + depths[k] * depths[k])
-            sizes[i] = picks[i, 5] + DECAY * np.log10(max(distance, 5.0)) if np.isfinite(picks[i, 5]) else 0.0
+            sizes[i] = (
+                picks[i, 5] + DECAY * np.log10(max(distance, 5.0))
+                if np.isfinite(picks[i, 5])
+                else 0.0
+            )
             size_weights[i] = weights[i] if np.isfinite(picks[i, 5]) else 0.0
             travel[i] = _travel_s(table, row, part, arc)
             values[i] = times[i] - travel[i]
         t0 = _weighted_median(values, weights, order, n)
-        total = prior[k] + NEAR_POWER * np.log(max(np.sqrt(nearest**2 + depths[k] ** 2), NEAREST_KM))
+        total = prior[k] + NEAR_POWER * np.log(
+            max(np.sqrt(nearest**2 + depths[k] ** 2), NEAREST_KM)
+        )
         for i in range(n):
             scale = SCALE_S + SCALE_SHARE * travel[i]
-            total -= weights[i] * np.log((1 - OUTLIER) * np.exp(-abs(values[i] - t0) / scale) + OUTLIER)
+            total -= weights[i] * np.log(
+                (1 - OUTLIER) * np.exp(-abs(values[i] - t0) / scale) + OUTLIER
+            )
         size = _weighted_median(sizes, size_weights, order, n)
         for i in range(n):
             if size_weights[i] > 0:
                 fit = np.exp(-abs(sizes[i] - size) / AMPLITUDE_SCALE)
-                total -= weights[i] * AMPLITUDE_WEIGHT * np.log((1 - AMPLITUDE_OUTLIER) * fit + AMPLITUDE_OUTLIER)
+                total -= (
+                    weights[i]
+                    * AMPLITUDE_WEIGHT
+                    * np.log((1 - AMPLITUDE_OUTLIER) * fit + AMPLITUDE_OUTLIER)
+                )
         for i in range(len(seconds)):
             travel_s = _travel_s(tables[1], row, part, _arc_km(node, seconds, i, radius_km))
             scale = 2 * (SCALE_S + SCALE_SHARE * travel_s)
             off = abs(seconds[i, 3] - t0 - travel_s)
-            total -= seconds[i, 4] * S_WEIGHT * np.log((1 - S_OUTLIER) * np.exp(-off / scale) + S_OUTLIER)
+            total -= (
+                seconds[i, 4]
+                * S_WEIGHT
+                * np.log((1 - S_OUTLIER) * np.exp(-off / scale) + S_OUTLIER)
+            )
         for j in range(m):
             late = ends[j] - t0 - SILENT_DELAY_S
             if late > 0:  # most silent stations are cheap: no travel time is shorter than this
@@ -126,7 +142,9 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def displacement_peaks(samples, scale, integrations, dt, biquads, state, bins, first_bin, bin_per_sample):
+def displacement_peaks(
+    samples, scale, integrations, dt, biquads, state, bins, first_bin, bin_per_sample
+):
     """Run a waveform to displacement and keep its peak in bins of time.
 
     ``samples`` (n,) f8 with the offset removed; ``scale`` to m/s or m/s²; ``integrations`` 1 or 2; ``biquads`` (F, 5) f8
@@ -136,7 +154,13 @@ def displacement_peaks(samples, scale, integrations, dt, biquads, state, bins, f
     Each stage is high-passed, so that noise and offsets can't grow through the integrations; the trapezoidal rule.
     """
     for f in range(len(biquads)):
-        b0, b1, b2, a1, a2 = biquads[f, 0], biquads[f, 1], biquads[f, 2], biquads[f, 3], biquads[f, 4]
+        b0, b1, b2, a1, a2 = (
+            biquads[f, 0],
+            biquads[f, 1],
+            biquads[f, 2],
+            biquads[f, 3],
+            biquads[f, 4],
+        )
         for i in range(len(samples)):
             v = samples[i] * scale
             for stage in range(integrations + 1):

@@ -68,9 +68,13 @@ class Locator:
         self._config = config
         self._tables = np.stack([travel_times.p_table, travel_times.s_table])
         deepest = min(config.max_depth_km, travel_times.max_depth_km)
-        self._depths = np.array([d for d in (2.0, 7.0, 12.0, 18.0, 25.0, 35.0, 50.0, 70.0, 100.0) if d <= deepest])
+        self._depths = np.array(
+            [d for d in (2.0, 7.0, 12.0, 18.0, 25.0, 35.0, 50.0, 70.0, 100.0) if d <= deepest]
+        )
 
-    def locate(self, latitude: float, longitude: float, seen: Observations, half_km: float) -> Hypocentre:
+    def locate(
+        self, latitude: float, longitude: float, seen: Observations, half_km: float
+    ) -> Hypocentre:
         """The hypocentre of least misfit within ``half_km`` of a place.
 
         The coarse grid holds the usual depth and finds the epicentre; finer ones search depth as well.
@@ -84,7 +88,9 @@ class Locator:
         at = grid.best()
         depth = float(grid.depths[at])
         fine = np.clip(depth + np.arange(-4.0, 4.1, 2.0), 0.0, float(self._depths[-1]))
-        grid = self._search(float(grid.latitudes[at]), float(grid.longitudes[at]), 1.5, 0.75, fine, seen)
+        grid = self._search(
+            float(grid.latitudes[at]), float(grid.longitudes[at]), 1.5, 0.75, fine, seen
+        )
         return self._with_spread(grid, seen)
 
     def misfit_at(self, hypocentre: Hypocentre, seen: Observations) -> float:
@@ -93,15 +99,25 @@ class Locator:
         return float(self._run(*place, np.array([hypocentre.depth_km]), seen).misfit[0])
 
     def _search(
-        self, latitude: float, longitude: float, half_km: float, step_km: float, depths: Floats, seen: Observations
+        self,
+        latitude: float,
+        longitude: float,
+        half_km: float,
+        step_km: float,
+        depths: Floats,
+        seen: Observations,
     ) -> _Grid:
         offsets = np.arange(-half_km, half_km + step_km / 2, step_km)
-        north, east, depth = (a.ravel() for a in np.meshgrid(offsets, offsets, depths, indexing="ij"))
+        north, east, depth = (
+            a.ravel() for a in np.meshgrid(offsets, offsets, depths, indexing="ij")
+        )
         latitudes = latitude + north / KM_PER_DEGREE
         longitudes = longitude + east / (KM_PER_DEGREE * np.cos(np.radians(latitude)))
         return self._run(latitudes, longitudes, depth, seen)
 
-    def _run(self, latitudes: Floats, longitudes: Floats, depths: Floats, seen: Observations) -> _Grid:
+    def _run(
+        self, latitudes: Floats, longitudes: Floats, depths: Floats, seen: Observations
+    ) -> _Grid:
         nodes = np.ascontiguousarray(ecef_km(latitudes, longitudes).T)
         prior = np.abs(depths - self._config.depth_km) / self._config.depth_spread_km
         misfit, origin = np.empty(len(nodes)), np.empty(len(nodes))

@@ -91,7 +91,9 @@ def load_event_dir(path: Path) -> EventDir:
         raise InputError(f"{path}: no such directory")
     waveforms = path / "waveforms.mseed"
     if not waveforms.is_file():
-        raise InputError(f"{path}: no waveforms.mseed in it; EVENT_DIR holds waveforms.mseed and stations.csv or .xml")
+        raise InputError(
+            f"{path}: no waveforms.mseed in it; EVENT_DIR holds waveforms.mseed and stations.csv or .xml"
+        )
     stations = _stations(path)
     try:
         decoded = miniseed.decode(waveforms.read_bytes(), waveforms.name)
@@ -104,7 +106,9 @@ def load_event_dir(path: Path) -> EventDir:
     for run in miniseed.joined(decoded.packets):
         if run.seed_id in stations.channels:
             runs.append(run)
-        elif (note := f"{run.seed_id}: in waveforms.mseed but not usable from the stations file") not in notes:
+        elif (
+            note := f"{run.seed_id}: in waveforms.mseed but not usable from the stations file"
+        ) not in notes:
             notes.append(note)
     notes += _rate_notes(runs)
     if not runs:
@@ -126,7 +130,10 @@ def _rate_notes(runs: list[Packet]) -> list[str]:
 
 
 def _stations(path: Path) -> inventory.Stations:
-    for name, read in (("stations.xml", inventory.read_stationxml), ("stations.csv", inventory.read_csv)):
+    for name, read in (
+        ("stations.xml", inventory.read_stationxml),
+        ("stations.csv", inventory.read_csv),
+    ):
         if (path / name).is_file():
             stations = read(path / name)
             if not stations.channels:

@@ -44,7 +44,9 @@ def read_csv(path: Path) -> Stations:
             rows = csv.DictReader(file)
             missing = set(COLUMNS) - set(rows.fieldnames or ())
             if missing:
-                raise InputError(f"{path}: no column {', '.join(sorted(missing))} in its first line")
+                raise InputError(
+                    f"{path}: no column {', '.join(sorted(missing))} in its first line"
+                )
             for row in rows:
                 _add_row(row, f"{path.name} line {rows.line_num}", stations)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -62,7 +64,9 @@ def _add_row(row: dict[str, str | None], where: str, stations: Stations) -> None
         try:
             numbers[name] = float(row[name] or ("0" if name == "elevation_m" else ""))
         except ValueError:
-            stations.notes.append(f"{where}: {seed_id} has no {name} ({row[name]!r} is not a number)")
+            stations.notes.append(
+                f"{where}: {seed_id} has no {name} ({row[name]!r} is not a number)"
+            )
             return
     _add(stations, where, seed_id, units=row["input_units"] or "", **numbers)
 

@@ -45,7 +45,9 @@ def decode(data: bytes, name: str = "miniSEED") -> Decoded:
             break
         found = _HEADER.search(data, offset + 1)
         end = found.start() if found else len(data)
-        decoded.notes.append(f"{name}: {end - offset} bytes at byte {offset} can't be read: {problem}")
+        decoded.notes.append(
+            f"{name}: {end - offset} bytes at byte {offset} can't be read: {problem}"
+        )
         offset = end
     return decoded
 

@@ -1,0 +1,232 @@
+"""PURE: the alert message, built fast and parsed strictly; its form is fixed (I-JSON, at most 1 KiB).
+
+All messages of a plan share most of their text, so a template in canonical order (RFC 8785: members sorted, shortest
+numbers) is filled target by target, and the signature goes in at its place. Tests hold it against the ``rfc8785`` package.
+"""
+
+import math
+from typing import Annotated, Literal
+
+import orjson
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ew.alerts.signing import Signer
+from ew.errors import MessageError
+from ew.records import EventVersion, Origin, Status, VersionKind
+from ew.times import us_from_seconds
+
+MAX_BYTES = 1024
+TOPIC_CELL = "ew/v1/alert/cell/{}"
+TOPIC_DEVICE = "ew/v1/alert/device/{}"
+TOPIC_EVENT = "ew/v1/event/{}"
+TOPIC_HEARTBEAT = "ew/v1/heartbeat"
+TOPIC_KEYS = "ew/v1/keys"
+TOPIC_RECEIPT = "ew/v1/receipt/{}"
+TOPIC_WAVEFORM = "ew/v1/waveform/{}"
+TOPIC_PICK = "ew/v1/pick/{}"
+
+Micros = Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", strict=False
+    )  # unknown members: the format can grow
+
+
+class OriginBody(_Model):
+    """The origin in a message."""
+
+    time_us: Micros
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    depth_km: float
+    magnitude: float
+
+
+class TargetBody(_Model):
+    """Whom a message is for: a cell or a device."""
+
+    cell: str | None = None
+    device: str | None = None
+
+
+class AlertBody(_Model):
+    """An alert as it was received."""
+
+    v: Literal[1]
+    event_id: str = Field(min_length=1, max_length=64)
+    version: int = Field(ge=1)
+    kind: VersionKind
+    status: Status
+    source: str
+    issued_us: Micros
+    expires_us: Micros
+    origin: OriginBody
+    target: TargetBody
+    p_arrival_us: Micros
+    s_arrival_us: Micros
+    intensity: float
+    scale: Literal["CSIS", "MMI"]
+    priority: int = Field(ge=0)
+    headline: dict[str, str]
+    key_id: str
+    signature: str
+
+
+def parse_alert(payload: bytes) -> tuple[AlertBody, dict[str, object]]:
+    """An alert from its bytes: the checked body, and the plain object for the verifier.
+
+    Raises:
+        MessageError: it is too long, no JSON, or lacks a member; the message says which.
+    """
+    if len(payload) > MAX_BYTES:
+        raise MessageError(f"alert of {len(payload)} bytes: at most {MAX_BYTES} are allowed")
+    try:
+        plain = orjson.loads(payload)
+        return AlertBody.model_validate(plain), plain
+    except orjson.JSONDecodeError as error:
+        raise MessageError(f"alert is no JSON: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise MessageError(f"alert: {where}: {first['msg']}") from error
+
+
+def number(value: float, digits: int) -> str:
+    """A rounded number as RFC 8785 writes it: shortest, without a trailing ``.0``."""
+    rounded = round(value, digits)
+    return str(int(rounded)) if rounded == int(rounded) else repr(rounded)
+
+
+def headline(origin: Origin, status: Status, kind: VersionKind) -> dict[str, str]:
+    """What people read first, in English and Chinese; an exercise says so before all else."""
+    mark_en = "" if status == "actual" else f"{status.upper()}: "
+    mark_zh = {"actual": "", "exercise": "【演练】", "test": "【测试】"}[status]
+    if kind == "cancel":
+        return {"en": f"{mark_en}Earthquake alert cancelled", "zh": f"{mark_zh}地震预警解除"}
+    size = f"{origin.magnitude:.1f}" if math.isfinite(origin.magnitude) else "?"
+    return {
+        "en": f"{mark_en}Earthquake M{size}. Drop, cover, hold on",
+        "zh": f"{mark_zh}地震预警 {size}级,请立即避险",
+    }
+
+
+class AlertTemplate:
+    """The text all alerts of one event version share."""
+
+    def __init__(self, version: EventVersion, status: Status, scale: str, key_id: str) -> None:
+        self.status = status
+        self._event_id = version.event_id
+        self._version = version
+        self._key_id = key_id
+        self._scale = scale
+        origin = version.origin
+        depth = origin.depth_km if math.isfinite(origin.depth_km) else 0.0
+        magnitude = origin.magnitude if math.isfinite(origin.magnitude) else 0.0
+        self._origin = (
+            f'{{"depth_km":{number(depth, 1)},"latitude":{number(origin.latitude, 4)},'
+            f'"longitude":{number(origin.longitude, 4)},"magnitude":{number(magnitude, 1)},'
+            f'"time_us":{us_from_seconds(origin.time_s)}}}'
+        )
+        self._issued_us = us_from_seconds(version.issued_s)
+        self._parts = {kind: self._fixed_parts(kind) for kind in ("alert", "update", "cancel")}
+
+    def _fixed_parts(self, kind: VersionKind) -> tuple[str, str, str]:
+        words = rfc8785.dumps(headline(self._version.origin, self.status, kind)).decode()
+        text = rfc8785.dumps(self._event_id).decode()
+        after_expiry = f',"headline":{words},"intensity":'
+        after_intensity = (
+            f',"issued_us":{self._issued_us},"key_id":{rfc8785.dumps(self._key_id).decode()},"kind":"{kind}",'
+            f'"origin":{self._origin},"p_arrival_us":'
+        )
+        return f'{{"event_id":{text},"expires_us":', after_expiry, after_intensity
+
+    def build(
+        self,
+        signer: Signer,
+        *,
+        kind: VersionKind,
+        address: str,
+        target_id: str,
+        p_arrival_s: float,
+        s_arrival_s: float,
+        intensity: float,
+        priority: int,
+        expires_s: float,
+    ) -> bytes:
+        """The signed message for one target, in canonical order.
+
+        Raises:
+            ConfigError: the signer may not sign this status.
+            MessageError: the message would exceed 1 KiB.
+        """
+        start, after_expiry, after_intensity = self._parts[kind]
+        head = (
+            f"{start}{us_from_seconds(expires_s)}{after_expiry}{number(intensity, 1)}{after_intensity}"
+            f'{us_from_seconds(p_arrival_s)},"priority":{priority},"s_arrival_us":{us_from_seconds(s_arrival_s)},'
+            f'"scale":"{self._scale}",'
+        )
+        tail = (
+            f'"source":{rfc8785.dumps(self._version.source).decode()},"status":"{self.status}",'
+            f'"target":{{"{address}":{rfc8785.dumps(target_id).decode()}}},"v":1,"version":{self._version.version}}}'
+        )
+        signature = signer.sign((head + tail).encode(), self.status)
+        message = f'{head}"signature":"{signature}",{tail}'.encode()
+        if len(message) > MAX_BYTES:
+            raise MessageError(f"alert for {target_id!r} would be {len(message)} bytes long")
+        return message
+
+
+def signed(body: dict[str, object], signer: Signer, status: Status) -> bytes:
+    """Any other message, signed the same way: canonical, with ``key_id`` and ``signature``."""
+    body = {**body, "key_id": signer.key_id}
+    canonical = rfc8785.dumps(body)  # type: ignore[arg-type] # plain JSON values; it refuses others itself
+    return rfc8785.dumps({**body, "signature": signer.sign(canonical, status)})  # type: ignore[arg-type]
+
+
+def heartbeat(
+    *, now_us: int, version: str, mode: Status, last_event_id: str | None, health: str
+) -> dict[str, object]:
+    """The body of the once-a-second heartbeat, from which devices learn the service's time."""
+    return {
+        "v": 1,
+        "time_us": now_us,
+        "version": version,
+        "mode": mode,
+        "last_event_id": last_event_id,
+        "health": health,
+    }
+
+
+def event_body(version: EventVersion, status: Status, expires_us: int) -> dict[str, object]:
+    """The body of ``ew/v1/event/{event_id}``: one event version, for partners."""
+    origin = version.origin
+    return {
+        "v": 1,
+        "event_id": version.event_id,
+        "version": version.version,
+        "kind": version.kind,
+        "status": status,
+        "source": version.source,
+        "issued_us": us_from_seconds(version.issued_s),
+        "expires_us": expires_us,
+        "origin": {
+            "time_us": us_from_seconds(origin.time_s),
+            "latitude": round(origin.latitude, 4),
+            "longitude": round(origin.longitude, 4),
+            "depth_km": round(origin.depth_km, 1) if math.isfinite(origin.depth_km) else None,
+            "magnitude": round(origin.magnitude, 2) if math.isfinite(origin.magnitude) else None,
+        },
+        "uncertainty": {
+            "time_s": _known(origin.time_error_s),
+            "horizontal_km": _known(origin.horizontal_error_km),
+            "magnitude": _known(origin.magnitude_error),
+        },
+        "stations": version.stations,
+    }
+
+
+def _known(value: float) -> float | None:
+    return round(value, 2) if math.isfinite(value) else None

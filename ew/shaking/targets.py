@@ -1,0 +1,100 @@
+"""PURE: who can be alerted, as columns: H3 cells (phones) and registered devices (TVs, valves, lifts).
+
+A cell's nearest point may lie up to its circumradius nearer than its centre: arrival and intensity are taken there, so
+that nobody in the cell is told too late.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import h3
+import numpy as np
+from numpy.typing import NDArray
+
+from ew.errors import InputError
+from ew.geo import ecef_km
+
+RESOLUTION = 5
+"""H3 resolution of the alert topics: about 250 km², a cell is 8-11 km from centre to corner."""
+CELL_RADIUS_KM = 10.9
+"""Largest distance from centre to corner of a resolution 5 cell (H3's table of edge lengths: 9.85 km in the mean)."""
+
+Address: TypeAlias = Literal["cell", "device"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Targets:
+    """D targets of one address.
+
+    ``ids``: cell ids or device ids; ``kinds`` (D,) u1: index into the policy's kinds of device; ``ecef`` (3, D) f8 km;
+    ``radius_km`` (D,) f8: how much nearer than its place its nearest point may be.
+    """
+
+    address: Address
+    ids: Sequence[str]
+    kinds: NDArray[np.uint8]
+    ecef: NDArray[np.float64]
+    radius_km: NDArray[np.float64]
+    latitudes: NDArray[np.float64]
+    longitudes: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def cell_of(latitude: float, longitude: float) -> str:
+    """The H3 cell of a place."""
+    return str(h3.latlng_to_cell(latitude, longitude, RESOLUTION))
+
+
+def cell_targets(cells: Iterable[str]) -> Targets:
+    """Cells as targets, in sorted order.
+
+    Raises:
+        InputError: one is no H3 cell of the resolution in use.
+    """
+    ids = sorted(set(cells))
+    for cell in ids:
+        if not h3.is_valid_cell(cell) or h3.get_resolution(cell) != RESOLUTION:
+            raise InputError(f"{cell!r} is no H3 cell of resolution {RESOLUTION}")
+    centres = np.array([h3.cell_to_latlng(cell) for cell in ids], dtype=np.float64).reshape(-1, 2)
+    return _targets(
+        "cell", ids, np.zeros(len(ids), np.uint8), centres[:, 0], centres[:, 1], CELL_RADIUS_KM
+    )
+
+
+def device_targets(
+    ids: Sequence[str],
+    kinds: NDArray[np.uint8],
+    latitudes: NDArray[np.float64],
+    longitudes: NDArray[np.float64],
+) -> Targets:
+    """Registered devices as targets."""
+    return _targets("device", list(ids), kinds, latitudes, longitudes, 0.0)
+
+
+def cells_around(latitude: float, longitude: float, radius_km: float) -> list[str]:
+    """All cells that may touch a circle, where no list of cells in use is kept."""
+    spacing_km = 14.0  # centre to centre of neighbours, at least (edge 8.5 km)
+    rings = int((radius_km + CELL_RADIUS_KM) / spacing_km) + 1
+    return list(h3.grid_disk(cell_of(latitude, longitude), rings))
+
+
+def _targets(
+    address: Address,
+    ids: Sequence[str],
+    kinds: NDArray[np.uint8],
+    latitudes: NDArray[np.float64],
+    longitudes: NDArray[np.float64],
+    radius_km: float,
+) -> Targets:
+    return Targets(
+        address=address,
+        ids=ids,
+        kinds=np.ascontiguousarray(kinds, dtype=np.uint8),
+        ecef=np.ascontiguousarray(ecef_km(latitudes, longitudes)).reshape(3, -1),
+        radius_km=np.full(len(ids), radius_km),
+        latitudes=latitudes,
+        longitudes=longitudes,
+    )
