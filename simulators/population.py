@@ -1,0 +1,49 @@
+"""PURE but for the seed files: who is where: phones and TVs drawn by city population."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ew.errors import ConfigError
+from ew.geo import destination
+from simulators.scenario import City, cities
+
+SPREAD_KM = 12.0
+"""Devices lie about a city's centre with this standard deviation: half of a prefecture's people live in its core."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A phone or a TV and where it really is; only its cell is known to anyone else if it is a phone."""
+
+    device_id: str
+    kind: str
+    latitude: float
+    longitude: float
+    city: str
+
+
+def draw(phones: int, tvs: int, seed: int = 0, among: Sequence[City] | None = None) -> list[Device]:
+    """Devices about the cities, as many in each as its population asks for.
+
+    Raises:
+        ConfigError: a count is negative.
+    """
+    for name, count in (("phones", phones), ("TVs", tvs)):
+        if count < 0:
+            raise ConfigError(f"{name}: {count} devices can't be simulated; give 0 or more")
+    places = among or cities()
+    weights = np.array([city.population for city in places], dtype=np.float64)
+    rng = np.random.default_rng(seed)
+    found = []
+    for kind, count in (("phone", phones), ("tv", tvs)):
+        chosen = rng.choice(len(places), size=count, p=weights / weights.sum())
+        azimuths, away = rng.uniform(0, 360, count), np.abs(rng.normal(0, SPREAD_KM, count))
+        for number, (index, azimuth, km) in enumerate(zip(chosen, azimuths, away, strict=True)):
+            city = places[int(index)]
+            latitude, longitude = destination(city.latitude, city.longitude, azimuth, km)
+            found.append(
+                Device(f"{kind}-{number:06d}", kind, float(latitude), float(longitude), city.name)
+            )
+    return found
