@@ -1,39 +1,43 @@
 """PURE: ``PickerBank``: packets of any channels in, P picks out.
 
-Owns the arrays the compiled core works on, checks packets once, puts each tick's packets side by side in groups of 16
-of one sampling rate, and turns what the core finds into ``Pick`` records.
+Owns the arrays the compiled stages work on and calls them in turn for each tick: ``reader`` (packets to columns),
+``continuity`` (gaps and repeats), ``kernels`` (filter, STA/LTA, triggers), ``onset`` (triggers to picks).
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ew.config import Config, PickerConfig
-from ew.detect import kernels as k
-from ew.detect.continuity import CLOCK_STEP_S, CONTINUES_WITHIN, RATE_TOLERANCE
+from ew.config import Config
+from ew.config.picker import PickerConfig
+from ew.detect import continuity, kernels, onset, reader
+from ew.detect import layout as k
 from ew.detect.filters import band_pass
 from ew.records import Packet, Pick
-from ew.times import NS_PER_S
 
 HISTORY = 4096
-"""Samples kept a channel, raw and band-passed: 40 s at 100 Hz, 32 KiB."""
-MAX_RATE_HZ = 500.0
-MIN_RATE_HZ = 10.0
-MIN_DECISION_SAMPLES = 10  # fewer can't tell a spike from an onset: at 31 Hz this is 0.32 s
-ONSET_WINDOW_S = 2.0
-NOISE_WINDOW_S = 3.0
-CLIP_COUNTS = 2**23 - 1
-"""Full scale of a 24-bit digitiser."""
-SAMPLE_TYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32))
-FOUND_ROWS = 4096
+"""Raw samples kept a channel: 41 s at 100 Hz, 16 s at 250 Hz, 16 KiB."""
+LIMIT = 1024
+"""Samples of one packet run at a time, so that a long one can't overrun the history a decision rests on."""
+SETTLE_S = 4.0
+"""The band-pass from rest is within 1e-4 of its settled course by then (slowest pole: 2.4 1/s at 1 Hz)."""
+NOISE_S = 3.0
+BEFORE_S = 2.0
+GUARD_S = 0.1
+STEP_S = 0.1
+TRIGGERS_KEPT = 10_000
+MIN_WAIT_SAMPLES = 10  # fewer can't tell a spike from an onset: at 31 Hz this is 0.32 s
+MIN_DEAD_SAMPLES = 33  # what the kernel's quick look for equal samples is sure to find
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Counters:
-    """What the bank met and how often, since it was made."""
+    """What a bank met and how often, since it was made."""
 
     packets: int = 0
     samples: int = 0
@@ -41,6 +45,7 @@ class Counters:
     picks: int = 0
     rejected_snr: int = 0
     rejected_glitch: int = 0
+    rejected_gap: int = 0
     gaps_bridged: int = 0
     gaps_restarted: int = 0
     overlaps: int = 0
@@ -49,6 +54,7 @@ class Counters:
     rate_changes: int = 0
     not_finite: int = 0
     clipped: int = 0
+    dead: int = 0
     refused: int = 0
 
     def as_dict(self) -> dict[str, int]:
@@ -69,25 +75,27 @@ class PickerBank:
     """One state machine a channel, made when its first packet comes.
 
     ``process`` takes whatever arrived in one tick. The same samples give the same picks however they are cut into
-    packets. ``counters`` tells what was skipped and why; ``triggers`` holds the windows that ended since they were last
-    taken with ``take_triggers``.
+    packets. ``counters`` tells what was met and skipped; ``take_triggers`` gives the STA/LTA windows that ended since
+    it was last asked, and ``PickerBank.characteristic`` the band-passed samples and the ratio, to plot or to check.
     """
 
     def __init__(self, config: PickerConfig | Config | None = None) -> None:
         if isinstance(config, Config):
             config = config.picker
         self.config = config or PickerConfig()
-        self.counters = Counters()
-        self._triggers: list[Trigger] = []
         self._slot_of: dict[str, int] = {}
         self._seed_ids: list[str] = []
-        self._rate_class: dict[float, int] = {}
-        self._biquads = np.zeros((0, 4, 5))
-        self._lengths = np.zeros((0, 8), np.int64)
-        c = self.config
-        self._thresholds = np.array([c.on_ratio, c.off_ratio, c.min_snr, c.max_step_share])
-        self._output = k.Output(np.zeros((FOUND_ROWS, 4), np.int64), np.zeros((FOUND_ROWS, 5)))
-        self._allocate(64)
+        self._triggers: deque[Trigger] = deque(maxlen=TRIGGERS_KEPT)
+        self._verdicts = np.zeros(6, np.int64)
+        self._triggered = self._refused = self._tick = 0
+        self._known_rates = np.zeros(0, np.int64)
+        self._params = k.RateParams(np.zeros((0, 13)), np.zeros((0, 4), np.int64))
+        self._windows = np.zeros((0, 7), np.int64)
+        self._limits = np.array([self.config.min_snr, self.config.max_step_share])
+        self._candidates = _no_candidates()
+        self._state = _state_for(0)
+        self._batch, self._work = k.batch_for(0), k.work_for(0, 0)
+        self._stamps = np.zeros(0, np.int64)
 
     @property
     def channels(self) -> Sequence[str]:
@@ -95,40 +103,65 @@ class PickerBank:
         return tuple(self._seed_ids)
 
     @property
+    def counters(self) -> Counters:
+        """What was met so far, and how often."""
+        tally, verdicts = self._work.tally.tolist(), self._verdicts.tolist()
+        return Counters(
+            packets=tally[k.PACKETS],
+            samples=tally[k.SAMPLES],
+            triggers=self._triggered,
+            picks=verdicts[onset.PICK],
+            rejected_snr=verdicts[onset.LOW_SNR],
+            rejected_glitch=verdicts[onset.GLITCH],
+            rejected_gap=verdicts[onset.CUT_OFF],
+            gaps_bridged=tally[k.BRIDGED],
+            gaps_restarted=tally[k.RESTARTED],
+            overlaps=tally[k.OVERLAPS],
+            duplicates=tally[k.DUPLICATES],
+            clock_steps=tally[k.CLOCK_STEPS],
+            rate_changes=tally[k.RATE_CHANGES],
+            not_finite=tally[k.NOT_FINITE],
+            clipped=tally[k.CLIPPED],
+            dead=tally[k.DIED],
+            refused=self._refused,
+        )
+
+    @property
     def bytes_per_channel(self) -> int:
         """Memory held for one channel."""
-        rows = (*self._state, self._next_ns, self._anchor_ns, self._anchor, self._rate, self._class)
-        return sum(row.nbytes for row in rows) // len(self._rate)
+        return sum(rows.nbytes // max(len(rows), 1) for rows in self._state) + self._stamps.itemsize
 
     def process(self, packets: Sequence[Packet]) -> list[Pick]:
         """Take in one tick's packets and return the picks they complete, in order of onset.
 
-        Packets of one channel may come in any order within the tick. ``samples`` must be one-dimensional float32, float64
-        or int32; a packet of another kind is refused (counted), as is one at a rate outside 10-500 Hz.
+        Packets of one channel may come in any order within the tick. ``samples`` must be one-dimensional float32,
+        float64 or int32; a packet of another kind is refused (counted), as is one at a rate outside 10-500 Hz.
         """
-        picks: list[Pick] = []
-        pending = [packet for packet in packets if self._is_usable(packet)]
-        while pending:
-            now, later = _one_each(pending)
-            self._run(now, picks)
-            pending = later
+        tick, picks = list(packets), list[Pick]()
+        count, is_repeated = self._read(tick)
+        if is_repeated:
+            for part in _rounds(tick):
+                self._run(self._read(part)[0], picks)
+        else:
+            self._run(count, picks)
         picks.sort(key=lambda pick: (pick.time_ns, pick.seed_id))
         return picks
 
     def take_triggers(self) -> list[Trigger]:
-        """The trigger windows that ended since the last call."""
-        taken, self._triggers = self._triggers, []
+        """The trigger windows that ended since the last call, at most the last ``TRIGGERS_KEPT``."""
+        taken = list(self._triggers)
+        self._triggers.clear()
         return taken
 
     @classmethod
     def warm_up(cls) -> None:
-        """Compile (or load) the core, so that no earthquake waits for it."""
+        """Compile (or load) all compiled stages, so that no earthquake waits for it."""
         bank = cls()
         wave = np.random.default_rng(0).normal(size=4000)
         wave[2500:2600] *= 50
-        for dtype in SAMPLE_TYPES:
-            scaled = (wave * 1000).astype(dtype)
-            bank.process([Packet(f"XX.WARM..{dtype.char}HZ", 0, 100.0, scaled)])
+        for form in reader.FORMS:
+            samples = (wave * 1000).astype(form)
+            bank.process([Packet(f"XX.WARM..{form.char}HZ", 0, 100.0, samples)])
 
     @classmethod
     def characteristic(
@@ -139,294 +172,185 @@ class PickerBank:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The band-passed samples and the STA/LTA ratio a channel sees when fed ``samples`` from its start.
 
-        Both (N,) float64; the ratio is 0 through the warm-up, as in obspy's ``recursive_sta_lta``. Read off the
-        state after each sample, so slow: for plots and checks.
+        Both (N,) float64, by the same loop as ``process``; the ratio is 0 through the warm-up, as in obspy's
+        ``recursive_sta_lta``.
         """
         bank = cls(config)
-        filtered, ratio = np.zeros(len(samples)), np.zeros(len(samples))
-        state = bank._state
-        warm_up = int(bank.config.lta_s * sampling_rate)
-        for i in range(len(samples)):
-            start_ns = round(i * NS_PER_S / sampling_rate)
-            bank.process([Packet("", start_ns, sampling_rate, samples[i : i + 1])])
-            filtered[i] = state.band[0, i % HISTORY]
-            if i >= warm_up:
-                ratio[i] = state.level[0, k.STA] / max(state.level[0, k.LTA], 1e-60)
-        return filtered, ratio
+        bank._add_rate(sampling_rate)
+        nsta, nlta = (int(n) for n in bank._params.lengths[0, [k.NSTA, k.NLTA]])
+        band, sta, lta = (np.zeros(len(samples)) for _ in range(3))
+        wide = np.ascontiguousarray(samples, np.float64)
+        kernels.course(wide, bank._params.real[0], bank._work, band, sta, lta)
+        ratio = (sta / nsta) / np.maximum(lta / nlta, k.TINY)
+        ratio[:nlta] = 0.0
+        return band, ratio
 
-    # Packets to groups
+    # Packets to columns
 
-    def _is_usable(self, packet: Packet) -> bool:
-        samples = packet.samples
-        usable = (
-            samples.ndim == 1
-            and samples.dtype in SAMPLE_TYPES
-            and MIN_RATE_HZ <= packet.sampling_rate <= MAX_RATE_HZ
-        )
-        if not usable:
-            self.counters.refused += 1
-        return usable and len(samples) > 0
-
-    def _run(self, packets: list[Packet], picks: list[Pick]) -> None:
-        slots, actions, samples, classes = [], [], [], []
-        for packet in packets:
-            slot = self._slot_of.get(packet.seed_id)
-            if slot is None:
-                slot = self._add_channel(packet)
-            action, kept = self._continuity(slot, packet)
-            if kept is None:
+    def _read(self, packets: list[Packet]) -> tuple[int, bool]:
+        """Read the packets into the batch: how many, and whether a channel came twice. Unusable ones are taken out."""
+        if len(packets) > len(self._batch.slot):
+            self._batch = k.batch_for(2 * len(packets))
+            self._work = self._work._replace(order=np.zeros(2 * len(packets), np.int64))
+        self._tick += 1
+        at = kept = 0
+        is_repeated = False
+        while True:
+            at, kept, status, again = reader.read(
+                packets, at, kept, self._slot_of, self._stamps, self._tick, self._batch
+            )
+            is_repeated = is_repeated or again
+            if status == 0:
+                return kept, is_repeated
+            if status == reader.UNKNOWN_CHANNEL:
+                self._add_channel(packets[at].seed_id)
                 continue
-            slots.append(slot)
-            actions.append(action)
-            samples.append(kept)
-            classes.append(self._class[slot])
-        if not slots:
-            return
-        lengths = np.fromiter(map(len, samples), np.int64, len(samples))
-        starts = np.zeros(len(samples), np.int64)
-        np.cumsum(lengths[:-1], out=starts[1:])
-        flat = np.concatenate(samples, dtype=np.float64, casting="unsafe")
-        self.counters.packets += len(samples)
-        self.counters.samples += len(flat)
-        if not np.isfinite(flat).all():
-            self._mend(flat, starts, np.array(slots), np.array(actions))
-        self._run_groups(
-            flat, starts, lengths, np.array(slots), np.array(actions), np.array(classes), picks
-        )
+            in_order = reader.plain(packets[at])
+            if in_order is None or in_order is packets[at]:
+                self._refused += 1
+                del packets[at]
+            else:
+                packets[at] = in_order
 
-    def _run_groups(
-        self,
-        flat: NDArray[np.float64],
-        starts: NDArray[np.int64],
-        lengths: NDArray[np.int64],
-        slots: NDArray[np.int64],
-        actions: NDArray[np.int64],
-        classes: NDArray[np.int64],
-        picks: list[Pick],
-    ) -> None:
-        order = np.lexsort((lengths, classes))
-        params = k.RateParams(self._biquads, self._lengths)
-        at = 0
-        while at < len(order):
-            rate = int(classes[order[at]])
-            group = order[at : at + k.LANES]
-            group = group[classes[group] == rate]
-            at += len(group)
-            found = k.run_group(
-                flat,
-                starts[group],
-                lengths[group],
-                slots[group],
-                actions[group],
-                rate,
-                self._thresholds,
-                params,
+    def _run(self, count: int, picks: list[Pick]) -> None:
+        lta_ns = self.config.lta_s * 1e9
+        first = kept = 0
+        while first != continuity.DONE:
+            first, kept = continuity.plan(
+                first,
+                kept,
+                count,
+                self._known_rates,
+                lta_ns,
                 self._state,
-                self._output,
-                0,
+                self._batch,
+                self._work.tally,
+            )
+            if first != continuity.DONE:
+                self._add_rate(float(self._batch.rate[first]))
+        longest = int(self._batch.length[:kept].max()) if kept else 0
+        for first in range(0, longest, LIMIT):
+            found = kernels.run(
+                self._batch, kept, first, LIMIT, self._params, self._state, self._work
             )
             if found:
-                self._collect(found, picks)
-
-    def _mend(
-        self,
-        flat: NDArray[np.float64],
-        starts: NDArray[np.int64],
-        slots: NDArray[np.int64],
-        actions: NDArray[np.int64],
-    ) -> None:
-        """Replace NaN and Inf by the sample before, so that they make no step.
-
-        A packet that begins with them after a gap begins with its first good sample instead; one that has none is
-        as good as missing, and the next starts its channel anew.
-        """
-        bad = np.flatnonzero(~np.isfinite(flat))
-        self.counters.not_finite += len(bad)
-        owner = np.searchsorted(starts, bad, side="right") - 1
-        for index, packet in zip(bad, owner, strict=True):
-            slot, start = slots[packet], starts[packet]
-            if index > start:
-                flat[index] = flat[index - 1]
-            elif actions[packet] == k.CONTINUE:
-                flat[index] = self._state.level[slot, [k.PREVIOUS, k.OFFSET]].sum()
-            else:
-                end = starts[packet + 1] if packet + 1 < len(starts) else len(flat)
-                good = flat[start:end][np.isfinite(flat[start:end])]
-                flat[index] = good[0] if len(good) else 0.0
-                if not len(good):
-                    self._next_ns[slot] = -(10**18)
-
-    # Continuity
-
-    def _continuity(self, slot: int, packet: Packet) -> tuple[int, NDArray[Any] | None]:
-        """What to do before this packet, and the samples to run (``None``: none); see ``continuity``."""
-        rate, samples = packet.sampling_rate, packet.samples
-        if samples.dtype == np.int32 and (
-            samples.max() >= CLIP_COUNTS or samples.min() <= -CLIP_COUNTS
-        ):
-            self.counters.clipped += 1
-        if abs(rate - self._rate[slot]) > RATE_TOLERANCE * rate:
-            self.counters.rate_changes += self._rate[slot] > 0
-            self._class[slot] = self._class_of(rate)
-            return self._begin(slot, packet, k.RESTART), samples
-        ahead_ns = packet.start_ns - int(self._next_ns[slot])
-        sample_ns = NS_PER_S / rate
-        if abs(ahead_ns) <= CONTINUES_WITHIN * sample_ns:
-            self._late_s[slot] = 0.0
-            self._advance(slot, packet.start_ns, rate, len(samples))
-            return k.CONTINUE, samples
-        if ahead_ns > 0:
-            is_long = ahead_ns > self.config.lta_s * NS_PER_S
-            self.counters.gaps_restarted += is_long
-            self.counters.gaps_bridged += not is_long
-            return self._begin(slot, packet, k.RESTART if is_long else k.BRIDGE), samples
-        return self._overlap(slot, packet, round(-ahead_ns / sample_ns))
-
-    def _overlap(self, slot: int, packet: Packet, seen: int) -> tuple[int, NDArray[Any] | None]:
-        samples, rate = packet.samples, packet.sampling_rate
-        if seen < len(samples):
-            self.counters.overlaps += 1
-            self._late_s[slot] = 0.0
-            start_ns = packet.start_ns + round(seen * NS_PER_S / rate)
-            self._advance(slot, start_ns, rate, len(samples) - seen)
-            return k.CONTINUE, samples[seen:]
-        self._late_s[slot] += len(samples) / rate
-        if self._late_s[slot] <= CLOCK_STEP_S:
-            self.counters.duplicates += 1
-            return k.CONTINUE, None
-        self.counters.clock_steps += 1
-        return self._begin(slot, packet, k.RESTART), samples
-
-    def _begin(self, slot: int, packet: Packet, action: int) -> int:
-        self._rate[slot] = packet.sampling_rate
-        self._late_s[slot] = 0.0
-        self._anchor_ns[slot] = packet.start_ns
-        self._anchor[slot] = self._state.count[slot, k.SEEN]
-        self._next_ns[slot] = packet.end_ns
-        return action
-
-    def _advance(self, slot: int, start_ns: int, rate: float, count: int) -> None:
-        """Move the expected start on; follow the packets' own clock only when it has drifted from the anchor's.
-
-        Holding on to the anchor keeps times free of each packet's rounding, so that cuts don't show.
-        """
-        seen = int(self._state.count[slot, k.SEEN])
-        if (
-            rate != self._rate[slot]
-            or abs(start_ns - self._time_ns(slot, seen)) > NS_PER_S / rate / 4
-        ):
-            self._rate[slot] = rate
-            self._anchor_ns[slot], self._anchor[slot] = start_ns, seen
-        self._next_ns[slot] = self._time_ns(slot, seen + count)
-
-    def _time_ns(self, slot: int, sample: float) -> int:
-        since = (sample - int(self._anchor[slot])) * NS_PER_S / float(self._rate[slot])
-        return int(self._anchor_ns[slot]) + round(since)
+                self._note_triggers(self._work.found[:found].tolist())
+            if len(self._candidates.slot):
+                self._judge(picks)
 
     # Channels and rate classes
 
-    def _add_channel(self, packet: Packet) -> int:
+    def _add_channel(self, seed_id: str) -> None:
         slot = len(self._seed_ids)
-        if slot == len(self._rate):
-            self._allocate(2 * slot)
-        self._slot_of[packet.seed_id] = slot
-        self._seed_ids.append(packet.seed_id)
-        return slot
+        if slot == len(self._stamps):
+            room = max(64, 2 * slot)
+            old, self._state = self._state, _state_for(room)
+            self._state.level[:slot] = old.level
+            self._state.count[:slot] = old.count
+            self._state.raw[:slot] = old.raw
+            self._stamps = np.concatenate([self._stamps, np.zeros(room - slot, np.int64)])
+            self._work = self._work._replace(found=np.zeros((1024 + 4 * room, 4), np.int64))
+        self._slot_of[seed_id] = slot
+        self._seed_ids.append(seed_id)
 
-    def _allocate(self, channels: int) -> None:
-        """Make room for so many channels, keeping what is there. Untouched pages cost no memory."""
-        old = len(self._seed_ids)
-        state = k.BankState(
-            z=np.zeros((channels, 8)),
-            level=np.zeros((channels, 4)),
-            count=np.zeros((channels, 7), np.int64),
-            raw=np.zeros((channels, HISTORY), np.float32),
-            band=np.zeros((channels, HISTORY), np.float32),
+    def _add_rate(self, rate: float) -> None:
+        """Make the class of a rate in hundredths of Hz: its filter, and its lengths in samples."""
+        c, hundredths = self.config, round(rate * 100)
+        rate = hundredths / 100
+        nsta, nlta = max(2, int(c.sta_s * rate)), max(10, int(c.lta_s * rate))
+        dead = max(MIN_DEAD_SAMPLES, round(c.dead_s * rate))
+        lengths = [nsta, nlta, dead, max(1, round(c.gap_hold_s * rate))]
+        seconds = (SETTLE_S, NOISE_S, BEFORE_S, c.decision_s, STEP_S, c.patience_s, GUARD_S)
+        windows = [max(1, round(s * rate)) for s in seconds]
+        windows[onset.WAIT] = max(MIN_WAIT_SAMPLES, windows[onset.WAIT])
+        band = band_pass(c.band_low_hz, c.band_high_hz, rate)
+        sections = np.column_stack([-band.a1, -band.a2]).ravel()
+        levels = [ratio * nsta / nlta for ratio in (c.on_ratio, c.off_ratio)]
+        real = [band.gain, *sections, 1 - 1 / nsta, 1 - 1 / nlta, *levels]
+        self._params = k.RateParams(
+            np.vstack([self._params.real, real]), np.vstack([self._params.lengths, lengths])
         )
-        shell = [np.zeros(channels, np.int64) for _ in range(4)] + [
-            np.zeros(channels),
-            np.zeros(channels),
-        ]
-        if old:
-            kept = (
-                self._next_ns,
-                self._anchor_ns,
-                self._anchor,
-                self._class,
-                self._rate,
-                self._late_s,
-            )
-            for new, array in zip((*state, *shell), (*self._state, *kept), strict=True):
-                new[:old] = array[:old]
-        self._state = state
-        self._next_ns, self._anchor_ns, self._anchor, self._class = shell[:4]
-        self._rate, self._late_s = shell[4:]
-
-    def _class_of(self, rate: float) -> int:
-        """The rate class: its filter and lengths, designed once for rates that round to the same 0.5 %."""
-        rounded = float(f"{rate:.3g}")
-        known = self._rate_class.get(rounded)
-        if known is not None:
-            return known
-        c = self.config
-        lengths = [
-            max(2, int(c.sta_s * rounded)),
-            max(10, int(c.lta_s * rounded)),
-            round(c.dead_s * rounded),
-            round(c.gap_hold_s * rounded),
-            max(MIN_DECISION_SAMPLES, round(c.decision_s * rounded)),
-            round(ONSET_WINDOW_S * rounded),
-            round(NOISE_WINDOW_S * rounded),
-            round(c.patience_s * rounded),
-        ]
-        filters = band_pass(c.band_low_hz, c.band_high_hz, rounded)
-        self._biquads = np.concatenate([self._biquads, filters[None]])
-        self._lengths = np.concatenate([self._lengths, np.array([lengths])])
-        self._rate_class[rounded] = len(self._biquads) - 1
-        return len(self._biquads) - 1
+        self._windows = np.vstack([self._windows, windows])
+        self._known_rates = np.append(self._known_rates, hundredths)
 
     # Findings to records
 
-    def _collect(self, found: int, picks: list[Pick]) -> None:
-        for row in range(found):
-            kind, slot, trigger, decided = (int(v) for v in self._output.ints[row])
-            if kind == k.PICK:
-                picks.append(self._pick(slot, trigger, decided, self._output.reals[row]))
-                self.counters.picks += 1
-            elif kind == k.REJECT_SNR:
-                self.counters.rejected_snr += 1
-            elif kind == k.REJECT_GLITCH:
-                self.counters.rejected_glitch += 1
-            elif kind == k.ON:
-                self.counters.triggers += 1
-            else:
-                ends = self._time_ns(slot, trigger), self._time_ns(slot, decided)
+    def _note_triggers(self, rows: list[list[int]]) -> None:
+        waits = self._windows[:, onset.WAIT]
+        new = [
+            (slot, at, at + waits[self._class(slot)]) for kind, slot, at, _ in rows if kind == k.ON
+        ]
+        if new:
+            self._triggered += len(new)
+            columns = np.array(new, np.int64).T
+            pairs = zip(self._candidates, columns, strict=True)
+            self._candidates = onset.Candidates(*(np.concatenate(pair) for pair in pairs))
+        for kind, slot, first, last in rows:
+            if kind == k.OFF:
+                ends = self._time_ns(slot, first), self._time_ns(slot, last)
                 self._triggers.append(Trigger(self._seed_ids[slot], *ends))
 
-    def _pick(self, slot: int, trigger: int, decided: int, reals: NDArray[np.float64]) -> Pick:
-        rate = float(self._rate[slot])
-        onset, snr, period, amplitude, error = (float(v) for v in reals)
+    def _judge(self, picks: list[Pick]) -> None:
+        n = len(self._candidates.slot)
+        verdict, measures = np.zeros(n, np.int64), np.zeros((n, 5))
+        onset.judge(
+            self._candidates,
+            n,
+            self._state,
+            self._params.real,
+            self._windows,
+            self._limits,
+            verdict,
+            measures,
+        )
+        self._verdicts += np.bincount(verdict, minlength=6)
+        for i in np.flatnonzero(verdict == onset.PICK).tolist():
+            slot, trigger, decided = (int(column[i]) for column in self._candidates)
+            picks.append(self._pick(slot, trigger, decided, measures[i].tolist()))
+        left = verdict == onset.UNDECIDED
+        self._candidates = onset.Candidates(*(column[left] for column in self._candidates))
+
+    def _pick(self, slot: int, trigger: int, decided: int, measures: list[float]) -> Pick:
+        rate = float(self._state.level[slot, k.RATE])
         return Pick(
             seed_id=self._seed_ids[slot],
-            time_ns=self._time_ns(slot, onset),
+            time_ns=self._time_ns(slot, measures[onset.ONSET]),
             trigger_ns=self._time_ns(slot, trigger),
-            snr=snr,
+            snr=measures[onset.SNR],
             decided_ns=self._time_ns(slot, decided + 1),
-            period_s=period / rate,
-            amplitude=amplitude,
-            onset_error_s=error / rate,
+            period_s=measures[onset.PERIOD] / rate,
+            amplitude=measures[onset.PEAK],
+            onset_error_s=measures[onset.ERROR] / rate,
         )
 
+    def _class(self, slot: int) -> int:
+        return int(self._state.count[slot, k.CLASS])
 
-def _one_each(packets: list[Packet]) -> tuple[list[Packet], list[Packet]]:
-    """The first packet in time of each channel, and the rest."""
-    if len({packet.seed_id for packet in packets}) == len(packets):
-        return packets, []
-    now: dict[str, Packet] = {}
-    later: list[Packet] = []
+    def _time_ns(self, slot: int, sample: float) -> int:
+        count = self._state.count[slot]
+        since = (sample - int(count[k.ANCHOR])) * 1e9 / float(self._state.level[slot, k.RATE])
+        return int(count[k.ANCHOR_NS]) + round(since)
+
+
+def _no_candidates() -> onset.Candidates:
+    return onset.Candidates(*(np.zeros(0, np.int64) for _ in range(3)))
+
+
+def _state_for(channels: int) -> k.BankState:
+    """State at its start. Untouched pages of the history cost no memory."""
+    count = np.zeros((channels, 16), np.int64)
+    count[:, k.ON_AT] = count[:, k.DECIDED] = -1
+    return k.BankState(
+        level=np.zeros((channels, 16)),
+        count=count,
+        raw=np.zeros((channels, HISTORY), np.float32),
+    )
+
+
+def _rounds(packets: list[Packet]) -> list[list[Packet]]:
+    """The packets so parted that each part has one of each channel, the earliest first."""
+    of_channel: dict[str, list[Packet]] = {}
     for packet in sorted(packets, key=lambda packet: packet.start_ns):
-        if packet.seed_id in now:
-            later.append(packet)
-        else:
-            now[packet.seed_id] = packet
-    return list(now.values()), later
+        of_channel.setdefault(packet.seed_id, []).append(packet)
+    rows = zip_longest(*of_channel.values())
+    return [[packet for packet in row if packet is not None] for row in rows]

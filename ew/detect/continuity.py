@@ -1,6 +1,6 @@
 """PURE: what a packet's start time says: does it continue its channel, follow a gap, or repeat what was there?
 
-| the packet starts | rule | counter |
+| the packet starts | rule | counted as |
 |---|---|---|
 | within half a sample of the end | it continues | |
 | later, by at most the LTA | bridged: filter from rest, LTA kept, no trigger for ``gap_hold_s`` | gaps_bridged |
@@ -11,9 +11,124 @@
 | at a rate more than 2 % off | restart with the new rate's filter | rate_changes |
 """
 
-CLOCK_STEP_S = 15.0
+import numpy as np
+from numba import njit
+
+from ew.detect.lanes import bare
+from ew.detect.layout import (
+    ANCHOR,
+    ANCHOR_NS,
+    BRIDGE,
+    BRIDGED,
+    CLASS,
+    CLOCK_STEPS,
+    CONTINUE,
+    DUPLICATES,
+    F8,
+    LATE_NS,
+    NEXT_NS,
+    OVERLAPS,
+    PACKETS,
+    RATE,
+    RATE_CHANGES,
+    RESTART,
+    RESTARTED,
+    SAMPLES,
+    SEEN,
+)
+
+CLOCK_STEP_NS = 15_000_000_000
 """So much late data on end is a clock set back, not a source that catches up."""
 RATE_TOLERANCE = 0.02
 """A rate fitted anew by the logger moves by less; its filter would not change audibly."""
 CONTINUES_WITHIN = 0.5
 """In samples; nearer than this no sample can be missing."""
+DRIFT = 0.25
+"""In samples; so far off, the packets' own clock is followed. Until then times hang on the last anchor, free of
+each packet's rounding, so that cuts don't show."""
+
+DONE = -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def plan(first, kept, packets, known_rates, lta_ns, state, batch, tally):
+    """Decide about packets ``first`` to ``packets``; what is used of them is packed from row ``kept`` on.
+
+    ``known_rates`` (R,) i8: the rate of each class, in hundredths of Hz. Returns ``(next, kept)``: ``next`` is ``DONE``
+    or the packet whose rate has no class yet: go on there once it has one.
+    """
+    slots, rates, starts, forms = (
+        bare(batch.slot),
+        bare(batch.rate),
+        bare(batch.start_ns),
+        bare(batch.form),
+    )
+    lengths, actions, address = bare(batch.length), bare(batch.action), bare(batch.address)
+    counts, levels, classes = bare(state.count), bare(state.level), bare(known_rates)
+    tallied = bare(tally)
+    for p in range(first, packets):
+        slot, rate, start_ns, form, length = slots[p], rates[p], starts[p], forms[p], lengths[p]
+        sample_ns = 1e9 / rate
+        cut, action = 0, CONTINUE
+        if abs(rate - levels[slot, RATE]) > RATE_TOLERANCE * rate:
+            found = _class_of(rate, classes)
+            if found < 0:
+                return p, kept
+            tallied[RATE_CHANGES] += levels[slot, RATE] > 0.0
+            counts[slot, CLASS] = found
+            action = RESTART
+        else:
+            ahead_ns = start_ns - counts[slot, NEXT_NS]
+            if ahead_ns > CONTINUES_WITHIN * sample_ns:
+                action = RESTART if ahead_ns > lta_ns else BRIDGE
+                tallied[RESTARTED if action == RESTART else BRIDGED] += 1
+            elif ahead_ns < -CONTINUES_WITHIN * sample_ns:
+                cut = min(np.int64(np.rint(-ahead_ns / sample_ns)), length)
+                if cut < length:
+                    tallied[OVERLAPS] += 1
+                else:
+                    counts[slot, LATE_NS] += np.int64(length * sample_ns)
+                    if counts[slot, LATE_NS] <= CLOCK_STEP_NS:
+                        tallied[DUPLICATES] += 1
+                        continue
+                    tallied[CLOCK_STEPS] += 1
+                    cut, action = 0, RESTART
+        begin_ns = start_ns + np.int64(np.rint(cut * sample_ns))
+        _follow(begin_ns, rate, length - cut, action, slot, counts, levels)
+        address[kept] = address[p] + np.uint64(cut * (8 if form == F8 else 4))
+        forms[kept], lengths[kept] = form, length - cut
+        slots[kept], actions[kept] = slot, action
+        tallied[PACKETS] += 1
+        tallied[SAMPLES] += length - cut
+        kept += 1
+    return DONE, kept
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _class_of(rate, classes):
+    for k in range(len(classes)):
+        if classes[k] == np.int64(np.rint(rate * 100.0)):
+            return k
+    return -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _follow(start_ns, rate, length, action, slot, counts, levels) -> None:
+    """Move the expected start on, and the anchor of sample times where the packets' clock asks for it."""
+    counts[slot, LATE_NS] = 0
+    drift_ns = (
+        start_ns - _time_ns(counts[slot, SEEN], slot, counts, levels)
+        if levels[slot, RATE] > 0.0
+        else 0
+    )
+    if action != CONTINUE or rate != levels[slot, RATE] or abs(drift_ns) > DRIFT * 1e9 / rate:
+        levels[slot, RATE] = rate
+        counts[slot, ANCHOR_NS], counts[slot, ANCHOR] = start_ns, counts[slot, SEEN]
+    counts[slot, NEXT_NS] = _time_ns(counts[slot, SEEN] + length, slot, counts, levels)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _time_ns(sample, slot, counts, levels):
+    return counts[slot, ANCHOR_NS] + np.int64(
+        np.rint((sample - counts[slot, ANCHOR]) * 1e9 / levels[slot, RATE])
+    )

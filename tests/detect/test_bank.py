@@ -1,5 +1,6 @@
 """The picker bank against obspy, against cuts, and against what real streams do to it."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -37,7 +38,7 @@ def cut(samples: NDArray, cuts: Sequence[int], rate: float = RATE) -> list[Packe
     edges = [0, *sorted({c for c in cuts if 0 < c < len(samples)}), len(samples)]
     return [
         Packet(CHANNEL, START_NS + round(a * 1e9 / rate), rate, samples[a:b])
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in itertools.pairwise(edges)
     ]
 
 

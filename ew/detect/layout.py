@@ -1,0 +1,125 @@
+"""PURE: how the detection core lays out its arrays: the channels' state, the rate classes, a tick's packets, scratch.
+
+State, one row a channel (C channels, H samples of history, a power of two):
+
+| name | shape, dtype | meaning | at start |
+|---|---|---|---|
+| level | (C, 16) f8 | 8 filter delays, S, L, offset, last sample, rate in Hz | 0 |
+| count | (C, 16) i8 | see the index names below | 0 |
+| raw | (C, H) f4 | the last H samples, offset removed | 0 |
+
+``READY`` is the sample from which triggers are allowed (warm-up, hold after a gap, a dead channel), ``SEGMENT`` the
+first sample since data were last missing, ``RUN`` how often the last value was repeated, ``ON_AT`` the trigger's
+sample or -1, ``DECIDED`` the sample at which the last trigger was judged.
+
+Numba freezes these names at compile time, and its cache does not notice a change in another file: after one here,
+clear ``ew/detect/__pycache__``.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+LANES = 8
+"""One AVX-512 register of float64; two a lane group (16) spill registers: 1.8 instead of 2.6 Gsamples/s."""
+BLOCK = 128  # samples: 8 KiB of x stay in the first-level cache
+NEVER = 2**62
+TINY = 1e-150  # a decaying state below this is zero: denormals would be a hundred times slower
+HUGE = 1e18  # a larger sample is no measurement; its square's square still fits float64
+
+S, L, OFFSET, LAST, RATE = 8, 9, 10, 11, 12
+SEEN, NEXT_NS, ANCHOR_NS, ANCHOR, READY, RUN, ON_AT, CLASS, LATE_NS, SEGMENT, DECIDED = range(11)
+# What a packet does to its channel's state before its samples are run
+CONTINUE, BRIDGE, RESTART = 0, 1, 2
+# Forms of samples
+F4, F8, I4 = 0, 1, 2
+# Rows found
+ON, OFF = 0, 1
+# The tally
+PACKETS, SAMPLES, BRIDGED, RESTARTED, OVERLAPS, DUPLICATES = 0, 1, 2, 3, 4, 5
+CLOCK_STEPS, RATE_CHANGES, NOT_FINITE, CLIPPED, DIED = 6, 7, 8, 9, 10
+
+
+class BankState(NamedTuple):
+    """The state table above."""
+
+    level: NDArray[np.float64]
+    count: NDArray[np.int64]  # type: ignore[assignment]  # hides tuple.count, which has no use here
+    raw: NDArray[np.float32]
+
+
+class RateParams(NamedTuple):
+    """What depends on the sampling rate, one row a rate class (R classes).
+
+    ``real`` (R, 13) f8: gain, then -a1, -a2 of each section, 1 - 1/nsta, 1 - 1/nlta, and S / L at the on and off ratio;
+    ``lengths`` (R, 4) i8, in samples: nsta, nlta, equal samples that make a dead channel, hold after a bridged gap.
+    """
+
+    real: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+
+NSTA, NLTA, DEAD, HOLD = 0, 1, 2, 3
+ON_LEVEL, OFF_LEVEL = 11, 12
+
+
+class Batch(NamedTuple):
+    """One tick's packets as columns (P,), at most one of each channel.
+
+    ``address`` u8 and ``form`` (F4, F8, I4) of the samples, ``length``, ``slot`` of the channel, ``start_ns``, and the
+    ``action`` that ``continuity`` decides, all i8; ``rate`` f8 in Hz.
+    """
+
+    address: NDArray[np.uint64]
+    form: NDArray[np.int64]
+    length: NDArray[np.int64]
+    slot: NDArray[np.int64]
+    start_ns: NDArray[np.int64]
+    action: NDArray[np.int64]
+    rate: NDArray[np.float64]
+
+
+def batch_for(packets: int) -> Batch:
+    """Columns with room for so many packets."""
+    form, length, slot, start_ns, action = np.zeros((5, packets), np.int64)
+    return Batch(
+        np.zeros(packets, np.uint64), form, length, slot, start_ns, action, np.zeros(packets)
+    )
+
+
+class Work(NamedTuple):
+    """Scratch of one bank.
+
+    f8: ``x`` (BLOCK, 8), ``coefficients`` (13, 8), ``course`` (BLOCK, 3, 8): y, S, L; ``state``, ``before``,
+    ``again`` (11, 8): the lanes' state and largest crossing now, before the block, and run again.
+    i8: ``ends`` (8,): samples left in each lane; ``order`` (P,); ``found`` (F, 4): kind, slot,
+    first and last sample; ``tally`` (11,): see the index names.
+    """
+
+    x: NDArray[np.float64]
+    coefficients: NDArray[np.float64]
+    state: NDArray[np.float64]
+    before: NDArray[np.float64]
+    again: NDArray[np.float64]
+    course: NDArray[np.float64]
+    ends: NDArray[np.int64]
+    order: NDArray[np.int64]
+    found: NDArray[np.int64]
+    tally: NDArray[np.int64]
+
+
+def work_for(packets: int, channels: int) -> Work:
+    """Scratch for so many packets a tick and channels in all."""
+    return Work(
+        x=np.zeros((BLOCK, LANES)),
+        coefficients=np.zeros((13, LANES)),
+        state=np.zeros((11, LANES)),
+        before=np.zeros((11, LANES)),
+        again=np.zeros((11, LANES)),
+        course=np.zeros((BLOCK, 3, LANES)),
+        ends=np.zeros(LANES, np.int64),
+        order=np.zeros(packets, np.int64),
+        found=np.zeros((1024 + 4 * channels, 4), np.int64),
+        tally=np.zeros(11, np.int64),
+    )

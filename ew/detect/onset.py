@@ -1,0 +1,174 @@
+"""PURE: from a trigger to a pick: refine the onset, measure it, and tell a P-wave from what only looks like one.
+
+Works on the last seconds of a channel's history, band-passed anew from rest, and on nothing later than the decision's
+sample, so that the result depends on the samples alone and not on how they were cut into packets. Runs once or a few
+times a trigger, so clarity goes before speed here.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ew.detect.layout import CLASS, DECIDED, SEEN, SEGMENT
+
+SETTLE, NOISE, BEFORE, WAIT, STEP, PATIENCE, GUARD = 0, 1, 2, 3, 4, 5, 6
+UNDECIDED, PICK, LOW_SNR, GLITCH, CUT_OFF, REPEATED = 0, 1, 2, 3, 4, 5
+ONSET, SNR, PERIOD, PEAK, ERROR = 0, 1, 2, 3, 4
+
+
+class Candidates(NamedTuple):
+    """Triggers not yet judged (K,) i8: the channel, the trigger's sample, the sample of the next look."""
+
+    slot: NDArray[np.int64]
+    trigger: NDArray[np.int64]
+    look: NDArray[np.int64]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def judge(candidates, n, state, real, windows, limits, verdict, measures):
+    """Look at each of ``n`` candidates as often as the data allow; ``verdict`` (K,) i8, ``measures`` (K, 5) f8.
+
+    Candidates stand in the order of their triggers. ``state`` is the ``BankState``; ``real`` (R, 13) f8 and ``windows``
+    (R, 7) i8, in samples, are the rate classes': filter settling, noise, before the trigger, wait, step between
+    looks, longest wait, guard. ``limits`` f8: least SNR, largest share of two steps. A judged candidate's ``look`` is
+    the sample it was judged at, an undecided one's the next to look at.
+    """
+    for k in range(n):
+        slot, trigger = candidates.slot[k], candidates.trigger[k]
+        count = state.count[slot]
+        window = windows[count[CLASS]]
+        verdict[k] = UNDECIDED
+        if trigger <= count[DECIDED]:  # within the time another trigger took to judge
+            verdict[k] = REPEATED
+            continue
+        if _waits_for_another(candidates, k, verdict):
+            continue
+        if trigger < count[SEGMENT]:
+            verdict[k] = CUT_OFF
+        while verdict[k] == UNDECIDED and candidates.look[k] < count[SEEN]:
+            last = candidates.look[k]
+            is_last = last + window[STEP] > trigger + window[PATIENCE]
+            outcome = _look(
+                state.raw[slot],
+                count[SEGMENT],
+                trigger,
+                last,
+                real[count[CLASS]],
+                window,
+                limits,
+                measures[k],
+            )
+            if outcome == PICK or is_last:
+                verdict[k], count[DECIDED] = outcome, last
+            else:
+                candidates.look[k] = last + window[STEP]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _waits_for_another(candidates, k, verdict):
+    """Whether an earlier trigger of the same channel is still undecided."""
+    for other in range(k):  # noqa: SIM110 - numba has no generators in any()
+        if candidates.slot[other] == candidates.slot[k] and verdict[other] == UNDECIDED:
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _look(raw, segment, trigger, last, real, window, limits, measures):
+    """One look at a candidate with the data up to sample ``last``."""
+    mask = len(raw) - 1
+    first = max(segment, trigger - window[BEFORE] - window[NOISE])
+    rest = max(segment, first - window[SETTLE])
+    band = _filtered(raw, rest, first, last, real)
+    n = len(band)
+    start = max(0, trigger - window[BEFORE] - first)
+    onset = start + _aic_onset(band[start:])
+    noise_from, noise_to = max(0, onset - window[NOISE]), max(1, onset - window[GUARD])
+    noise = np.mean(band[noise_from:noise_to] ** 2)
+    signal, slope, peak = 0.0, 0.0, 0.0
+    for i in range(onset, n):
+        d = band[i] - band[i - 1]
+        signal += band[i] * band[i]
+        slope += d * d
+        peak = max(peak, abs(band[i]))
+    snr = np.sqrt((signal / (n - onset)) / max(noise, 1e-60))
+    # Predominant period: 2 pi sqrt(sum y² / sum (dy/dt)²) (Nakamura 1988), in samples
+    period = 2 * np.pi * np.sqrt(signal / max(slope, 1e-60))
+    measures[ONSET], measures[SNR], measures[PERIOD], measures[PEAK] = (
+        first + onset - 1,
+        snr,
+        period,
+        peak,
+    )
+    # A quarter period at SNR 1, shrinking with SNR, and never better than a sample
+    measures[ERROR] = max(1.0, period / (2.0 * max(snr, 1.0)))
+    if snr < limits[0]:
+        return LOW_SNR
+    if _step_share(raw, mask, first + onset, last) > limits[1]:
+        return GLITCH
+    return PICK
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _filtered(raw, rest, first, last, real):
+    """Band-passed samples ``first`` to ``last``, the filter at rest at ``rest``: the formulas of ``kernels``."""
+    mask = len(raw) - 1
+    z = np.zeros(8)
+    offset = np.float64(raw[rest & mask])
+    band = np.empty(last - first + 1)
+    for sample in range(rest, last + 1):
+        v = real[0] * (raw[sample & mask] - offset)
+        for k in range(4):
+            u = v + z[2 * k]
+            z[2 * k] = z[2 * k + 1] + real[1 + 2 * k] * u
+            z[2 * k + 1] = real[2 + 2 * k] * u - v
+            v = u
+        if sample >= first:
+            band[sample - first] = v
+    return band
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _aic_onset(window):
+    """Index of the least Akaike information criterion (Maeda 1985, eq. 1): the first sample of the new state.
+
+    AIC(k) = k log var(w[:k]) + (n - k - 1) log var(w[k:])
+    """
+    n = len(window)
+    total, square = 0.0, 0.0
+    for i in range(n):
+        total += window[i]
+        square += window[i] * window[i]
+    floor = 1e-12 * square / n + 1e-60
+    head, head_square = 0.0, 0.0
+    best, best_at = np.inf, n // 2
+    for k in range(1, n - 1):
+        head += window[k - 1]
+        head_square += window[k - 1] * window[k - 1]
+        rest = n - k
+        var_head = head_square / k - (head / k) ** 2
+        var_rest = (square - head_square) / rest - ((total - head) / rest) ** 2
+        aic = k * np.log(max(var_head, floor)) + (rest - 1) * np.log(max(var_rest, floor))
+        if aic < best and k >= 4 and rest >= 3:
+            best, best_at = aic, k
+    return best_at
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _step_share(raw, mask, onset, last):
+    """Share of the two largest steps in the energy of the raw signal's steps after the onset.
+
+    A spike is two steps, an offset one; a P-wave's energy is spread over all samples of its first swings.
+    """
+    total, first, second = 0.0, 0.0, 0.0
+    for sample in range(onset - 3, last + 1):
+        d = np.float64(raw[sample & mask]) - raw[(sample - 1) & mask]
+        e = d * d
+        total += e
+        if e > first:
+            first, second = e, first
+        elif e > second:
+            second = e
+    return (first + second) / max(total, 1e-60)
