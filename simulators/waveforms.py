@@ -98,7 +98,7 @@ def _arrival(
     first = max(int(np.ceil(onset_s * sampling_rate)), 0)
     n = min(count - first, int((4 * lasts + 10) * sampling_rate))
     trace = np.zeros(count)
-    if n < 16:  # noqa: PLR2004 - nothing of it is in the window
+    if n < 16:
         return trace
     size = 1 << (2 * n - 1).bit_length()
     t = np.arange(n) / sampling_rate + (first / sampling_rate - onset_s)

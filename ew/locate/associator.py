@@ -98,7 +98,7 @@ class Associator:
         self, hypocentre: Hypocentre, onsets: Sequence[Onset], later: Sequence[Onset]
     ) -> Hypocentre:
         """The hypocentre again, from the onsets it has by now and later ones at their stations (S, or coda)."""
-        half_km = 40.0 if len(onsets) > 6 else 100.0  # noqa: PLR2004 - few onsets can still move it far
+        half_km = 40.0 if len(onsets) > 6 else 100.0
         seen = self.observations(onsets, _seconds(later, onsets), silent_among=hypocentre)
         return self._locator.locate(hypocentre.latitude, hypocentre.longitude, seen, half_km)
 

@@ -70,7 +70,7 @@ def estimate(
     from ew.shaking.kernels import estimate_targets  # noqa: PLC0415 - numba is slow to load
 
     lat, lon = _places(latitudes, longitudes)
-    if not (abs(origin.latitude) <= 90 and abs(origin.longitude) <= 360):  # noqa: PLR2004
+    if not (abs(origin.latitude) <= 90 and abs(origin.longitude) <= 360):
         raise InputError(
             f"the origin lies nowhere: latitude {origin.latitude}, longitude {origin.longitude}"
         )
@@ -106,7 +106,7 @@ def _places(latitudes: ArrayLike, longitudes: ArrayLike) -> tuple[Floats, Floats
         raise InputError(
             f"latitudes {lat.shape} and longitudes {lon.shape} must be of one shape (D,)"
         )
-    wrong = ~((np.abs(lat) <= 90) & (np.abs(lon) <= 360))  # noqa: PLR2004
+    wrong = ~((np.abs(lat) <= 90) & (np.abs(lon) <= 360))
     if wrong.any():
         at = int(np.argmax(wrong))
         raise InputError(f"place {at} lies nowhere: latitude {lat[at]}, longitude {lon[at]}")

@@ -56,7 +56,7 @@ def read_csv(path: Path) -> Stations:
 
 def _add_row(row: dict[str, str | None], where: str, stations: Stations) -> None:
     seed_id = (row["seed_id"] or "").strip()
-    if seed_id.count(".") != 3:  # noqa: PLR2004 - NET.STA.LOC.CHA
+    if seed_id.count(".") != 3:
         stations.notes.append(f"{where}: seed_id {seed_id!r} is not NET.STA.LOC.CHA")
         return
     numbers: dict[str, float] = {}
@@ -83,7 +83,7 @@ def _add(
     units: str,
 ) -> None:
     known = UNITS.get(units.strip().upper())
-    if not (abs(latitude) <= 90 and abs(longitude) <= 180):  # noqa: PLR2004
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
         stations.notes.append(f"{where}: {seed_id} lies nowhere ({latitude}, {longitude})")
     elif not (math.isfinite(gain) and gain != 0):
         stations.notes.append(f"{where}: {seed_id} has no gain ({gain})")
@@ -109,7 +109,7 @@ def read_stationxml(path: Path) -> Stations:
 
     try:
         inventory = read_inventory(str(path), format="STATIONXML")
-    except Exception as error:  # noqa: BLE001 - obspy and lxml raise kinds of their own for bad XML
+    except Exception as error:
         raise InputError(f"{path}: can't read it as StationXML: {error}") from error
     return from_obspy(inventory, path.name)
 

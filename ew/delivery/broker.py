@@ -1,0 +1,176 @@
+"""SHELL: a broker to publish to: the embedded one, a Mosquitto of our own, or one that runs already."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ew.errors import BrokerError, ConfigError
+
+START_WITHIN_S = 20.0
+STOP_WITHIN_S = 5.0
+DEFAULT_PORT = 1883
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where a broker listens; ``pid`` of its process if it is ours."""
+
+    host: str
+    port: int
+    pid: int | None = None
+
+    @property
+    def url(self) -> str:
+        """As ``mqtt://host:port``."""
+        return f"mqtt://{self.host}:{self.port}"
+
+
+def parse_url(url: str) -> BrokerAddress:
+    """The address of ``mqtt://host[:port]``.
+
+    Raises:
+        ConfigError: it is no such URL.
+    """
+    parts = urlsplit(url)
+    try:
+        port = parts.port or DEFAULT_PORT
+    except ValueError as error:
+        raise ConfigError(f"broker {url!r}: {error}") from error
+    if parts.scheme != "mqtt" or not parts.hostname:
+        raise ConfigError(f"broker {url!r}: give embedded, mosquitto or mqtt://HOST[:PORT]")
+    return BrokerAddress(parts.hostname, port)
+
+
+@contextlib.asynccontextmanager
+async def open_broker(spec: str, *, port: int = 0) -> AsyncIterator[BrokerAddress]:
+    """A broker for as long as the context lasts: ``embedded``, ``mosquitto`` or ``mqtt://host[:port]``.
+
+    The first two run as child processes on ``port`` (0: a free one) of 127.0.0.1 and end with the context.
+
+    Raises:
+        ConfigError: ``spec`` is none of these.
+        BrokerError: the broker can't be started or reached.
+    """
+    if spec == "embedded":
+        async with _embedded(port) as address:
+            yield address
+    elif spec == "mosquitto":
+        async with _mosquitto(port) as address:
+            yield address
+    else:
+        address = parse_url(spec)
+        await _reach(address)
+        yield address
+
+
+@contextlib.asynccontextmanager
+async def _embedded(port: int) -> AsyncIterator[BrokerAddress]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "ew.delivery.embedded",
+        "--port",
+        str(port),
+        stdin=asyncio.subprocess.PIPE,  # closed when we die, and the broker goes with us
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        line = await _first_line(process, "embedded broker")
+        yield BrokerAddress("127.0.0.1", int(line.rsplit(":", 1)[1]), process.pid)
+    finally:
+        await _end(process)
+
+
+@contextlib.asynccontextmanager
+async def _mosquitto(port: int) -> AsyncIterator[BrokerAddress]:
+    program = shutil.which(
+        "mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    )
+    if program is None:
+        raise BrokerError(
+            "mosquitto is not installed: apt-get install mosquitto, or use --broker embedded"
+        )
+    port = port or _free_port()
+    with tempfile.TemporaryDirectory(prefix="ew-mosquitto-") as folder:
+        settings = Path(folder) / "mosquitto.conf"
+        settings.write_text(
+            f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 10000\n"
+            "max_inflight_messages 0\nset_tcp_nodelay true\nlog_type error\nlog_dest stderr\n",
+            encoding="utf-8",
+        )
+        process = await asyncio.create_subprocess_exec(
+            program, "-c", str(settings), stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            address = BrokerAddress("127.0.0.1", port, process.pid)
+            await _reach(address, process=process)
+            yield address
+        finally:
+            await _end(process)
+
+
+async def _first_line(process: asyncio.subprocess.Process, name: str) -> str:
+    if process.stdout is None or process.stderr is None:
+        raise BrokerError(f"{name}: started without its pipes")
+    try:
+        async with asyncio.timeout(START_WITHIN_S):
+            line = await process.stdout.readline()
+            if not line:
+                reason = (await process.stderr.read()).decode(errors="replace").strip()
+                raise BrokerError(f"{name} did not start: {reason or 'it ended at once'}")
+    except TimeoutError as error:
+        raise BrokerError(f"{name} did not start within {START_WITHIN_S:.0f} s") from error
+    return line.decode().strip()
+
+
+async def _reach(address: BrokerAddress, process: asyncio.subprocess.Process | None = None) -> None:
+    """Wait until a port answers; for a broker that is not ours, one try is enough."""
+    deadline = asyncio.get_running_loop().time() + START_WITHIN_S
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(address.host, address.port)
+        except OSError as error:
+            if process is None:
+                raise BrokerError(
+                    f"no broker answers at {address.url}: {error.strerror or error}"
+                ) from error
+            if process.returncode is not None:
+                reason = await process.stderr.read() if process.stderr else b""
+                raise BrokerError(
+                    f"mosquitto did not start: {reason.decode(errors='replace').strip()}"
+                ) from error
+            if asyncio.get_running_loop().time() > deadline:
+                raise BrokerError(
+                    f"mosquitto did not answer within {START_WITHIN_S:.0f} s"
+                ) from error
+            await asyncio.sleep(0.02)
+        else:
+            writer.close()
+            return
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_WITHIN_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,65 @@
+"""``python -m ew.delivery.embedded [--host HOST] [--port PORT]``: run the embedded broker until it is told to stop.
+
+Prints ``listening on HOST:PORT`` once it does. A process of its own keeps its fan-out clear of the pipeline's work.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import signal
+import sys
+
+from ew.delivery.embedded.server import Server
+
+try:
+    import uvloop
+except ImportError:  # Windows: plain asyncio, 2-3 times slower
+    uvloop = None
+
+
+async def _run(host: str, port: int) -> None:
+    server = Server()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await server.start(host, port)
+    # Sessions live long; a full collection over 10,000 of them would hold up an alert
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+    print(f"listening on {host}:{server.port}", flush=True)
+    if not sys.stdin.isatty():
+        # The parent holds our standard input; when it dies, however it dies, we go too
+        reader = asyncio.StreamReader()
+        with contextlib.suppress(ValueError, OSError):  # not a pipe: nothing to watch
+            await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+            watcher = asyncio.create_task(_until_closed(reader, stop), name="parent-watch")
+            await stop.wait()
+            watcher.cancel()
+    await stop.wait()
+    await server.stop()
+
+
+async def _until_closed(reader: asyncio.StreamReader, stop: asyncio.Event) -> None:
+    await reader.read()
+    stop.set()
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(prog="python -m ew.delivery.embedded", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    options = parser.parse_args()
+    try:
+        if uvloop is not None:
+            uvloop.run(_run(options.host, options.port))
+        else:
+            asyncio.run(_run(options.host, options.port))
+    except OSError as error:
+        sys.exit(f"can't listen on {options.host}:{options.port}: {error.strerror or error}")
+
+
+if __name__ == "__main__":
+    main()

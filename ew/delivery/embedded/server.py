@@ -1,0 +1,331 @@
+"""SHELL: the embedded broker's connections: bytes from sockets to ``state`` and back, limits and clocks."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ew.delivery.embedded import codec
+from ew.delivery.embedded.codec import V5, Prop, ProtocolError, Reason, Type
+from ew.delivery.embedded.state import Broker, Session, Subscription, new_message
+
+log = logging.getLogger("ew.broker")
+
+ALIAS_MAXIMUM = 32
+TICK_S = 0.5
+CONNECT_WITHIN_S = 10.0
+KEEP_ALIVE_GRACE = 1.5
+"""A client is gone after one and a half keep-alives (3.1.2.10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client may ask of the broker."""
+
+    packet_bytes: int = 1 << 20
+    write_buffer_bytes: int = 4 << 20
+    sessions: int = 100_000
+
+
+class Connection(asyncio.Protocol):
+    """One client: reads packets, answers them, and is the link of its session."""
+
+    def __init__(self, server: "Server") -> None:
+        self._server = server
+        self._splitter = codec.Splitter(server.limits.packet_bytes)
+        self._transport: asyncio.Transport | None = None
+        self._aliases: dict[int, str] = {}
+        self._is_clean_end = False
+        self.session: Session | None = None
+        self.version = V5
+        self.keep_alive_s = 0.0
+        self.last_heard = server.now()
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has come."""
+        if not isinstance(transport, asyncio.Transport) and not hasattr(transport, "write"):
+            raise TypeError("a stream transport is needed")
+        self._transport = transport  # type: ignore[assignment] # uvloop's transport is not asyncio's class
+        self._server.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        self.last_heard = self._server.now()
+        try:
+            for kind, flags, body in self._splitter.feed(data):
+                self._handle(kind, flags, body)
+                if self._transport is None:
+                    return
+        except ProtocolError as error:
+            self._refuse(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone."""
+        del exc
+        self._server.connections.discard(self)
+        self._transport = None
+        session, self.session = self.session, None
+        if session is not None and session.link is self:
+            self._server.broker.leave(session, self._server.now(), with_will=not self._is_clean_end)
+
+    def send(self, data: bytes) -> None:
+        """Send, unless the client reads so slowly that others would suffer: then it is dropped."""
+        transport = self._transport
+        if transport is None:
+            return
+        transport.write(data)
+        if transport.get_write_buffer_size() > self._server.limits.write_buffer_bytes:
+            log.warning("slow consumer dropped: %s", self.session and self.session.client_id)
+            self._transport = None
+            transport.abort()
+
+    def close(self, reason: int | None = None) -> None:
+        """End the connection, telling an MQTT 5 client why."""
+        transport, self._transport = self._transport, None
+        if transport is None:
+            return
+        if reason is not None and self.version == V5 and self.session is not None:
+            transport.write(codec.disconnect(reason))
+        transport.close()
+
+    # MQTT's side
+
+    def _handle(self, kind: int, flags: int, body: bytes) -> None:
+        if self.session is None:
+            if kind != Type.CONNECT:
+                raise ProtocolError(Reason.PROTOCOL_ERROR, "the first packet must be CONNECT")
+            self._connect(codec.parse_connect(body))
+            return
+        if kind == Type.PUBLISH:
+            self._publish(self.session, codec.parse_publish(self.version, flags, body))
+            return
+        handler = _HANDLERS.get(kind)
+        if handler is None:
+            raise ProtocolError(Reason.PROTOCOL_ERROR, f"a client may not send packet type {kind}")
+        if kind not in (Type.SUBSCRIBE, Type.UNSUBSCRIBE) and flags != (
+            2 if kind == Type.PUBREL else 0
+        ):
+            raise ProtocolError(Reason.MALFORMED, f"reserved flags {flags:#x}")
+        handler(self, self.session, flags, body)
+
+    def _refuse(self, error: ProtocolError) -> None:
+        log.info("client refused: %s", error)
+        if self.session is None and self._transport is not None:
+            self._transport.write(
+                codec.connack(self.version, session_present=False, reason=error.reason, items=[])
+            )
+        self.close(error.reason)
+
+    def _connect(self, asked: codec.Connect) -> None:
+        self.version = asked.version
+        broker, now = self._server.broker, self._server.now()
+        if any(name == Prop.AUTH_METHOD for name, _ in asked.properties):
+            raise ProtocolError(Reason.BAD_AUTH_METHOD, "no authentication method is known here")
+        items: codec.Properties = []
+        client_id = asked.client_id
+        if not client_id:
+            if asked.version != V5 and not asked.clean_start:
+                raise ProtocolError(
+                    Reason.CLIENT_ID_INVALID, "an empty client identifier needs a clean session"
+                )
+            client_id = f"ew-{uuid.uuid4().hex[:16]}"
+            items.append((Prop.ASSIGNED_CLIENT_ID, client_id))
+        session, is_present = self._take_over(asked, client_id, now)
+        session.link, session.will, session.version = self, asked.will, asked.version
+        session.receive_maximum = asked.get(Prop.RECEIVE_MAXIMUM, 65_535)
+        session.maximum_packet = asked.get(Prop.MAXIMUM_PACKET_SIZE, codec.MAX_VARINT)
+        forever = float("inf")
+        if asked.version == V5:
+            expiry = asked.get(Prop.SESSION_EXPIRY, 0)
+            session.expiry_s = forever if expiry == 0xFFFFFFFF else float(expiry)
+        else:
+            session.expiry_s = 0.0 if asked.clean_start else forever
+        self.session, self.keep_alive_s = session, float(asked.keep_alive_s)
+        items += [
+            (Prop.TOPIC_ALIAS_MAXIMUM, ALIAS_MAXIMUM),
+            (Prop.MAXIMUM_PACKET_SIZE, self._server.limits.packet_bytes),
+            (Prop.SHARED_AVAILABLE, 0),
+        ]
+        self.send(codec.connack(self.version, session_present=is_present, reason=0, items=items))
+        session.resend(now)
+
+    def _take_over(self, asked: codec.Connect, client_id: str, now: float) -> tuple[Session, bool]:
+        """The client's session, new or its own from before; a connection still in it is ended (3.1.4)."""
+        broker = self._server.broker
+        old = broker.sessions.get(client_id)
+        if old is not None and isinstance(old.link, Connection):
+            previous = old.link
+            previous.session = old
+            previous.close(Reason.TAKEN_OVER)
+            previous.session = None
+            broker.leave(old, now, with_will=True)
+            old = broker.sessions.get(client_id)
+        if old is not None and asked.clean_start:
+            broker.end(old)
+            old = None
+        if old is not None:
+            broker.away.pop(old, None)
+            broker.wills = [w for w in broker.wills if w[1] is not old]
+            return old, True
+        if len(broker.sessions) >= self._server.limits.sessions:
+            raise ProtocolError(Reason.QUOTA_EXCEEDED, "too many sessions")
+        session = broker.sessions[client_id] = Session(client_id, asked.version)
+        return session, False
+
+    def _publish(self, session: Session, packet: codec.Publish) -> None:
+        broker, now = self._server.broker, self._server.now()
+        topic = self._resolve(packet)
+        if packet.qos == 2 and packet.packet_id in session.received:
+            self.send(codec.ack(self.version, Type.PUBREC, packet.packet_id))
+            return
+        message = new_message(
+            topic, packet.payload, packet.qos, packet.properties, session.client_id, now
+        )
+        receivers = broker.publish(message, retain=packet.retain, now=now)
+        reason = Reason.SUCCESS if receivers else Reason.NO_MATCHING_SUBSCRIBERS
+        if packet.qos == 1:
+            self.send(codec.ack(self.version, Type.PUBACK, packet.packet_id, reason))
+        elif packet.qos == 2:
+            session.received.add(packet.packet_id)
+            self.send(codec.ack(self.version, Type.PUBREC, packet.packet_id, reason))
+
+    def _resolve(self, packet: codec.Publish) -> str:
+        """The topic, by its alias if it has one (3.3.2.3.4)."""
+        alias = codec.number(packet.properties, Prop.TOPIC_ALIAS, -1)
+        if alias >= 0:
+            if not 1 <= alias <= ALIAS_MAXIMUM:
+                raise ProtocolError(Reason.TOPIC_ALIAS_INVALID, f"topic alias {alias}")
+            if packet.topic:
+                self._aliases[alias] = packet.topic
+            elif alias in self._aliases:
+                return self._aliases[alias]
+        if not packet.topic:
+            raise ProtocolError(Reason.PROTOCOL_ERROR, "PUBLISH without a topic")
+        return packet.topic
+
+    def _acknowledge(self, kind: Type, session: Session, body: bytes) -> None:
+        packet_id, reason = codec.parse_ack(self.version, body)
+        answer = session.acknowledge(kind, packet_id, reason, self._server.now())
+        if answer:
+            self.send(answer)
+
+    def _release(self, session: Session, body: bytes) -> None:
+        packet_id, _ = codec.parse_ack(self.version, body)
+        known = packet_id in session.received
+        session.received.discard(packet_id)
+        reason = Reason.SUCCESS if known else Reason.PACKET_ID_NOT_FOUND
+        self.send(codec.ack(self.version, Type.PUBCOMP, packet_id, reason))
+
+    def _subscribe(self, session: Session, flags: int, body: bytes) -> None:
+        packet_id, filters, identifier = codec.parse_subscribe(self.version, flags, body)
+        broker, now = self._server.broker, self._server.now()
+        reasons: list[int] = []
+        accepted: list[tuple[str, Subscription]] = []
+        for one in filters:
+            if not codec.is_filter(one.filter):
+                reasons.append(Reason.FILTER_INVALID)
+            elif one.filter.startswith("$share/"):
+                reasons.append(Reason.SHARED_NOT_SUPPORTED)
+            else:
+                sub = Subscription(one.qos, one.no_local, one.retain_as_published, identifier)
+                is_new = broker.subscriptions.add(session, one.filter, sub)
+                if one.retain_handling == 0 or (one.retain_handling == 1 and is_new):
+                    accepted.append((one.filter, sub))
+                reasons.append(one.qos)
+        self.send(codec.suback(self.version, Type.SUBACK, packet_id, reasons))
+        for text, sub in accepted:
+            broker.send_retained(session, text, sub, now)
+
+    def _unsubscribe(self, session: Session, flags: int, body: bytes) -> None:
+        packet_id, filters = codec.parse_unsubscribe(self.version, flags, body)
+        subscriptions = self._server.broker.subscriptions
+        reasons: list[int] = [
+            Reason.SUCCESS
+            if subscriptions.remove(session, text)
+            else Reason.NO_SUBSCRIPTION_EXISTED
+            for text in filters
+        ]
+        self.send(codec.suback(self.version, Type.UNSUBACK, packet_id, reasons))
+
+    def _disconnect(self, session: Session, body: bytes) -> None:
+        reason, items = codec.parse_disconnect(self.version, body)
+        expiry = codec.number(items, Prop.SESSION_EXPIRY, -1)
+        if expiry > 0 and session.expiry_s == 0:
+            raise ProtocolError(
+                Reason.PROTOCOL_ERROR, "a session without expiry can't be given one at its end"
+            )
+        if expiry >= 0:
+            session.expiry_s = float("inf") if expiry == 0xFFFFFFFF else float(expiry)
+        self._is_clean_end = reason != Reason.WILL_DISCONNECT
+        self.close()
+
+
+_Handler = Callable[[Connection, Session, int, bytes], None]
+_HANDLERS: dict[int, _Handler] = {
+    Type.PUBACK: lambda c, s, _, b: c._acknowledge(Type.PUBACK, s, b),  # noqa: SLF001 - one class's table
+    Type.PUBREC: lambda c, s, _, b: c._acknowledge(Type.PUBREC, s, b),  # noqa: SLF001
+    Type.PUBCOMP: lambda c, s, _, b: c._acknowledge(Type.PUBCOMP, s, b),  # noqa: SLF001
+    Type.PUBREL: lambda c, s, _, b: c._release(s, b),  # noqa: SLF001
+    Type.SUBSCRIBE: Connection._subscribe,  # noqa: SLF001
+    Type.UNSUBSCRIBE: Connection._unsubscribe,  # noqa: SLF001
+    Type.PINGREQ: lambda c, *_: c.send(codec.packet(Type.PINGRESP, 0, b"")),
+    Type.DISCONNECT: lambda c, s, _, b: c._disconnect(s, b),  # noqa: SLF001
+}
+
+
+class Server:
+    """The broker on a TCP port."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.broker = Broker()
+        self.connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._ticker: asyncio.Task[None] | None = None
+
+    @staticmethod
+    def now() -> float:
+        """The broker's time, seconds."""
+        return asyncio.get_running_loop().time()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        if self._server is None:
+            raise RuntimeError("the broker is not started")
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the port is in use or the address is not here.
+        """
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=4096)
+        self._ticker = asyncio.create_task(self._tick(), name="broker-tick")
+
+    async def stop(self) -> None:
+        """Stop listening and end all connections."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.close(Reason.SERVER_SHUTTING_DOWN)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = self.now()
+            for connection in list(self.connections):
+                silent_s = now - connection.last_heard
+                if connection.session is None and silent_s > CONNECT_WITHIN_S:
+                    connection.close()
+                elif 0 < connection.keep_alive_s * KEEP_ALIVE_GRACE < silent_s:
+                    connection.close(Reason.KEEP_ALIVE_TIMEOUT)
+            self.broker.tick(now)

@@ -1,0 +1,329 @@
+"""PURE: sessions, subscriptions and retained messages of the embedded broker; time is passed in.
+
+A session outlives its connection as long as its client asked. Deliveries go to the session's link, a thing with ``send``,
+or wait in the session when there is none or it has as many unacknowledged as the client allows.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ew.delivery.embedded import codec
+from ew.delivery.embedded.codec import Prop, Properties, Type
+
+QUEUE_LIMIT = 1000
+"""Messages kept for a client that is away or slow to acknowledge; beyond it the oldest is dropped."""
+_FORWARDED = {1, 3, 8, 9, 0x26}
+
+
+class Link(Protocol):
+    """A connection, as a session sees it."""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes, or give the connection up if the client reads too slowly."""
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """A published message; ``expires`` in the broker's time, ``None``: never."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    properties: Properties
+    publisher: str
+    expires: float | None
+    _parts: dict[tuple[int, int, bool, tuple[int, ...]], tuple[bytes, bytes]] = field(
+        default_factory=dict
+    )
+    _parts_left: int | None = None
+
+    def is_expired(self, now: float) -> bool:
+        """Whether its time is over."""
+        return self.expires is not None and now >= self.expires
+
+    def parts(
+        self, version: int, qos: int, retain: bool, ids: tuple[int, ...], now: float
+    ) -> tuple[bytes, bytes]:
+        """Its PUBLISH in two parts; encoded once for all receivers of one kind."""
+        key = (version, qos, retain, ids)
+        left = None if self.expires is None else max(0, round(self.expires - now))
+        if (
+            left != self._parts_left
+        ):  # the expiry counts down: what was encoded earlier says too much
+            self._parts.clear()
+            self._parts_left = left
+        known = self._parts.get(key)
+        if known is not None:
+            return known
+        items = [(name, value) for name, value in self.properties if name in _FORWARDED]
+        if left is not None:
+            items.append((Prop.MESSAGE_EXPIRY, left))
+        items += [(Prop.SUBSCRIPTION_ID, identifier) for identifier in ids]
+        made = codec.publish_parts(
+            version, self.topic, self.payload, qos, retain=retain, items=items
+        )
+        self._parts[key] = made
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One subscription of a session."""
+
+    qos: int
+    no_local: bool
+    retain_as_published: bool
+    identifier: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    message: Message
+    qos: int
+    retain: bool
+    ids: tuple[int, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """What the broker keeps of a client."""
+
+    client_id: str
+    version: int
+    receive_maximum: int = 65_535
+    maximum_packet: int = codec.MAX_VARINT
+    expiry_s: float = 0.0
+    link: Link | None = None
+    will: codec.Will | None = None
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    received: set[int] = field(default_factory=set)  # QoS 2 identifiers between PUBLISH and PUBREL
+    dropped: int = 0
+    _inflight: dict[int, _Delivery | None] = field(default_factory=dict)  # None: PUBREL was sent
+    _waiting: deque[_Delivery] = field(default_factory=deque)
+    _last_id: int = 0
+
+    def deliver(
+        self, message: Message, qos: int, retain: bool, ids: tuple[int, ...], now: float
+    ) -> None:
+        """Send a message, or keep it until it can be sent (QoS above 0)."""
+        link = self.link
+        if qos == 0:
+            if link is not None:
+                head, tail = message.parts(self.version, 0, retain, ids, now)
+                if len(head) + len(tail) <= self.maximum_packet:
+                    link.send(head + tail)
+            return
+        delivery = _Delivery(message, qos, retain, ids)
+        if link is None or len(self._inflight) >= self.receive_maximum:
+            if len(self._waiting) >= QUEUE_LIMIT:
+                self._waiting.popleft()
+                self.dropped += 1
+            self._waiting.append(delivery)
+            return
+        self._send(link, self._new_id(), delivery, now, dup=False)
+
+    def acknowledge(self, kind: Type, packet_id: int, reason: int, now: float) -> bytes:
+        """Take a PUBACK, PUBREC or PUBCOMP; returns what is to be answered."""
+        if packet_id not in self._inflight:
+            missing = codec.Reason.PACKET_ID_NOT_FOUND
+            return (
+                codec.ack(self.version, Type.PUBREL, packet_id, missing)
+                if kind == Type.PUBREC
+                else b""
+            )
+        if kind == Type.PUBREC and reason < 0x80:
+            self._inflight[packet_id] = None
+            return codec.ack(self.version, Type.PUBREL, packet_id)
+        del self._inflight[packet_id]
+        self.flush(now)
+        return b""
+
+    def flush(self, now: float) -> None:
+        """Send what waits, as far as the client allows."""
+        while (
+            self._waiting and self.link is not None and len(self._inflight) < self.receive_maximum
+        ):
+            delivery = self._waiting.popleft()
+            if not delivery.message.is_expired(now):
+                self._send(self.link, self._new_id(), delivery, now, dup=False)
+
+    def resend(self, now: float) -> None:
+        """After a reconnect: once more what was not acknowledged, then what waits (4.4)."""
+        link = self.link
+        if link is None:
+            return
+        for packet_id, delivery in list(self._inflight.items()):
+            if delivery is None:
+                link.send(codec.ack(self.version, Type.PUBREL, packet_id))
+            elif delivery.message.is_expired(now):
+                del self._inflight[packet_id]
+            else:
+                self._send(link, packet_id, delivery, now, dup=True)
+        self.flush(now)
+
+    def _send(
+        self, link: Link, packet_id: int, delivery: _Delivery, now: float, *, dup: bool
+    ) -> None:
+        head, tail = delivery.message.parts(
+            self.version, delivery.qos, delivery.retain, delivery.ids, now
+        )
+        if len(head) + len(tail) + 2 > self.maximum_packet:
+            return
+        self._inflight[packet_id] = delivery
+        if dup:
+            head = bytes([head[0] | 8]) + head[1:]
+        link.send(b"%b%c%c%b" % (head, packet_id >> 8, packet_id & 0xFF, tail))
+
+    def _new_id(self) -> int:
+        while True:
+            self._last_id = self._last_id % 65_535 + 1
+            if self._last_id not in self._inflight:
+                return self._last_id
+
+
+class Subscriptions:
+    """Who wants which topic: exact topics by name, filters with wildcards level by level."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, dict[Session, Subscription]] = {}
+        self._wild: dict[str, dict[Session, Subscription]] = {}
+
+    def add(self, session: Session, text: str, subscription: Subscription) -> bool:
+        """Subscribe; whether it is new."""
+        is_new = text not in session.subscriptions
+        session.subscriptions[text] = subscription
+        self._table(text).setdefault(text, {})[session] = subscription
+        return is_new
+
+    def remove(self, session: Session, text: str) -> bool:
+        """Unsubscribe; whether it was there."""
+        if session.subscriptions.pop(text, None) is None:
+            return False
+        table = self._table(text)
+        del table[text][session]
+        if not table[text]:
+            del table[text]
+        return True
+
+    def remove_all(self, session: Session) -> None:
+        """Let go of a session's subscriptions."""
+        for text in list(session.subscriptions):
+            self.remove(session, text)
+
+    def match(self, topic: str) -> Iterator[tuple[Session, Subscription]]:
+        """Subscriptions of a topic, once each; a session may come more than once."""
+        yield from self._exact.get(topic, {}).items()
+        if self._wild:
+            levels = topic.split("/")
+            for text, receivers in self._wild.items():
+                if matches(text.split("/"), levels):
+                    yield from receivers.items()
+
+    def _table(self, text: str) -> dict[str, dict[Session, Subscription]]:
+        return self._wild if "+" in text or "#" in text else self._exact
+
+
+def matches(pattern: list[str], levels: list[str]) -> bool:
+    """Whether a filter's levels match a topic's (4.7); wildcards at the start don't match topics that start with $."""
+    if levels[0].startswith("$") and pattern[0] in "+#":
+        return False
+    for i, part in enumerate(pattern):
+        if part == "#":
+            return True
+        if i >= len(levels) or part not in ("+", levels[i]):
+            return False
+    return len(pattern) == len(levels)
+
+
+class Broker:
+    """Sessions, subscriptions and retained messages together."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, Session] = {}
+        self.subscriptions = Subscriptions()
+        self.retained: dict[str, Message] = {}
+        self.wills: list[tuple[float, Session, codec.Will]] = []
+        self.away: dict[Session, float] = {}
+
+    def publish(self, message: Message, *, retain: bool, now: float) -> int:
+        """Give a message to all who want it; how many they are."""
+        if retain:
+            if message.payload:
+                self.retained[message.topic] = message
+            else:
+                self.retained.pop(message.topic, None)
+        merged: dict[Session, tuple[int, bool, tuple[int, ...]]] = {}
+        for session, sub in self.subscriptions.match(message.topic):
+            if sub.no_local and session.client_id == message.publisher:
+                continue
+            ids = (sub.identifier,) if sub.identifier else ()
+            qos, keep = min(sub.qos, message.qos), retain and sub.retain_as_published
+            before = merged.get(session)
+            if before is not None:  # overlapping filters: one copy, at the highest QoS (3.3.4)
+                qos, keep, ids = max(qos, before[0]), keep or before[1], before[2] + ids
+            merged[session] = (qos, keep, ids)
+        for session, (qos, keep, ids) in merged.items():
+            session.deliver(message, qos, keep, ids, now)
+        return len(merged)
+
+    def send_retained(
+        self, session: Session, text: str, subscription: Subscription, now: float
+    ) -> None:
+        """The retained messages a new subscription asks for."""
+        ids = (subscription.identifier,) if subscription.identifier else ()
+        if "+" in text or "#" in text:
+            pattern = text.split("/")
+            found = [m for topic, m in self.retained.items() if matches(pattern, topic.split("/"))]
+        else:
+            found = [self.retained[text]] if text in self.retained else []
+        for message in found:
+            if not message.is_expired(now):
+                session.deliver(message, min(subscription.qos, message.qos), True, ids, now)
+
+    def leave(self, session: Session, now: float, *, with_will: bool) -> None:
+        """A session's connection has ended."""
+        session.link = None
+        will, session.will = session.will, None
+        if will is not None and with_will:
+            delay = min(codec.number(will.properties, Prop.WILL_DELAY, 0), session.expiry_s)
+            self.wills.append((now + delay, session, will))
+        if session.expiry_s <= 0:
+            self.end(session)
+        else:
+            self.away[session] = now + session.expiry_s
+        self.tick(now)
+
+    def end(self, session: Session) -> None:
+        """Let go of a session."""
+        self.subscriptions.remove_all(session)
+        self.away.pop(session, None)
+        if self.sessions.get(session.client_id) is session:
+            del self.sessions[session.client_id]
+
+    def tick(self, now: float) -> None:
+        """What time brings: wills that are due, sessions and retained messages that expire."""
+        due = [w for w in self.wills if w[0] <= now and w[1].link is None]
+        self.wills = [w for w in self.wills if w[0] > now and w[1].link is None]
+        for _, session, will in due:
+            self.publish(
+                new_message(
+                    will.topic, will.payload, will.qos, will.properties, session.client_id, now
+                ),
+                retain=will.retain,
+                now=now,
+            )
+        for session in [s for s, until in self.away.items() if until <= now]:
+            self.end(session)
+        for topic in [t for t, m in self.retained.items() if m.is_expired(now)]:
+            del self.retained[topic]
+
+
+def new_message(
+    topic: str, payload: bytes, qos: int, properties: Properties, publisher: str, now: float
+) -> Message:
+    """A message with its expiry as a moment of the broker's time."""
+    life = codec.number(properties, Prop.MESSAGE_EXPIRY, -1)
+    expires = None if life < 0 else now + life
+    return Message(topic, payload, qos, properties, publisher, expires)
