@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.config import Config
 from ew.detect.bank import PickerBank
-from ew.locate.events import EventEngine
+from ew.locate.events import EventEngine, warm_up_locate
 from ew.records import EventVersion, Inventory, Packet, Pick
 from ew.times import ns_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
@@ -53,6 +53,18 @@ class Pipeline:
         self.wake_at_ns: int | None = None
         self.unknown_channels: set[str] = set()
         self._inventory = inventory
+        self._config = config
+        self._travel = travel_times
+
+    def warm_up(self) -> None:
+        """Compile (or load) every kernel by playing a small earthquake of its own, so that no real one waits.
+
+        The pipeline itself is left untouched.
+        """
+        PickerBank.warm_up()
+        warm_up_locate(self._config, self._travel)
+        if self.planner is not None:
+            self.planner.warm_up()
 
     def feed(self, packets: Sequence[Packet], now_ns: int) -> Output:
         """Take in what arrived by ``now_ns`` (ns, UTC) and return what follows from it."""

@@ -15,11 +15,11 @@ from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE, AlertTemplate
 from ew.alerts.signing import Signer
 from ew.config import Config
 from ew.geo import ecef_km, in_polygon, local_radius_km
-from ew.records import EventVersion, VersionKind
+from ew.records import EventVersion, Origin, VersionKind
 from ew.shaking import event_rows
 from ew.shaking.kernels import rank_targets
 from ew.shaking.relations import RELATIONS
-from ew.shaking.targets import Targets
+from ew.shaking.targets import Targets, device_targets
 from ew.traveltimes import TravelTimes
 
 NOT_TOLD = 65535
@@ -115,6 +115,14 @@ class AlertPlanner:
         self._lanes = np.array(config.policy.lanes, dtype=np.float64)
         self._kinds = list(config.policy.kinds.values())
         self._groups = [self._group(targets) for targets in groups if len(targets)]
+
+    def warm_up(self) -> None:
+        """Compile (or load) the kernel, on one target."""
+        one = device_targets(
+            ["warm-up"], np.zeros(1, np.uint8), np.array([30.0]), np.array([100.0])
+        )
+        version = EventVersion("warm-up", 1, "alert", 0.0, Origin(0.0, 30.0, 100.0, 10.0, 6.0), 4)
+        self._plan(self._group(one), version, 5.0)
 
     def set_groups(self, groups: Sequence[Targets]) -> None:
         """Use other targets from now on (devices came or went); what was told is forgotten."""

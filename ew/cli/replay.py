@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 
 from ew.config import Config, load_config
-from ew.detect.bank import PickerBank
 from ew.errors import ConfigError, InputError
 from ew.pipeline import Output, Pipeline
 from ew.records import EventVersion, Origin, Pick
@@ -63,7 +62,6 @@ def run_replay(options: ReplayOptions) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for note in event_dir.notes:
         console.print(f"[yellow]skipped[/] {note}")
-    PickerBank.warm_up()
     run = replay(event_dir, config, travel_times, options, console)
     result = score_run(run.versions, event_dir, config, travel_times)
     print_summary(run, result, console)
@@ -89,6 +87,7 @@ def replay(
 ) -> Run:
     """The recording through a fresh pipeline; time is the data's, so the same input gives the same output."""
     pipeline = Pipeline(config, event_dir.inventory, travel_times)
+    pipeline.warm_up()
     run = Run()
     start_ns = 0
     wall_s = time.monotonic()

@@ -18,9 +18,11 @@ class CityView:
     """One city's countdown: when S arrives (epoch seconds) and how strong it will be, once that is known."""
 
     name: str
+    latitude: float
+    longitude: float
     s_arrival_s: float | None = None
     intensity: float = 0.0
-    lead_s: float | None = None
+    first_lead_s: float | None = None
 
 
 @dataclass(slots=True)

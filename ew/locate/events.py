@@ -29,7 +29,7 @@ from ew.records import (
     StationMagnitude,
     VersionKind,
 )
-from ew.times import iso_from_seconds, seconds_from_ns
+from ew.times import NS_PER_S, iso_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
 
 KEEP_PICKS_S = 120.0
@@ -337,3 +337,23 @@ def _log_acceleration(pick: Pick, channel: Channel) -> float:
     if channel.input_units == "M/S":
         motion *= 2 * math.pi / pick.period_s
     return math.log10(motion) if motion > 0 else math.nan
+
+
+def warm_up_locate(config: Config, travel_times: TravelTimes) -> None:
+    """Compile (or load) the kernels by locating and sizing an event of four stations."""
+    inventory = {
+        f"XX.W{i}..HNZ": Channel(
+            f"XX.W{i}..HNZ", 30.0 + i % 2 * 0.2, 100.0 + i // 2 * 0.2, 0.0, 1.0, "M/S**2"
+        )
+        for i in range(4)
+    }
+    engine = EventEngine(config, inventory, travel_times)
+    rng = np.random.default_rng(0)
+    packets = [Packet(seed_id, 0, 100.0, rng.normal(size=5000)) for seed_id in inventory]
+    picks = [
+        Pick(seed_id, (40 + i) * NS_PER_S, (40 + i) * NS_PER_S, 10.0, period_s=0.2, amplitude=1.0)
+        for i, seed_id in enumerate(inventory)
+    ]
+    engine.feed((), packets, 49.0)
+    engine.feed(picks, (), 50.0)
+    engine.feed((), (), 51.0)

@@ -1,0 +1,305 @@
+"""SHELL: sends alerts, most urgent first, over several connections, and loses none when the broker goes away.
+
+Publishes are pipelined: a broker acknowledges a publish after its fan-out, so waiting for each would send one cell at a
+time. What was not acknowledged when a connection broke is sent again on the next, unless it has expired.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from ew.alerts.lanes import AlertQueue, Due
+from ew.alerts.planner import AlertPlan
+from ew.alerts.signing import Signer
+from ew.config import DeliveryConfig
+from ew.delivery.broker import BrokerAddress
+from ew.errors import BrokerError
+
+log = logging.getLogger("ew.publisher")
+
+RECORDS_KEPT = 200_000
+
+
+@dataclass(slots=True)
+class SendRecord:
+    """The receipt of one alert inside ``ew``; wall-clock nanoseconds, 0 where it did not happen yet."""
+
+    topic: str
+    event_id: str
+    version: int
+    submitted_ns: int
+    sent_ns: int = 0
+    acked_ns: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Outgoing:
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    expires_s: float | None = None
+    due: Due | None = None
+    record: SendRecord | None = None
+
+
+@dataclass(slots=True)
+class PublisherStatus:
+    """What the publisher is doing, for health and metrics."""
+
+    connected: int = 0
+    sent: int = 0
+    expired: int = 0
+    reconnects: int = 0
+    last_error: str | None = None
+
+
+class Publisher:
+    """An async context that publishes plans and other messages to one broker.
+
+    ``now_s`` gives the service's time (epoch seconds), by which alerts expire.
+    """
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        signer: Signer,
+        config: DeliveryConfig | None = None,
+        *,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self.address = address
+        self.signer = signer
+        self.status = PublisherStatus()
+        self.records: deque[SendRecord] = deque(maxlen=RECORDS_KEPT)
+        self._config = config or DeliveryConfig()
+        self._now_s = now_s
+        self._alerts = AlertQueue()
+        self._submitted: dict[int, int] = {}
+        self._again: deque[_Outgoing] = deque()
+        self._others: deque[_Outgoing] = deque()
+        self._retained: dict[str, float] = {}
+        self._pending = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._first_connect = asyncio.Event()
+        self._wakes = [asyncio.Event() for _ in range(self._config.connections)]
+        self._protocol = aiomqtt.ProtocolVersion.V5
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Connect.
+
+        Raises:
+            BrokerError: no connection could be made within ten seconds; it names the address.
+        """
+        for number, wake in enumerate(self._wakes):
+            task = asyncio.create_task(self._worker(wake), name=f"publisher-{number}")
+            self._tasks.append(task)
+        try:
+            async with asyncio.timeout(10):
+                await self._first_connect.wait()
+        except TimeoutError as error:
+            await self._stop()
+            reason = self.status.last_error or "no answer"
+            raise BrokerError(
+                f"can't connect to the broker at {self.address.url}: {reason}"
+            ) from error
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End all connections; what is still pending is not sent."""
+        await self._stop()
+
+    def submit(self, plan: AlertPlan) -> None:
+        """Send a plan's alerts, in the order of their urgency among all that is pending."""
+        self._alerts.put(plan)
+        self._submitted[id(plan)] = time.time_ns()
+        self._wake_all()
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        expires_s: float | None = None,
+    ) -> None:
+        """Send any other message, after the alerts that are pending."""
+        self._others.append(_Outgoing(topic, payload, qos, retain, expires_s))
+        self._wake_all()
+
+    async def drain(self) -> None:
+        """Return when all that was submitted has been acknowledged (or has expired)."""
+        await self._idle.wait()
+
+    def clear_expired(self) -> None:
+        """Clear retained alerts whose time is over, for brokers without message expiry (MQTT 3.1.1)."""
+        if self._protocol == aiomqtt.ProtocolVersion.V5:
+            self._retained.clear()
+            return
+        now_s = self._now_s()
+        for topic in [topic for topic, until in self._retained.items() if until < now_s]:
+            del self._retained[topic]
+            self.publish(topic, b"", retain=True)
+
+    # Sending
+
+    def _wake_all(self) -> None:
+        self._idle.clear()
+        for wake in self._wakes:
+            wake.set()
+
+    def _next(self) -> _Outgoing | None:
+        """The next message: what broke off, then alerts by urgency, then the rest."""
+        while self._again:
+            outgoing = self._again.popleft()
+            if outgoing.expires_s is None or outgoing.expires_s > self._now_s():
+                return outgoing
+            self.status.expired += 1
+        while (due := self._alerts.pop()) is not None:
+            if due.plan.expires_s(due.place) > self._now_s():
+                return self._alert(due)
+            self.status.expired += 1
+        return self._others.popleft() if self._others else None
+
+    def _alert(self, due: Due) -> _Outgoing:
+        plan, place = due.plan, due.place
+        topic = plan.topic(place)
+        submitted_ns = self._submitted.get(id(plan), 0)
+        if place + 1 == len(plan):
+            self._submitted.pop(id(plan), None)
+        record = SendRecord(topic, plan.version.event_id, plan.version.version, submitted_ns)
+        self.records.append(record)
+        retain = self._config.retain
+        expires_s = plan.expires_s(place)
+        if retain:
+            self._retained[topic] = expires_s
+        payload = plan.message(place, self.signer)
+        return _Outgoing(topic, payload, self._config.qos, retain, expires_s, due, record)
+
+    async def _worker(self, wake: asyncio.Event) -> None:
+        """Keep one connection up and send over it; runs until it is cancelled."""
+        wait_s = self._config.retry_first_s
+        while True:
+            try:
+                async with aiomqtt.Client(
+                    self.address.host,
+                    self.address.port,
+                    protocol=self._protocol,
+                    max_inflight_messages=self._config.window,
+                    max_queued_outgoing_messages=0,
+                    timeout=10,
+                ) as client:
+                    self.status.connected += 1
+                    self._first_connect.set()
+                    wait_s = self._config.retry_first_s
+                    try:
+                        await self._serve(client, wake)
+                    finally:
+                        self.status.connected -= 1
+            except aiomqtt.MqttError as error:
+                self._note_trouble(error, wait_s)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, self._config.retry_most_s)
+
+    def _note_trouble(self, error: aiomqtt.MqttError, wait_s: float) -> None:
+        text = str(error) or type(error).__name__
+        if "rotocol version" in text and self._protocol == aiomqtt.ProtocolVersion.V5:
+            self._protocol = aiomqtt.ProtocolVersion.V311  # NATS, for one
+        self.status.reconnects += 1
+        self.status.last_error = text
+        log.warning(
+            "broker %s: %s; %d alerts wait, trying again in %.1f s",
+            self.address.url,
+            text,
+            len(self._again),
+            wait_s,
+        )
+
+    async def _serve(self, client: aiomqtt.Client, wake: asyncio.Event) -> None:
+        """Send until the connection breaks; then what is under way goes back to be sent again."""
+        under_way: dict[asyncio.Task[None], _Outgoing] = {}
+        broken = asyncio.create_task(_until_broken(client), name="publisher-watch")
+
+        def done(task: asyncio.Task[None]) -> None:
+            outgoing = under_way.pop(task)
+            if task.cancelled() or task.exception() is not None:
+                self._again.append(outgoing)
+            self._pending -= 1
+            wake.set()
+
+        try:
+            while not broken.done():
+                wake.clear()
+                while len(under_way) < self._config.window and not broken.done():
+                    outgoing = self._next()
+                    if outgoing is None:
+                        break
+                    self._pending += 1
+                    task = asyncio.create_task(self._send(client, outgoing))
+                    under_way[task] = outgoing
+                    task.add_done_callback(done)
+                    await asyncio.sleep(0)  # the first must leave before the last is signed
+                self._note_idle()
+                waiting = asyncio.create_task(wake.wait())
+                await asyncio.wait({waiting, broken}, return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+            await broken
+        finally:
+            broken.cancel()
+            for task in list(under_way):
+                task.cancel()
+            await asyncio.gather(*under_way, broken, return_exceptions=True)
+
+    def _note_idle(self) -> None:
+        if not self._pending and not self._again and not self._others and not self._alerts:
+            self._idle.set()
+
+    async def _send(self, client: aiomqtt.Client, outgoing: _Outgoing) -> None:
+        record = outgoing.record
+        if record is not None:
+            record.sent_ns = time.time_ns()
+        await client.publish(
+            outgoing.topic,
+            outgoing.payload,
+            qos=outgoing.qos,
+            retain=outgoing.retain,
+            properties=self._properties(outgoing),
+        )
+        if record is not None:
+            record.acked_ns = time.time_ns()
+        self.status.sent += 1
+
+    def _properties(self, outgoing: _Outgoing) -> Properties | None:
+        if self._protocol != aiomqtt.ProtocolVersion.V5 or outgoing.expires_s is None:
+            return None
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.MessageExpiryInterval = max(1, round(outgoing.expires_s - self._now_s()))
+        return properties
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _until_broken(client: aiomqtt.Client) -> None:
+    """Returns never, or raises once the connection is lost: nothing is subscribed, so no message comes."""
+    async for _ in client.messages:
+        pass
