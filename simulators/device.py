@@ -118,17 +118,21 @@ class DeviceMachine:
         try:
             body = self.check(payload, now_us)
         except MessageError as error:
-            return self._refuse(str(error))
+            self._refuse(str(error))
+            return None
         if body.issued_us > now_us:
             # Signed, so it can't come from the future: the own clock is behind by at least so much
             self.offset_us = (self.offset_us or 0) + body.issued_us - now_us
             now_us = body.issued_us
         if body.expires_us <= now_us:
-            return self._refuse("expired")
+            self._refuse("expired")
+            return None
         if body.target.device is not None and body.target.device != self.device.device_id:
-            return self._refuse("for another device")
+            self._refuse("for another device")
+            return None
         if body.version <= self._versions.get(body.event_id, 0):
-            return self._refuse("old version")
+            self._refuse("old version")
+            return None
         is_new = body.event_id not in self._versions
         self._versions[body.event_id] = body.version
         if body.kind == "cancel":

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -23,6 +23,7 @@ from ew.alerts.signing import Verifier
 from ew.delivery.broker import BrokerAddress
 from ew.delivery.embedded import codec
 from ew.delivery.embedded.codec import Type
+from ew.delivery.loop import fast_run
 from ew.errors import BrokerError, MessageError
 from ew.shaking.targets import cell_of
 from ew.traveltimes import TravelTimes
@@ -63,7 +64,7 @@ class _Shared:
         self.verifier = Verifier()
         self.travel_times = TravelTimes.load()
         self.subscribed = 0
-        self.inbox: deque[tuple["_Client", str, bytes, int]] = deque()
+        self.inbox: deque[tuple[_Client, str, bytes, int]] = deque()
         self.has_mail = asyncio.Event()
         self._check = check_with(self.verifier)
         self._known: dict[bytes, AlertBody | str] = {}
@@ -158,7 +159,7 @@ async def run(orders: Orders) -> None:
         reader = group.create_task(_read_mail(shared))
         pinger = group.create_task(_ping(clients))
         group.create_task(_until_stdin_closes(stop))
-        while shared.subscribed < len(clients):
+        while shared.subscribed < len(clients):  # noqa: ASYNC110 - counted up by thousands of protocols
             await asyncio.sleep(0.01)
         _say({"ready": len(clients)})
         await stop.wait()
@@ -255,7 +256,7 @@ class Fleet:
         self._ready = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "Fleet":
+    async def __aenter__(self) -> Self:
         """Start the process and wait until every device is subscribed.
 
         Raises:
@@ -322,12 +323,7 @@ def main() -> None:
     """Read the orders and run."""
     orders = Orders.from_json(sys.stdin.buffer.readline())
     with contextlib.suppress(KeyboardInterrupt):
-        try:
-            import uvloop  # noqa: PLC0415 - not on Windows
-
-            uvloop.run(run(orders))
-        except ImportError:
-            asyncio.run(run(orders))
+        fast_run(run(orders))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from ew.errors import ConfigError
 from ew.geo import destination
 from simulators.scenario import City, cities
 
+KINDS = ("phone", "tv", "speaker", "gas-valve", "lift")
 SPREAD_KM = 12.0
 """Devices lie about a city's centre with this standard deviation: half of a prefecture's people live in its core."""
 
@@ -24,12 +25,16 @@ class Device:
     city: str
 
 
-def draw(phones: int, tvs: int, seed: int = 0, among: Sequence[City] | None = None) -> list[Device]:
-    """Devices about the cities, as many in each as its population asks for.
+def draw(
+    phones: int, tvs: int, seed: int = 0, among: Sequence[City] | None = None, kind: str = "tv"
+) -> list[Device]:
+    """Devices about the cities, as many in each as its population asks for; ``kind`` of those that are no phones.
 
     Raises:
-        ConfigError: a count is negative.
+        ConfigError: a count is negative or the kind unknown.
     """
+    if kind not in KINDS:
+        raise ConfigError(f"kind {kind!r}: there are {', '.join(KINDS)}")
     for name, count in (("phones", phones), ("TVs", tvs)):
         if count < 0:
             raise ConfigError(f"{name}: {count} devices can't be simulated; give 0 or more")
@@ -37,13 +42,13 @@ def draw(phones: int, tvs: int, seed: int = 0, among: Sequence[City] | None = No
     weights = np.array([city.population for city in places], dtype=np.float64)
     rng = np.random.default_rng(seed)
     found = []
-    for kind, count in (("phone", phones), ("tv", tvs)):
+    for name, count in (("phone", phones), (kind, tvs)):
         chosen = rng.choice(len(places), size=count, p=weights / weights.sum())
         azimuths, away = rng.uniform(0, 360, count), np.abs(rng.normal(0, SPREAD_KM, count))
         for number, (index, azimuth, km) in enumerate(zip(chosen, azimuths, away, strict=True)):
             city = places[int(index)]
             latitude, longitude = destination(city.latitude, city.longitude, azimuth, km)
             found.append(
-                Device(f"{kind}-{number:06d}", kind, float(latitude), float(longitude), city.name)
+                Device(f"{name}-{number:06d}", name, float(latitude), float(longitude), city.name)
             )
     return found

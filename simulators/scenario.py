@@ -8,6 +8,7 @@ import heapq
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +110,7 @@ class Play:
         first = int(rng.integers(1, step + 1))
         edges = [0, *range(first, counts.shape[1], step), counts.shape[1]]
         seed_ids = [channel.seed_id for channel in station.channels()]
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in pairwise(edges):
             begin_ns = start_ns + round(begin * NS_PER_S / SAMPLING_RATE)
             last_ns = start_ns + round((end - 1) * NS_PER_S / SAMPLING_RATE)
             for seed_id, row in zip(seed_ids, counts, strict=True):
@@ -193,7 +194,7 @@ def load(name: str) -> Scenario:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         origin = _origin(data["origin"])
-        centre = (origin.latitude, origin.longitude) if origin else tuple(data["centre"])
+        latitude, longitude = (origin.latitude, origin.longitude) if origin else data["centre"]
         by_name = {city.name: city for city in cities()}
         start_s = (origin.time_s if origin else 1_577_836_800.0) - data["lead_in_s"]
         return Scenario(
@@ -203,7 +204,7 @@ def load(name: str) -> Scenario:
             source=data["source"],
             cities=tuple(by_name[city] for city in data["cities"]),
             stations=tuple(
-                _within(stations(data["stations"]), *centre, data["stations_within_km"])
+                _within(stations(data["stations"]), latitude, longitude, data["stations_within_km"])
             ),
             start_s=start_s,
             seconds=data["lead_in_s"] + data["seconds"],

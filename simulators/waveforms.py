@@ -106,7 +106,7 @@ def _arrival(
     noise[:n] = rng.normal(size=n) * _envelope(t, lasts)
     shape = np.fft.rfft(noise)
     shape /= np.sqrt(np.mean(np.abs(shape) ** 2))
-    f = np.fft.rfftfreq(size, 1 / sampling_rate)
+    f: Floats = np.fft.rfftfreq(size, 1 / sampling_rate).astype(np.float64)
     wave_form = np.fft.irfft(
         shape * _spectrum(f, wave, magnitude, distance_km) * sampling_rate, size
     )
@@ -137,7 +137,7 @@ def ground_acceleration(
         shares = (wave.vertical, wave.horizontal, wave.horizontal)
         strength = site * 10 ** rng.normal(0, 0.1)  # where on the radiation pattern it stands
         for row, share in zip(rows, shares, strict=True):
-            row += (
+            row[:] += (
                 share
                 * strength
                 * _arrival(rng, count, sampling_rate, wave, magnitude, distance_km, onset_s)

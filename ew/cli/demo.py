@@ -251,7 +251,7 @@ async def _until_reached(fleet: Fleet, run: _Run) -> None:
     """Wait until reactions stop coming, for at most ``SETTLE_S``."""
     deadline = asyncio.get_running_loop().time() + SETTLE_S
     quiet = 0
-    while run.expected and quiet < 5 and asyncio.get_running_loop().time() < deadline:  # noqa: PLR2004
+    while run.expected and quiet < 5 and asyncio.get_running_loop().time() < deadline:
         before = len(fleet.reactions)
         await asyncio.sleep(0.1)
         quiet = quiet + 1 if len(fleet.reactions) == before else 0

@@ -132,6 +132,60 @@ def scenarios() -> None:
     print_scenarios()
 
 
+@simulate.command("network")
+def simulate_network(
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="See `ew scenarios`.")
+    ] = "changning",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="SeedLink port; 0: a free one.")
+    ] = 18000,
+    broker: Annotated[
+        str | None, typer.Option(metavar="mqtt://HOST:PORT", help="Over MQTT instead.")
+    ] = None,
+    packet: Annotated[float, typer.Option(min=0.1, max=10.0, metavar="SECONDS")] = 1.0,
+    speed: Annotated[float, typer.Option(min=0.01, help="Data seconds a second.")] = 1.0,
+    stations: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the stations (CSV) for the service and end."),
+    ] = None,
+    cut: Annotated[
+        float, typer.Option(min=0, max=1, help="Chance a record that the connection ends.")
+    ] = 0.0,
+    duplicate: Annotated[
+        float, typer.Option(min=0, max=1, help="Chance a record is sent twice.")
+    ] = 0.0,
+    reorder: Annotated[
+        float, typer.Option(min=0, max=1, help="Chance a record swaps with the next.")
+    ] = 0.0,
+    garbage: Annotated[
+        float, typer.Option(min=0, max=1, help="Chance of a record that is none.")
+    ] = 0.0,
+) -> None:
+    """Play a scenario's stations as a SeedLink server, or over MQTT."""
+    from ew.cli.simulate import run_network, write_inventory  # noqa: PLC0415
+    from simulators.seedlink import Faults  # noqa: PLC0415
+
+    if stations is not None:
+        write_inventory(scenario, stations)
+        return
+    faults = Faults(cut=cut, duplicate=duplicate, reorder=reorder, garbage=garbage)
+    run_network(scenario, port=port, broker=broker, packet_s=packet, speed=speed, faults=faults)
+
+
+@simulate.command("devices")
+def simulate_devices(
+    broker: Annotated[str, typer.Option(metavar="mqtt://HOST:PORT", help="A broker that runs.")],
+    count: Annotated[int, typer.Option(min=0, help="How many.")] = 100,
+    kind: Annotated[str, typer.Option(help="phone, tv, speaker, gas-valve or lift.")] = "phone",
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long to listen.")] = 3600.0,
+) -> None:
+    """Connect simulated devices to any broker and print what they do."""
+    from ew.cli.simulate import run_devices  # noqa: PLC0415
+
+    run_devices(count, kind, broker, seconds)
+
+
 @config_app.command("check")
 def config_check(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Explain each mistake of a configuration file with its key and the allowed values."""

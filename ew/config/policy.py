@@ -71,6 +71,9 @@ class PolicyConfig(BaseModel):
         default=0.5, gt=0, description="a place is told again when its intensity changed by this"
     )
     update_arrival_s: float = Field(default=2.0, gt=0, description="or its S arrival by this, s")
+    cells_within_km: float = Field(
+        default=100.0, gt=0, description="cells this near to a station can be alerted, km"
+    )
     expire_s: float = Field(
         default=60.0,
         gt=0,

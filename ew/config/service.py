@@ -1,12 +1,62 @@
 """How the service runs: addresses, files, sources."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class SeedLinkSource(BaseModel):
+    """One SeedLink server and what is asked of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field(description="name or address of the server")
+    port: int = Field(default=18000, ge=1, le=65535)
+    select: tuple[str, ...] = Field(
+        default=("*_*",),
+        min_length=1,
+        description="NET_STA or NET_STA:SELECTORS, wildcards * and ? allowed",
+    )
+
+    @model_validator(mode="after")
+    def _has_stations(self) -> Self:
+        for one in self.select:
+            if one.split(":")[0].count("_") != 1:
+                raise ValueError(f"{one!r} is not NET_STA or NET_STA:SELECTORS, as in XS_*:HHZ")
+        return self
 
 
 class ServiceConfig(BaseModel):
-    """How the service runs: addresses, files, sources."""
+    """Inventory, sources, key, database and HTTP address of ``ew serve``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     http_host: str = Field(default="127.0.0.1", description="address of the HTTP API")
-    http_port: int = Field(default=8080, ge=0, le=65535, description="port of the HTTP API")
+    http_port: int = Field(
+        default=8080, ge=0, le=65535, description="port of the HTTP API; 0: a free one"
+    )
+    inventory: Path | None = Field(default=None, description="StationXML (.xml) or stations.csv")
+    seedlink: tuple[SeedLinkSource, ...] = Field(
+        default=(), description="SeedLink servers to read from"
+    )
+    mqtt_waveforms: bool = Field(
+        default=False, description="take miniSEED records from ew/v1/waveform/+ on the broker"
+    )
+    watch: Path | None = Field(
+        default=None, description="take miniSEED files that appear in this directory"
+    )
+    database: Path = Field(
+        default=Path("ew.sqlite"), description="file of devices, journal and stream state"
+    )
+    key_file: Path | None = Field(
+        default=None, description="PEM file of the Ed25519 key that signs alerts"
+    )
+    key_id: str = Field(default="ew-1", min_length=1, max_length=32, description="name of that key")
+    api_token: str | None = Field(
+        default=None,
+        description="bearer token of partners and of device registration; none: origins are refused",
+    )
+    log_level: Literal["debug", "info", "warning"] = Field(
+        default="info", description="least level logged"
+    )

@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -289,7 +289,7 @@ class Publisher:
     def _properties(self, outgoing: _Outgoing) -> Properties | None:
         if self._protocol != aiomqtt.ProtocolVersion.V5 or outgoing.expires_s is None:
             return None
-        properties = Properties(PacketTypes.PUBLISH)
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho is untyped
         properties.MessageExpiryInterval = max(1, round(outgoing.expires_s - self._now_s()))
         return properties
 

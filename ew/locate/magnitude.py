@@ -50,7 +50,9 @@ class Peaks:
 def corner_hz(magnitude: float) -> float:
     """P corner frequency of a Brune source: 1.5 x 4.9e6 beta (stress drop / M0)^(1/3) (Brune 1970; dyne cm, bar)."""
     moment = 10 ** (1.5 * magnitude + 16.05)
-    return P_TO_S_CORNER * 4.9e6 * SHEAR_VELOCITY_KM_S * (STRESS_DROP_BAR / moment) ** (1 / 3)
+    return float(
+        P_TO_S_CORNER * 4.9e6 * SHEAR_VELOCITY_KM_S * (STRESS_DROP_BAR / moment) ** (1 / 3)
+    )
 
 
 def share_above(frequency_hz: float, corner: float) -> float:

@@ -1,7 +1,7 @@
 """PURE: the stations of an inventory as arrays, and how far each one's data reach."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import NDArray  # noqa: TC002 - beside numpy, as everywhere
 
 from ew.geo import ecef_km
 from ew.records import Inventory, Packet
@@ -14,9 +14,9 @@ def station_of(seed_id: str) -> str:
 
 
 class Network:
-    """The stations, as arrays in one order: ``names``; ``latitudes``, ``longitudes`` (S,) f8 degrees; ``ecef``
+    """The stations, as arrays in one order.
 
-    (S, 3) f8 km; ``first_s`` and ``end_s`` (S,) f8: from when and up to when there are data (infinite and minus infinity
+    ``names``; ``latitudes``, ``longitudes`` (S,) f8 degrees; ``ecef`` (S, 3) f8 km; ``first_s`` and ``end_s`` (S,) f8: from when and up to when there are data (infinite and minus infinity
     before any came).
     """
 

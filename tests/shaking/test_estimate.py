@@ -1,5 +1,7 @@
 """Arrivals and intensities against geodesics, TauP and published alerts."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,7 +63,7 @@ def test_intensity_falls_with_distance_and_grows_with_magnitude() -> None:
         rows = [intensity(relation, m, distance, 10.0) for m in (4.0, 5.0, 6.0, 7.0, 8.0)]
         for row in rows:
             assert (np.diff(row) <= 1e-9).all()
-        for weaker, stronger in zip(rows, rows[1:], strict=False):
+        for weaker, stronger in pairwise(rows):
             assert (stronger >= weaker).all()
 
 

@@ -11,11 +11,7 @@ import signal
 import sys
 
 from ew.delivery.embedded.server import Server
-
-try:
-    import uvloop
-except ImportError:  # Windows: plain asyncio, 2-3 times slower
-    uvloop = None
+from ew.delivery.loop import fast_run
 
 
 async def _run(host: str, port: int) -> None:
@@ -53,10 +49,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     try:
-        if uvloop is not None:
-            uvloop.run(_run(options.host, options.port))
-        else:
-            asyncio.run(_run(options.host, options.port))
+        fast_run(_run(options.host, options.port))
     except OSError as error:
         sys.exit(f"can't listen on {options.host}:{options.port}: {error.strerror or error}")
 

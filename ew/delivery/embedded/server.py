@@ -121,7 +121,7 @@ class Connection(asyncio.Protocol):
 
     def _connect(self, asked: codec.Connect) -> None:
         self.version = asked.version
-        broker, now = self._server.broker, self._server.now()
+        now = self._server.now()
         if any(name == Prop.AUTH_METHOD for name, _ in asked.properties):
             raise ProtocolError(Reason.BAD_AUTH_METHOD, "no authentication method is known here")
         items: codec.Properties = []

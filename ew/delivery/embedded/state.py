@@ -258,7 +258,7 @@ class Broker:
         for session, sub in self.subscriptions.match(message.topic):
             if sub.no_local and session.client_id == message.publisher:
                 continue
-            ids = (sub.identifier,) if sub.identifier else ()
+            ids: tuple[int, ...] = (sub.identifier,) if sub.identifier else ()
             qos, keep = min(sub.qos, message.qos), retain and sub.retain_as_published
             before = merged.get(session)
             if before is not None:  # overlapping filters: one copy, at the highest QoS (3.3.4)

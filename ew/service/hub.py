@@ -1,0 +1,33 @@
+"""What happens now, handed to whoever listens (the WebSocket); slow listeners lose the oldest."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+KEPT = 500
+
+
+class Hub:
+    """Publishes small JSON-like happenings to any number of listeners."""
+
+    def __init__(self) -> None:
+        self._listeners: set[asyncio.Queue[dict[str, Any]]] = set()
+
+    def say(self, kind: str, /, **what: Any) -> None:  # noqa: ANN401 - plain JSON values
+        """Tell all listeners."""
+        happening = {"type": kind, **what}
+        for queue in self._listeners:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(happening)
+
+    @contextlib.contextmanager
+    def listen(self) -> Iterator[asyncio.Queue[dict[str, Any]]]:
+        """A queue of what happens from now on."""
+        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(KEPT)
+        self._listeners.add(queue)
+        try:
+            yield queue
+        finally:
+            self._listeners.discard(queue)

@@ -1,0 +1,319 @@
+"""The running service: sources feed the pipeline, the pipeline feeds journal, broker and live page.
+
+Packets gather for a tick of 20 ms and go to the pipeline in a thread of their own, so that the event loop stays free for
+the broker's sockets. Every task is owned by one group: when one fails for good, the service stops with its reason.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import rfc8785
+
+from ew import __version__
+from ew.alerts.message import (
+    TOPIC_EVENT,
+    TOPIC_HEARTBEAT,
+    TOPIC_KEYS,
+    event_body,
+    heartbeat,
+    signed,
+)
+from ew.alerts.planner import AlertPlanner
+from ew.alerts.signing import Signer, keys_document
+from ew.config import Config
+from ew.delivery.broker import BrokerAddress
+from ew.delivery.publisher import Publisher
+from ew.errors import ConfigError
+from ew.pipeline import TICK_NS, Output, Pipeline
+from ew.records import Channel, EventVersion, Packet, Status
+from ew.service.hub import Hub
+from ew.shaking.targets import cell_targets
+from ew.sources.inventory import read_csv, read_stationxml
+from ew.sources.mqtt import MqttWaveforms
+from ew.sources.seedlink import SeedLinkClient
+from ew.sources.watch import watch
+from ew.storage.store import RegisteredDevice, Store
+from ew.times import NS_PER_S, iso_from_ns, us_from_seconds
+from ew.traveltimes import TravelTimes
+
+log = logging.getLogger("ew.service")
+
+INBOX_LIMIT = 200_000
+"""Packets waiting for the pipeline; beyond it the oldest go, counted: late data warn nobody."""
+EVENT_LIFE_S = 300.0
+SAVE_EVERY_S = 10.0
+STALE_S = 15.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the service has done."""
+
+    packets: int = 0
+    packets_dropped: int = 0
+    picks: int = 0
+    versions: int = 0
+    alerts: int = 0
+    slowest_tick_ms: float = 0.0
+
+
+def load_inventory(config: Config) -> dict[str, Channel]:
+    """The channels of the configured inventory.
+
+    Raises:
+        ConfigError: none is configured.
+        InputError: the file can't be used.
+    """
+    path = config.service.inventory
+    if path is None:
+        raise ConfigError(
+            "service.inventory: name a StationXML file or a stations.csv; without it no packet can be placed"
+        )
+    stations = read_stationxml(path) if path.suffix == ".xml" else read_csv(path)
+    for note in stations.notes:
+        log.warning("%s", note)
+    return stations.channels
+
+
+def load_signer(config: Config) -> Signer:
+    """The signer of the configured mode: a key from its file, or, for exercises and tests, one for this run.
+
+    Raises:
+        ConfigError: the mode is ``actual`` and no key is named, or the file holds none.
+    """
+    mode, path = config.policy.mode, config.service.key_file
+    if path is None:
+        if mode == "actual":
+            raise ConfigError(
+                "service.key_file: mode 'actual' needs the key that may sign actual alerts"
+            )
+        return Signer.ephemeral(key_id=f"{mode}-{time.time_ns() // NS_PER_S}", may_sign=(mode,))
+    try:
+        pem = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"service.key_file: {path}: {error.strerror}") from error
+    return Signer.from_pem(pem, config.service.key_id, (mode,))
+
+
+class Service:
+    """Everything of ``ew serve`` between its sources and its broker."""
+
+    def __init__(
+        self, config: Config, inventory: Mapping[str, Channel], store: Store, broker: BrokerAddress
+    ) -> None:
+        self.config = config
+        self.inventory = inventory
+        self.store = store
+        self.broker = broker
+        self.hub = Hub()
+        self.counts = Counts()
+        self.signer = load_signer(config)
+        self.travel_times = TravelTimes.load(config.locate.travel_time_model)
+        self.planner = AlertPlanner(config, self.travel_times, [], self.signer.key_id)
+        self.pipeline = Pipeline(config, inventory, self.travel_times, self.planner)
+        self.publisher = Publisher(broker, self.signer, config.delivery)
+        self.seedlink = [SeedLinkClient(source, self.take) for source in config.service.seedlink]
+        self.last_event_id: str | None = None
+        self.last_packet_s = 0.0
+        self.started_s = time.time()
+        self._inbox: deque[Packet] = deque()
+        self._cells: set[str] = set()
+        self._pipeline_lock = asyncio.Lock()
+
+    @property
+    def mode(self) -> Status:
+        """The status of all it sends."""
+        return self.config.policy.mode
+
+    @property
+    def health(self) -> str:
+        """``ok``, or what is wrong in a word or two."""
+        if not self.publisher.status.connected:
+            return "broker lost"
+        has_sources = (
+            self.seedlink or self.config.service.mqtt_waveforms or self.config.service.watch
+        )
+        if has_sources and time.time() - max(self.last_packet_s, self.started_s) > STALE_S:
+            return "no data"
+        return "ok"
+
+    def take(self, packet: Packet) -> None:
+        """Take a packet from a source."""
+        if len(self._inbox) >= INBOX_LIMIT:
+            self._inbox.popleft()
+            self.counts.packets_dropped += 1
+        self._inbox.append(packet)
+        self.last_packet_s = time.time()
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        await asyncio.to_thread(self.pipeline.warm_up)
+        await self.reload_targets()
+        for client in self.seedlink:
+            client.status.sequences.update(await self.store.load_state(f"seedlink {client.name}"))
+        async with self.publisher, asyncio.TaskGroup() as group:
+            keys = keys_document([self.signer], time.time_ns() // 1000)
+            self.publisher.publish(TOPIC_KEYS, rfc8785.dumps(keys), retain=True)  # type: ignore[arg-type] # plain JSON
+            for client in self.seedlink:
+                group.create_task(client.run(), name=f"seedlink {client.name}")
+            if self.config.service.mqtt_waveforms:
+                group.create_task(
+                    MqttWaveforms(self.broker.host, self.broker.port, self.take).run(),
+                    name="waveforms",
+                )
+            if self.config.service.watch is not None:
+                group.create_task(watch(self.config.service.watch, self.take), name="watch")
+            group.create_task(self._ticks(), name="ticks")
+            group.create_task(self._pulse(), name="heartbeat")
+            group.create_task(self._save(), name="save")
+            log.info(
+                "service started: %d channels, mode %s, broker %s",
+                len(self.inventory),
+                self.mode,
+                self.broker.url,
+            )
+
+    async def _ticks(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_NS / NS_PER_S)
+            now_ns = time.time_ns()
+            wake_ns = self.pipeline.wake_at_ns
+            if not self._inbox and (wake_ns is None or wake_ns > now_ns):
+                continue
+            packets = [self._inbox.popleft() for _ in range(len(self._inbox))]
+            begin = time.perf_counter()
+            async with self._pipeline_lock:
+                output = await asyncio.to_thread(self.pipeline.feed, packets, now_ns)
+            self.counts.packets += len(packets)
+            self.counts.slowest_tick_ms = max(
+                self.counts.slowest_tick_ms, (time.perf_counter() - begin) * 1e3
+            )
+            await self._act(output)
+
+    async def _act(self, output: Output) -> None:
+        """Alerts first; then the journal and whoever looks on."""
+        for plan in output.plans:
+            self.counts.alerts += len(plan)
+            self.publisher.submit(plan)
+        for version in output.versions:
+            await self._publish_version(version)
+        self.counts.picks += len(output.picks)
+        for pick in output.picks:
+            self.hub.say(
+                "pick", seed_id=pick.seed_id, time=iso_from_ns(pick.time_ns), snr=round(pick.snr, 1)
+            )
+
+    async def _publish_version(self, version: EventVersion) -> None:
+        self.counts.versions += 1
+        self.last_event_id = version.event_id
+        expires_s = version.issued_s + EVENT_LIFE_S
+        body = event_body(version, self.mode, us_from_seconds(expires_s))
+        topic = TOPIC_EVENT.format(version.event_id)
+        self.publisher.publish(
+            topic, signed(body, self.signer, self.mode), retain=True, expires_s=expires_s
+        )
+        self.hub.say("event", **body)
+        log.info(
+            "event %s version %d %s M %.1f",
+            version.event_id,
+            version.version,
+            version.kind,
+            version.origin.magnitude,
+        )
+        await self.store.note_version(body)
+
+    async def partner_origin(self, version: EventVersion) -> EventVersion:
+        """Act on another agency's origin as on our own."""
+        async with self._pipeline_lock:
+            now_s = time.time()
+            merged = self.pipeline.engine.add_origin(version, now_s)
+            plans = self.planner.plan(merged, now_s)
+        for plan in plans:
+            self.publisher.submit(plan)
+        await self._publish_version(merged)
+        return merged
+
+    async def register(self, device: RegisteredDevice) -> None:
+        """Add or move a device."""
+        await self.store.register(device)
+        await self.reload_targets()
+
+    async def unregister(self, device_id: str) -> bool:
+        """Remove a device; whether it was there."""
+        was_there = await self.store.unregister(device_id)
+        await self.reload_targets()
+        return was_there
+
+    async def use_cells(self, cells: set[str]) -> None:
+        """Alert these cells (as well)."""
+        self._cells |= cells
+        await self.reload_targets()
+
+    async def reload_targets(self) -> None:
+        """Take the registered devices and the region's cells into the planner."""
+        devices = await self.store.targets(list(self.config.policy.kinds))
+        async with self._pipeline_lock:
+            self.planner.set_groups([cell_targets(self._cells or self._network_cells()), devices])
+
+    def _network_cells(self) -> set[str]:
+        """The cells around the stations: where waves can be told of in time."""
+        from ew.shaking.targets import cells_around  # noqa: PLC0415 - needed once
+
+        cells: set[str] = set()
+        for place in {
+            (round(c.latitude, 1), round(c.longitude, 1)) for c in self.inventory.values()
+        }:
+            cells.update(cells_around(*place, self.config.policy.cells_within_km))
+        return cells
+
+    async def _pulse(self) -> None:
+        while True:
+            body = heartbeat(
+                now_us=time.time_ns() // 1000,
+                version=__version__,
+                mode=self.mode,
+                last_event_id=self.last_event_id,
+                health=self.health,
+            )
+            self.publisher.publish(TOPIC_HEARTBEAT, signed(body, self.signer, self.mode), qos=0)
+            self.publisher.clear_expired()
+            self.hub.say("heartbeat", **body)
+            await asyncio.sleep(1.0)
+
+    async def _save(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_EVERY_S)
+            await self.save()
+
+    async def save(self) -> None:
+        """Keep what a restart goes on from."""
+        for client in self.seedlink:
+            await self.store.save_state(f"seedlink {client.name}", client.status.sequences)
+
+    def status(self) -> dict[str, Any]:
+        """Health in full, for the API."""
+        return {
+            "health": self.health,
+            "mode": self.mode,
+            "version": __version__,
+            "uptime_s": round(time.time() - self.started_s, 1),
+            "channels": len(self.inventory),
+            "unknown_channels": sorted(self.pipeline.unknown_channels)[:20],
+            "last_event_id": self.last_event_id,
+            "broker": {"url": self.broker.url, "connected": self.publisher.status.connected > 0},
+            "seedlink": {
+                client.name: {
+                    "connected": client.status.is_connected,
+                    "packets": client.status.packets,
+                    "last_error": client.status.last_error,
+                }
+                for client in self.seedlink
+            },
+            "counts": {name: getattr(self.counts, name) for name in Counts.__slots__},
+            "picker": self.pipeline.bank.counters.as_dict(),
+        }

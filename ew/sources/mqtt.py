@@ -1,0 +1,57 @@
+"""SHELL: miniSEED records (version 2 or 3) that low-cost sensors publish on ``ew/v1/waveform/NET.STA.LOC.CHA``."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiomqtt
+
+from ew.alerts.message import TOPIC_WAVEFORM
+from ew.records import Packet
+from ew.sources import miniseed
+
+log = logging.getLogger("ew.waveforms")
+
+RETRY_S = 1.0
+
+
+@dataclass(slots=True)
+class MqttWaveforms:
+    """Subscribes and hands packets on; counts what it refuses."""
+
+    host: str
+    port: int
+    take: Callable[[Packet], None]
+    packets: int = 0
+    refused: int = 0
+
+    async def run(self) -> None:
+        """Read until cancelled; a lost broker is tried again each second."""
+        while True:
+            try:
+                async with aiomqtt.Client(self.host, self.port) as client:
+                    await client.subscribe(TOPIC_WAVEFORM.format("+"), qos=0)
+                    async for message in client.messages:
+                        self._record(str(message.topic), message.payload)
+            except aiomqtt.MqttError as error:
+                log.warning(
+                    "waveforms: broker %s:%d: %s; trying again", self.host, self.port, error
+                )
+                await asyncio.sleep(RETRY_S)
+
+    def _record(self, topic: str, payload: object) -> None:
+        seed_id = topic.rsplit("/", 1)[1]
+        decoded = miniseed.decode(payload if isinstance(payload, bytes) else b"", topic)
+        for packet in decoded.packets:
+            if packet.seed_id == seed_id:
+                self.packets += 1
+                self.take(packet)
+            else:
+                self.refused += 1
+                log.warning(
+                    "waveforms: record of %s on the topic of %s refused", packet.seed_id, seed_id
+                )
+        if not decoded.packets:
+            self.refused += 1
+            log.warning("waveforms: %s", decoded.notes[:1])
