@@ -67,7 +67,7 @@ def _reference(
 
 
 def _section(
-    ax: Any,  # noqa: ANN401 - matplotlib's axes
+    ax: Any,
     event_dir: EventDir,
     picks: Sequence[Pick],
     history: Sequence[EventVersion],
@@ -123,7 +123,7 @@ def _section(
 
 
 def _map(
-    ax: Any,  # noqa: ANN401
+    ax: Any,
     event_dir: EventDir,
     picks: Sequence[Pick],
     history: Sequence[EventVersion],
@@ -178,7 +178,12 @@ def _map(
 
 
 def _circle(
-    ax: Any, latitude: float, longitude: float, radius_km: float, colour: str, label: str
+    ax: Any,  # noqa: ANN401
+    latitude: float,
+    longitude: float,
+    radius_km: float,
+    colour: str,
+    label: str,
 ) -> None:
     angle = np.linspace(0, 2 * np.pi, 100)
     ax.plot(

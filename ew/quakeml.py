@@ -16,7 +16,7 @@ from ew.errors import InputError
 from ew.records import Arrival, EventVersion, Origin
 from ew.report import by_event
 
-AUTHORITY = "ew"
+AUTHORITY = "ew.local"  # QuakeML wants at least three characters
 
 
 def catalogue(versions: Sequence[EventVersion]) -> Any:  # noqa: ANN401 - obspy is untyped

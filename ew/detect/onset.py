@@ -69,7 +69,7 @@ def judge(candidates, n, state, real, windows, limits, verdict, measures):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _waits_for_another(candidates, k, verdict):
     """Whether an earlier trigger of the same channel is still undecided."""
-    for other in range(k):  # noqa: SIM110 - numba has no generators in any()
+    for other in range(k):
         if candidates.slot[other] == candidates.slot[k] and verdict[other] == UNDECIDED:
             return True
     return False
