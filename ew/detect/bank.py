@@ -20,8 +20,6 @@ from ew.detect import layout as k
 from ew.detect.filters import band_pass
 from ew.records import Packet, Pick
 
-HISTORY = 4096
-"""Raw samples kept a channel: 41 s at 100 Hz, 16 s at 250 Hz, 16 KiB."""
 LIMIT = 1024
 """Samples of one packet run at a time, so that a long one can't overrun the history a decision rests on."""
 SETTLE_S = 4.0
@@ -96,6 +94,7 @@ class PickerBank:
         self._state = _state_for(0)
         self._batch, self._work = k.batch_for(0), k.work_for(0, 0)
         self._stamps = np.zeros(0, np.int64)
+        self._ids, self._guess = np.zeros(1, np.uint64), np.zeros(0, np.int64)
 
     @property
     def channels(self) -> Sequence[str]:
@@ -137,11 +136,12 @@ class PickerBank:
         Packets of one channel may come in any order within the tick. ``samples`` must be one-dimensional float32,
         float64 or int32; a packet of another kind is refused (counted), as is one at a rate outside 10-500 Hz.
         """
-        tick, picks = list(packets), list[Pick]()
-        count, is_repeated = self._read(tick)
+        picks: list[Pick] = []
+        tick = packets if type(packets) is list else list(packets)
+        tick, count, is_repeated = self._read(tick)
         if is_repeated:
-            for part in _rounds(tick):
-                self._run(self._read(part)[0], picks)
+            for part in _rounds(tick):  # ``tick`` keeps the samples alive whose addresses are read
+                self._run(self._read(part)[1], picks)
         else:
             self._run(count, picks)
         picks.sort(key=lambda pick: (pick.time_ns, pick.seed_id))
@@ -187,24 +187,39 @@ class PickerBank:
 
     # Packets to columns
 
-    def _read(self, packets: list[Packet]) -> tuple[int, bool]:
-        """Read the packets into the batch: how many, and whether a channel came twice. Unusable ones are taken out."""
+    def _read(self, packets: list[Packet]) -> tuple[list[Packet], int, bool]:
+        """Read the packets into the batch: the list as used, how many rows, and whether a channel came twice.
+
+        The caller's list is left as it is: where a packet must be put in order or left out, a copy takes its place.
+        """
+        given = packets
         if len(packets) > len(self._batch.slot):
             self._batch = k.batch_for(2 * len(packets))
             self._work = self._work._replace(order=np.zeros(2 * len(packets), np.int64))
+            self._guess = np.zeros(2 * len(packets), np.int64)
         self._tick += 1
         at = kept = 0
         is_repeated = False
         while True:
             at, kept, status, again = reader.read(
-                packets, at, kept, self._slot_of, self._stamps, self._tick, self._batch
+                packets,
+                at,
+                kept,
+                self._slot_of,
+                self._ids,
+                self._guess,
+                self._stamps,
+                self._tick,
+                self._batch,
             )
             is_repeated = is_repeated or again
             if status == 0:
-                return kept, is_repeated
+                return packets, kept, is_repeated
             if status == reader.UNKNOWN_CHANNEL:
                 self._add_channel(packets[at].seed_id)
                 continue
+            if packets is given:
+                packets = list(given)
             in_order = reader.plain(packets[at])
             if in_order is None or in_order is packets[at]:
                 self._refused += 1
@@ -249,9 +264,11 @@ class PickerBank:
             self._state.count[:slot] = old.count
             self._state.raw[:slot] = old.raw
             self._stamps = np.concatenate([self._stamps, np.zeros(room - slot, np.int64)])
+            self._ids = np.concatenate([self._ids[:slot], np.zeros(room - slot, np.uint64)])
             self._work = self._work._replace(found=np.zeros((1024 + 4 * room, 4), np.int64))
         self._slot_of[seed_id] = slot
         self._seed_ids.append(seed_id)
+        self._ids[slot] = id(seed_id)
 
     def _add_rate(self, rate: float) -> None:
         """Make the class of a rate in hundredths of Hz: its filter, and its lengths in samples."""
@@ -343,7 +360,7 @@ def _state_for(channels: int) -> k.BankState:
     return k.BankState(
         level=np.zeros((channels, 16)),
         count=count,
-        raw=np.zeros((channels, HISTORY), np.float32),
+        raw=np.zeros((channels, k.HISTORY + k.PADDING), np.float32),
     )
 
 

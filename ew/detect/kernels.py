@@ -8,7 +8,7 @@ Per sample x of a channel (offset removed), sections k = 1..4 in transposed dire
     on when sta / lta > on ratio;   off after the last sample with sta / lta > off ratio
 
 The packets of a tick are put side by side, eight at a time, in the order of their lengths, in blocks of up to ``BLOCK``
-samples: ``x[sample][lane]``. ``_lanes`` runs a block with its whole state in vector registers and tells by one number a
+samples: ``x[lane][sample]``. ``_lanes`` runs a block with its whole state in vector registers and tells by one number a
 lane whether a threshold was crossed; only then the block is run again with its course written down, and that lane is
 looked through sample by sample. Each lane has its own coefficients, so sampling rates mix freely.
 
@@ -18,7 +18,19 @@ The arrays it works on are laid out in ``layout``.
 import numpy as np
 from numba import carray, njit
 
-from ew.detect.lanes import bare, pointer, run_lanes, run_lanes_with_course
+from ew.detect.lanes import (
+    bare,
+    pointer,
+    prefetch,
+    prefetch_to_write,
+    run_lanes,
+    run_lanes_with_course,
+    take_f4,
+    take_f8,
+    take_i4,
+    turn_in,
+    turn_out,
+)
 from ew.detect.layout import (
     BLOCK,
     CLASS,
@@ -28,8 +40,11 @@ from ew.detect.layout import (
     DIED,
     F4,
     F8,
+    FULL_SCALE,
+    HISTORY,
     HOLD,
     HUGE,
+    I4,
     LANES,
     LAST,
     NEVER,
@@ -42,6 +57,7 @@ from ew.detect.layout import (
     ON,
     ON_AT,
     ON_LEVEL,
+    PADDING,
     READY,
     RESTART,
     RUN,
@@ -71,18 +87,37 @@ def run(batch, packets, first, limit, params, state, work):
     level, count, raw = bare(state.level), bare(state.count), bare(state.raw)
     real, lengths, x = bare(params.real), bare(params.lengths), bare(work.x)
     now, before, coefficients = bare(work.state), bare(work.before), bare(work.coefficients)
-    ends = bare(work.ends)
+    ends, lane_slots, lane_class = bare(work.ends), bare(work.lane_slots), bare(work.lane_class)
+    level_at, state_at = np.uint64(level.ctypes.data), np.uint64(now.ctypes.data)
+    slots_at = np.uint64(lane_slots.ctypes.data)
     used = _by_length(length, packets, first, limit, order)
     found = 0
+    history = np.uint64(raw.ctypes.data)
     for group in range(0, used, LANES):
         lanes = min(LANES, used - group)
         for lane in range(lanes):
             p = order[group + lane]
             slot = slots[p]
             ends[lane] = min(length[p] - first, limit)
+            if group + LANES + lane < used:
+                # What the next group needs lies scattered: fetched now, it is there when its turn comes
+                q = order[group + LANES + lane]
+                start = slots[q] * (HISTORY + PADDING) + (count[slots[q], SEEN] & (HISTORY - 1))
+                line, samples = (
+                    history + np.uint64(4 * start),
+                    address[q] + np.uint64((8 if form[q] == F8 else 4) * first),
+                )
+                for at in range(0, 4 * min(length[q] - first, BLOCK), 64):
+                    prefetch_to_write(line + np.uint64(at))
+                    prefetch(samples + np.uint64(at))
             if first == 0 and actions[p] != CONTINUE:
                 found = _prepare(slot, actions[p], params, state, work, found)
-            _take_up(lane, slot, real, level, count, now, coefficients)
+            lane_slots[lane] = slot
+            _take_up(lane, slot, real, level, count, now, coefficients, lane_class)
+        for lane in range(lanes, LANES):
+            lane_slots[lane] = lane_slots[0]  # an unused lane follows the first, to no effect
+        turn_in(level_at, slots_at, state_at)
+        is_level = lanes == LANES and ends[0] == ends[lanes - 1]
         for base in range(0, ends[lanes - 1], BLOCK):
             n = min(BLOCK, ends[lanes - 1] - base)
             for lane in range(lanes):
@@ -91,7 +126,7 @@ def run(batch, packets, first, limit, params, state, work):
                     p = order[group + lane]
                     _load(
                         address[p], form[p], first + base, m, slots[p], lane,
-                        level, count, raw, x, tally,
+                        level, count, history, x, tally,
                     )  # fmt: skip
             for lane in range(LANES):
                 now[10, lane] = 0.0
@@ -119,10 +154,12 @@ def run(batch, packets, first, limit, params, state, work):
                             found = _look(slot, stop, lane, params, state, work, found)
                         else:
                             _count_run(slot, stop, lane, level, count, x)
-                        level[slot, LAST] = x[stop - 1, lane]
+                        level[slot, LAST] = x[lane, stop - 1]
                         count[slot, SEEN] += stop
                         if ends[lane] - base == stop:
-                            _put_away(lane, slot, level, now)
+                            _put_away(lane, slot, level, now, is_level)
+                if is_level and stop == ends[0] - base:
+                    turn_out(level_at, slots_at, state_at)
                 done = stop
     return found
 
@@ -174,88 +211,108 @@ def _prepare(slot, action, params, state, work, found):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _take_up(lane, slot, real, level, count, now, coefficients):
-    """Put a channel's coefficients and state into its lane."""
+def _take_up(lane, slot, real, level, count, now, coefficients, lane_class):
+    """Put a channel's coefficients and averages into its lane."""
     row = count[slot, CLASS]
-    for k in range(11):
-        coefficients[k, lane] = real[row, k]
-    for k in range(10):
-        now[k, lane] = level[slot, k]
+    if lane_class[lane] != row:
+        lane_class[lane] = row
+        for k in range(11):
+            coefficients[k, lane] = real[row, k]
+    now[S, lane], now[L, lane] = level[slot, S], level[slot, L]
     is_on = count[slot, ON_AT] >= 0
     coefficients[11, lane] = -1.0 if is_on else 1.0
     coefficients[12, lane] = real[row, OFF_LEVEL] if is_on else -real[row, ON_LEVEL]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _put_away(lane, slot, level, now):
-    for k in range(10):
+def _put_away(lane, slot, level, now, is_level):
+    """Keep a lane's state; of lanes that all end together ``turn_out`` keeps the delays."""
+    for k in range(S if is_level else 0, S + 2):
         v = now[k, lane]
         level[slot, k] = v if abs(v) > TINY else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _load(address, form, at, m, slot, lane, level, count, raw, x, tally):
-    """Put ``m`` samples from ``at`` into the lane's column and the channel's history."""
-    if form == F4:
-        samples = carray(pointer(address + np.uint64(4 * at)), (m,), np.float32)
-        _take_floats(samples, m, slot, lane, level, count, raw, x, tally)
-    elif form == F8:
-        wide = carray(pointer(address + np.uint64(8 * at)), (m,), np.float64)
-        _take_floats(wide, m, slot, lane, level, count, raw, x, tally)
-    else:
-        counts = carray(pointer(address + np.uint64(4 * at)), (m,), np.int32)
-        full = 0
-        for i in range(m):
-            full += abs(counts[i]) >= 8388607  # full scale of a 24-bit digitiser
-        tally[CLIPPED] += full
-        _take(counts, m, slot, lane, level, count, raw, x)
+def _load(address, form, at, m, slot, lane, level, count, history, x, tally):
+    """Put ``m`` samples from ``at`` into the lane's row and the channel's history (an address)."""
+    if np.isnan(level[slot, OFFSET]):
+        level[slot, OFFSET] = _first_good(address, form, at, m)
+    samples = address + np.uint64((8 if form == F8 else 4) * at)
+    largest = _take(samples, form, m, slot, lane, level, count, history, x)
+    if form == I4:
+        if largest >= FULL_SCALE:
+            tally[CLIPPED] += _at_full_scale(samples, m)
+    elif not largest < HUGE:
+        mended = _mended(samples, form, m, slot, level, tally)
+        at_mended = np.uint64(mended.ctypes.data)
+        _take(at_mended, F8, m, slot, lane, level, count, history, x)
+        # Only so that the array outlives the call above, which knows its address alone
+        level[slot, OFFSET] += 0.0 * mended[0]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _take_floats(samples, m, slot, lane, level, count, raw, x, tally):
-    bad = 0
-    for i in range(m):
-        bad += not abs(samples[i]) < HUGE  # true for NaN too
-    if bad == 0:
-        _take(samples, m, slot, lane, level, count, raw, x)
-    else:
-        tally[NOT_FINITE] += bad
-        _take(_mended(samples, m, slot, level), m, slot, lane, level, count, raw, x)
+def _take(samples, form, m, slot, lane, level, count, history, x):
+    """In two parts where the history's end is passed; gives the largest magnitude."""
+    largest, offset, i = 0.0, level[slot, OFFSET], 0
+    row = np.uint64(x.ctypes.data) + np.uint64(8 * BLOCK * lane)
+    while i < m:
+        start = (count[slot, SEEN] + i) & (HISTORY - 1)
+        fits = min(m - i, HISTORY - start)
+        to = history + np.uint64(4 * (slot * (HISTORY + PADDING) + start))
+        at, part = row + np.uint64(8 * i), 0.0
+        if form == F4:
+            part = take_f4(samples + np.uint64(4 * i), at, to, fits, offset)
+        elif form == F8:
+            part = take_f8(samples + np.uint64(8 * i), at, to, fits, offset)
+        else:
+            part = take_i4(samples + np.uint64(4 * i), at, to, fits, offset)
+        largest = part if not part <= largest else largest
+        i += fits
+    return largest
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _mended(samples, m, slot, level):
-    """The samples with the last good one in the place of each bad one, so that no step is made.
+def _sample(samples, form, i):
+    if form == F4:
+        return np.float64(carray(pointer(samples), (i + 1,), np.float32)[i])
+    if form == F8:
+        return carray(pointer(samples), (i + 1,), np.float64)[i]
+    return np.float64(carray(pointer(samples), (i + 1,), np.int32)[i])
 
-    At a start that is the first good one to come, or 0 if there is none.
-    """
-    last = level[slot, LAST] + level[slot, OFFSET]
-    if np.isnan(last):
-        last = 0.0
-        for i in range(m - 1, -1, -1):
-            if abs(samples[i]) < HUGE:
-                last = samples[i]
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _first_good(address, form, at, m):
+    """The first sample that is a number, or 0 if there is none."""
+    for i in range(at, at + m):
+        v = _sample(address, form, i)
+        if abs(v) < HUGE:
+            return v
+    return 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _at_full_scale(samples, m):
+    clipped = 0
+    for i in range(m):
+        clipped += abs(_sample(samples, I4, i)) >= FULL_SCALE
+    return clipped
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _mended(samples, form, m, slot, level, tally):
+    """The samples with the last good one in the place of each bad one, so that no step is made."""
+    last = level[slot, OFFSET]
+    if not np.isnan(level[slot, LAST]):
+        last += level[slot, LAST]
     mended = np.empty(m)
     for i in range(m):
-        if abs(samples[i]) < HUGE:
-            last = samples[i]
+        v = _sample(samples, form, i)
+        if abs(v) < HUGE:
+            last = v
+        else:
+            tally[NOT_FINITE] += 1
         mended[i] = last
     return mended
-
-
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _take(samples, m, slot, lane, level, count, raw, x):
-    if np.isnan(level[slot, OFFSET]):
-        level[slot, OFFSET] = samples[0]
-    offset = level[slot, OFFSET]
-    start = count[slot, SEEN] & (raw.shape[1] - 1)
-    fits = min(m, raw.shape[1] - start)
-    for i in range(fits):
-        raw[slot, start + i] = samples[i] - offset
-    for i in range(fits, m):
-        raw[slot, i - fits] = samples[i] - offset
-    for i in range(m):
-        x[i, lane] = samples[i] - offset
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -264,11 +321,11 @@ def _needs_look(slot, m, lane, lengths, level, count, x, now):
     if now[10, lane] > 0.0 and count[slot, SEEN] + m > count[slot, READY]:
         return True
     dead, run = lengths[count[slot, CLASS], DEAD], count[slot, RUN]
-    if run >= dead or (run + m >= dead and x[0, lane] == level[slot, LAST]):
+    if run >= dead or (run + m >= dead and x[lane, 0] == level[slot, LAST]):
         return True
     # A run of ``dead`` equal samples inside the block covers one of these pairs (dead > 32)
     for i in range(31, m, 32):  # noqa: SIM110 - numba has no generators in any()
-        if x[i, lane] == x[i - 1, lane]:
+        if x[lane, i] == x[lane, i - 1]:
             return True
     return False
 
@@ -277,10 +334,10 @@ def _needs_look(slot, m, lane, lengths, level, count, x, now):
 def _count_run(slot, m, lane, level, count, x):
     """How often the last value was repeated at the block's end."""
     run, i = 0, m - 1
-    while i > 0 and x[i, lane] == x[i - 1, lane]:
+    while i > 0 and x[lane, i] == x[lane, i - 1]:
         run += 1
         i -= 1
-    if i == 0 and x[0, lane] == level[slot, LAST]:
+    if i == 0 and x[lane, 0] == level[slot, LAST]:
         run += 1 + count[slot, RUN]
     count[slot, RUN] = run
 
@@ -294,13 +351,13 @@ def _look(slot, m, lane, params, state, work, found):
     for i in range(m):
         sample = count[SEEN] + i
         sta, lta = work.course[i, 1, lane], work.course[i, 2, lane]
-        if work.x[i, lane] == last:
+        if work.x[lane, i] == last:
             run += 1
         else:
             if run >= lengths[DEAD]:
                 count[READY] = sample + lengths[NLTA]
             run = 0
-        last = work.x[i, lane]
+        last = work.x[lane, i]
         if run == lengths[DEAD]:
             count[READY] = NEVER
             work.tally[DIED] += 1
@@ -332,11 +389,12 @@ def course(samples, real, work, band, sta, lta):
     for k in range(11):
         work.coefficients[k, :] = real[k]
     work.coefficients[11:, :] = 0.0
+    work.lane_class[:] = -1
     work.state[:] = 0.0
     for base in range(0, len(samples), BLOCK):
         n = min(BLOCK, len(samples) - base)
         for i in range(n):
-            work.x[i, :] = samples[base + i] - samples[0]
+            work.x[:, i] = samples[base + i] - samples[0]
         run_lanes_with_course(work.x, n, work.state, work.coefficients, work.course)
         for i in range(n):
             band[base + i] = work.course[i, 0, 0]

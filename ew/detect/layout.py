@@ -6,7 +6,7 @@ State, one row a channel (C channels, H samples of history, a power of two):
 |---|---|---|---|
 | level | (C, 16) f8 | 8 filter delays, S, L, offset, last sample, rate in Hz | 0 |
 | count | (C, 16) i8 | see the index names below | 0 |
-| raw | (C, H) f4 | the last H samples, offset removed | 0 |
+| raw | (C, H + PADDING) f4 | the last H samples, offset removed | 0 |
 
 ``READY`` is the sample from which triggers are allowed (warm-up, hold after a gap, a dead channel), ``SEGMENT`` the
 first sample since data were last missing, ``RUN`` how often the last value was repeated, ``ON_AT`` the trigger's
@@ -24,8 +24,15 @@ from numpy.typing import NDArray
 LANES = 8
 """One AVX-512 register of float64; two a lane group (16) spill registers: 1.8 instead of 2.6 Gsamples/s."""
 BLOCK = 128  # samples: 8 KiB of x stay in the first-level cache
+HISTORY = 4096
+"""Raw samples kept a channel: 41 s at 100 Hz, 16 s at 250 Hz, 16 KiB. A power of two."""
+PADDING = 16
+"""Samples between two channels' histories: at a distance of 16 KiB they would all fall into the same cache sets."""
+LEVELS = 16
+"""Reals kept a channel."""
 NEVER = 2**62
 TINY = 1e-150  # a decaying state below this is zero: denormals would be a hundred times slower
+FULL_SCALE = 8388607  # of a 24-bit digitiser
 HUGE = 1e18  # a larger sample is no measurement; its square's square still fits float64
 
 S, L, OFFSET, LAST, RATE = 8, 9, 10, 11, 12
@@ -91,9 +98,10 @@ def batch_for(packets: int) -> Batch:
 class Work(NamedTuple):
     """Scratch of one bank.
 
-    f8: ``x`` (BLOCK, 8), ``coefficients`` (13, 8), ``course`` (BLOCK, 3, 8): y, S, L; ``state``, ``before``,
+    f8: ``x`` (8, BLOCK), ``coefficients`` (13, 8), ``course`` (BLOCK, 3, 8): y, S, L; ``state``, ``before``,
     ``again`` (11, 8): the lanes' state and largest crossing now, before the block, and run again.
-    i8: ``ends`` (8,): samples left in each lane; ``order`` (P,); ``found`` (F, 4): kind, slot,
+    i8: ``ends``, ``lane_slots``, ``lane_class`` (8,): samples left, channel and class of each lane; ``order`` (P,);
+    ``found`` (F, 4): kind, slot,
     first and last sample; ``tally`` (11,): see the index names.
     """
 
@@ -104,6 +112,8 @@ class Work(NamedTuple):
     again: NDArray[np.float64]
     course: NDArray[np.float64]
     ends: NDArray[np.int64]
+    lane_slots: NDArray[np.int64]
+    lane_class: NDArray[np.int64]
     order: NDArray[np.int64]
     found: NDArray[np.int64]
     tally: NDArray[np.int64]
@@ -112,13 +122,15 @@ class Work(NamedTuple):
 def work_for(packets: int, channels: int) -> Work:
     """Scratch for so many packets a tick and channels in all."""
     return Work(
-        x=np.zeros((BLOCK, LANES)),
+        x=np.zeros((LANES, BLOCK)),
         coefficients=np.zeros((13, LANES)),
         state=np.zeros((11, LANES)),
         before=np.zeros((11, LANES)),
         again=np.zeros((11, LANES)),
         course=np.zeros((BLOCK, 3, LANES)),
         ends=np.zeros(LANES, np.int64),
+        lane_slots=np.zeros(LANES, np.int64),
+        lane_class=np.full(LANES, -1),
         order=np.zeros(packets, np.int64),
         found=np.zeros((1024 + 4 * channels, 4), np.int64),
         tally=np.zeros(11, np.int64),

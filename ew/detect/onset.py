@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ew.detect.layout import CLASS, DECIDED, SEEN, SEGMENT
+from ew.detect.layout import CLASS, DECIDED, HISTORY, SEEN, SEGMENT
 
 SETTLE, NOISE, BEFORE, WAIT, STEP, PATIENCE, GUARD = 0, 1, 2, 3, 4, 5, 6
 UNDECIDED, PICK, LOW_SNR, GLITCH, CUT_OFF, REPEATED = 0, 1, 2, 3, 4, 5
@@ -78,7 +78,7 @@ def _waits_for_another(candidates, k, verdict):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _look(raw, segment, trigger, last, real, window, limits, measures):
     """One look at a candidate with the data up to sample ``last``."""
-    mask = len(raw) - 1
+    mask = HISTORY - 1
     first = max(segment, trigger - window[BEFORE] - window[NOISE])
     rest = max(segment, first - window[SETTLE])
     band = _filtered(raw, rest, first, last, real)
@@ -114,7 +114,7 @@ def _look(raw, segment, trigger, last, real, window, limits, measures):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _filtered(raw, rest, first, last, real):
     """Band-passed samples ``first`` to ``last``, the filter at rest at ``rest``: the formulas of ``kernels``."""
-    mask = len(raw) - 1
+    mask = HISTORY - 1
     z = np.zeros(8)
     offset = np.float64(raw[rest & mask])
     band = np.empty(last - first + 1)

@@ -19,6 +19,7 @@ from numba.core import config as numba_config
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from ew.detect.lanes import prefetch
 from ew.detect.layout import Batch, batch_for
 from ew.records import Packet
 
@@ -30,6 +31,7 @@ FORMS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32))
 ITEM = (
     16  # of the first slot, of a list's item vector less 8, of a float's value and an array's data
 )
+AHEAD = 8  # packets
 UNKNOWN_CHANNEL, NOT_PLAIN, UNUSABLE = -1, -2, -3
 
 
@@ -88,15 +90,22 @@ def _lookup(typing_context, dictionary, key):
 
 
 @njit(cache=True, error_model="numpy")  # holds the GIL: it reads Python's objects
-def _read(packets, first, kept, slot_of, layout, exact, dtypes, stamps, tick, out):
+def _read(packets, first, kept, slot_of, ids, guess, layout, exact, dtypes, stamps, tick, out):
     """Read on from packet ``first`` into row ``kept``; returns ``(next, kept, status, repeated)``.
 
-    ``packets`` and ``slot_of`` are the addresses of the list and of the dictionary of channels. A status below 0 tells
+    ``packets`` and ``slot_of`` are the addresses of the list and of the dictionary of channels, ``ids`` (C,) u8 those
+    of the strings it holds, ``guess`` (P,) i8 the slot each place of the list had last. A status below 0 tells
     what Python has to do about packet ``next``; ``repeated`` whether a channel came twice since ``tick`` was new.
     """
     items, n = _word(packets + np.uint64(ITEM + 8)), np.int64(_word(packets + np.uint64(ITEM)))
     repeated = False
     for i in range(first, n):
+        # What lies behind the references is scattered over the heap: fetch it in two steps ahead of its turn
+        if i + 2 * AHEAD < n:
+            prefetch(_word(items + np.uint64(8 * (i + 2 * AHEAD))))
+            soon = _word(items + np.uint64(8 * (i + AHEAD)))
+            for k in range(4):
+                prefetch(_word(soon + layout[k]))
         packet = _word(items + np.uint64(8 * i))
         if _word(packet + np.uint64(8)) != exact[PACKET]:
             return i, kept, NOT_PLAIN, repeated
@@ -134,12 +143,15 @@ def _read(packets, first, kept, slot_of, layout, exact, dtypes, stamps, tick, ou
         stride = _word(_word(samples + np.uint64(40)))
         if stride != np.uint64(8 if form == 1 else 4) and length > 1:
             return i, kept, NOT_PLAIN, repeated
-        known = _lookup(slot_of, seed_id)
-        if known == 0:
-            return i, kept, UNKNOWN_CHANNEL, repeated
+        # Most often the packets come in the order of the last tick, and with the very same strings
+        slot = guess[i]
+        if seed_id != ids[slot]:
+            known = _lookup(slot_of, seed_id)
+            if known == 0:
+                return i, kept, UNKNOWN_CHANNEL, repeated
+            slot = guess[i] = _long(known)
         if length == 0:
             continue
-        slot = _long(known)
         repeated = repeated or stamps[slot] == tick
         stamps[slot] = tick
         out.address[kept], out.form[kept] = _word(samples + np.uint64(ITEM)), form
@@ -229,7 +241,10 @@ def layout() -> NDArray[np.uint64] | None:
         return None
     offsets = np.array([ITEM + 8 * words.index(reference) for reference in wanted], np.uint64)
     packets, slot_of, out, stamps = [probe], {"probe": 0}, batch_for(1), np.zeros(1, np.int64)
-    status = _read(id(packets), 0, 0, id(slot_of), offsets, EXACT_TYPES, DTYPES, stamps, 1, out)
+    nothing, zero = np.zeros(1, np.uint64), np.zeros(1, np.int64)
+    status = _read(
+        id(packets), 0, 0, id(slot_of), nothing, zero, offsets, EXACT_TYPES, DTYPES, stamps, 1, out
+    )
     row = [int(c[0]) for c in (out.address, out.form, out.length, out.slot, out.start_ns)]
     as_told = status == (1, 1, 0, False) and row == [samples.ctypes.data, 0, 3, 0, 2**60 + 7]
     return offsets if as_told and out.rate[0] == 31.25 else None
@@ -244,6 +259,8 @@ def read(
     first: int,
     kept: int,
     slot_of: dict[str, int],
+    ids: NDArray[np.uint64],
+    guess: NDArray[np.int64],
     stamps: NDArray[np.int64],
     tick: int,
     out: Batch,
@@ -253,6 +270,17 @@ def read(
     if offsets is None:
         return _read_plainly(packets, first, kept, slot_of, stamps, tick, out)
     direct: tuple[int, int, int, bool] = _read(
-        id(packets), first, kept, id(slot_of), offsets, EXACT_TYPES, DTYPES, stamps, tick, out
+        id(packets),
+        first,
+        kept,
+        id(slot_of),
+        ids,
+        guess,
+        offsets,
+        EXACT_TYPES,
+        DTYPES,
+        stamps,
+        tick,
+        out,
     )
     return direct
