@@ -178,7 +178,7 @@ def _map(
 
 
 def _circle(
-    ax: Any,  # noqa: ANN401
+    ax: Any,
     latitude: float,
     longitude: float,
     radius_km: float,
@@ -196,7 +196,7 @@ def _circle(
     )
 
 
-def _growth(ax: Any, event_dir: EventDir, history: Sequence[EventVersion]) -> None:  # noqa: ANN401
+def _growth(ax: Any, event_dir: EventDir, history: Sequence[EventVersion]) -> None:
     if not history:
         ax.set_title("no event declared")
         return

@@ -19,7 +19,7 @@ from ew.report import by_event
 AUTHORITY = "ew.local"  # QuakeML wants at least three characters
 
 
-def catalogue(versions: Sequence[EventVersion]) -> Any:  # noqa: ANN401 - obspy is untyped
+def catalogue(versions: Sequence[EventVersion]) -> Any:
     """An ``obspy.core.event.Catalog`` of all events."""
     return qml.Catalog(
         events=[_event(history) for history in by_event(versions).values()],
@@ -39,11 +39,11 @@ def write_quakeml(path: Path, versions: Sequence[EventVersion]) -> None:
         raise InputError(f"{path}: can't write it: {error.strerror}") from error
 
 
-def _id(*parts: object) -> Any:  # noqa: ANN401
+def _id(*parts: object) -> Any:
     return qml.ResourceIdentifier(f"smi:{AUTHORITY}/{'/'.join(str(part) for part in parts)}")
 
 
-def _event(history: Sequence[EventVersion]) -> Any:  # noqa: ANN401
+def _event(history: Sequence[EventVersion]) -> Any:
     last = next((v for v in reversed(history) if v.kind != "cancel"), history[-1])
     event_id = last.event_id
     event = qml.Event(resource_id=_id("event", event_id), event_type="earthquake")
@@ -73,7 +73,7 @@ def _event(history: Sequence[EventVersion]) -> Any:  # noqa: ANN401
     return event
 
 
-def _waveform(seed_id: str) -> Any:  # noqa: ANN401
+def _waveform(seed_id: str) -> Any:
     return qml.WaveformStreamID(seed_string=seed_id)
 
 
@@ -81,7 +81,7 @@ def _known(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _origin(origin: Origin, resource_id: Any, version: EventVersion) -> Any:  # noqa: ANN401
+def _origin(origin: Origin, resource_id: Any, version: EventVersion) -> Any:
     depth_m, error_km = origin.depth_km * 1000, _known(origin.horizontal_error_km)
     made = qml.Origin(
         resource_id=resource_id,
@@ -110,7 +110,7 @@ def _origin(origin: Origin, resource_id: Any, version: EventVersion) -> Any:  # 
     return made
 
 
-def _magnitude(version: EventVersion, origin_id: Any) -> Any:  # noqa: ANN401
+def _magnitude(version: EventVersion, origin_id: Any) -> Any:
     made = qml.Magnitude(
         resource_id=_id("magnitude", version.event_id, version.version),
         mag=version.origin.magnitude,
@@ -123,7 +123,7 @@ def _magnitude(version: EventVersion, origin_id: Any) -> Any:  # noqa: ANN401
     return made
 
 
-def _pick(arrival: Arrival, event_id: str) -> Any:  # noqa: ANN401
+def _pick(arrival: Arrival, event_id: str) -> Any:
     pick = arrival.pick
     made = qml.Pick(
         resource_id=_id("pick", event_id, pick.seed_id),
@@ -136,7 +136,7 @@ def _pick(arrival: Arrival, event_id: str) -> Any:  # noqa: ANN401
     return made
 
 
-def _arrival(arrival: Arrival, event_id: str) -> Any:  # noqa: ANN401
+def _arrival(arrival: Arrival, event_id: str) -> Any:
     return qml.Arrival(
         resource_id=_id("arrival", event_id, arrival.pick.seed_id),
         pick_id=_id("pick", event_id, arrival.pick.seed_id),

@@ -4,6 +4,7 @@ Picks and the silence of stations without one go in, the hypocentre of least mis
 misfit stands in ``kernels.misfit_grid``.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,7 +152,7 @@ class Locator:
             depth_km=float(fine.depths[at]),
             misfit=float(fine.misfit[at]),
             time_error_s=_spread(wide.origin - float(fine.origin[at]), weights, 0.2),
-            horizontal_error_km=_spread(away, weights, least) / np.sqrt(2),
+            horizontal_error_km=_spread(away, weights, least) / math.sqrt(2),
             depth_error_km=_spread(wide.depths - float(fine.depths[at]), weights, least),
         )
 
