@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from ew import __version__
@@ -198,13 +197,9 @@ def config_check(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
 def main() -> None:
     """Run the command line: exit code 2 for wrong usage, 1 for a failed run, one clear line for either."""
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+        app()
+    except KeyboardInterrupt:
         sys.exit(130)
     except EwError as error:
         print(f"ew: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
-    sys.exit(code if isinstance(code, int) else 0)

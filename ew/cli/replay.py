@@ -1,6 +1,7 @@
 """``ew replay``: a recording through the pipeline as if it were live, then a table, a score and the report."""
 
 import math
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,7 @@ def run_replay(options: ReplayOptions) -> None:
     config = load_config(options.config)
     travel_times = TravelTimes.load()
     event_dir = load_event_dir(options.event_dir)
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 120)
     for note in event_dir.notes:
         console.print(f"[yellow]skipped[/] {note}")
     run = replay(event_dir, config, travel_times, options, console)

@@ -70,7 +70,7 @@ async def _serve(config: Config) -> None:
     ):
         service = Service(config, inventory, store, broker)
         server = uvicorn.Server(
-            uvicorn.Config(create_app(service), log_config=None, lifespan="off")
+            uvicorn.Config(create_app(service), log_config=None, access_log=False, lifespan="off")
         )
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours below stop all of it
         stop = asyncio.Event()
