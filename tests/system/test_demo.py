@@ -31,8 +31,11 @@ def test_demo_alerts_every_expected_device_in_time(broker: str, tmp_path: Path) 
             "40",
             "--broker",
             broker,
-        ]
-        + ["--report", str(report)],
+            "--broker",
+            broker,
+            "--report",
+            str(report),
+        ],
         capture_output=True,
         text=True,
         timeout=110,
