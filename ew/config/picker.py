@@ -23,13 +23,13 @@ class PickerConfig(BaseModel):
     )
     off_ratio: float = Field(default=1.5, gt=0, description="STA/LTA at which a trigger ends")
     decision_s: float = Field(
-        default=0.25,
+        default=0.2,
         gt=0,
         le=2,
         description="data after the trigger that the pick's quality rests on, s",
     )
     patience_s: float = Field(
-        default=1.0,
+        default=2.0,
         ge=0,
         le=5,
         description="an onset still too weak is looked at again for so long, s",
@@ -37,11 +37,11 @@ class PickerConfig(BaseModel):
     min_snr: float = Field(
         default=2.5, ge=0, description="least ratio of RMS after and before the onset"
     )
-    max_step_share: float = Field(
-        default=0.8,
+    max_sparsity: float = Field(
+        default=0.9,
         gt=0,
         le=1,
-        description="largest share of energy in two raw steps; above it a glitch",
+        description="largest share of the steepest quarter in the slope's energy; above it a glitch",
     )
     gap_hold_s: float = Field(
         default=1.0, ge=0, description="no trigger for so long after a bridged gap, s"

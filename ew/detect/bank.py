@@ -27,9 +27,11 @@ SETTLE_S = 4.0
 NOISE_S = 3.0
 BEFORE_S = 2.0
 GUARD_S = 0.1
-STEP_S = 0.1
+STEP_S = 0.05
+DELAY_S = 0.03
+"""By so much a 12 Hz band-pass brings a clear onset late: synthetic onsets of 1-10 Hz at an SNR of 10-1,000 (docs/picker.md)."""
 TRIGGERS_KEPT = 10_000
-MIN_WAIT_SAMPLES = 10  # fewer can't tell a spike from an onset: at 31 Hz this is 0.32 s
+MIN_WAIT_SAMPLES = 6  # fewer can't tell a spike from an onset: at 31 Hz this is 0.2 s
 MIN_DEAD_SAMPLES = 33  # what the kernel's quick look for equal samples is sure to find
 
 
@@ -88,8 +90,8 @@ class PickerBank:
         self._triggered = self._refused = self._tick = 0
         self._known_rates = np.zeros(0, np.int64)
         self._params = k.RateParams(np.zeros((0, 13)), np.zeros((0, 4), np.int64))
-        self._windows = np.zeros((0, 7), np.int64)
-        self._limits = np.array([self.config.min_snr, self.config.max_step_share])
+        self._windows = np.zeros((0, 8), np.int64)
+        self._limits = np.array([self.config.min_snr, self.config.max_sparsity])
         self._candidates = _no_candidates()
         self._state = _state_for(0)
         self._batch, self._work = k.batch_for(0), k.work_for(0, 0)
@@ -279,6 +281,7 @@ class PickerBank:
         lengths = [nsta, nlta, dead, max(1, round(c.gap_hold_s * rate))]
         seconds = (SETTLE_S, NOISE_S, BEFORE_S, c.decision_s, STEP_S, c.patience_s, GUARD_S)
         windows = [max(1, round(s * rate)) for s in seconds]
+        windows.append(round(1000 * DELAY_S * rate))
         windows[onset.WAIT] = max(MIN_WAIT_SAMPLES, windows[onset.WAIT])
         band = band_pass(c.band_low_hz, c.band_high_hz, rate)
         sections = np.column_stack([-band.a1, -band.a2]).ravel()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ew.detect.layout import CLASS, DECIDED, HISTORY, SEEN, SEGMENT
 
-SETTLE, NOISE, BEFORE, WAIT, STEP, PATIENCE, GUARD = 0, 1, 2, 3, 4, 5, 6
+SETTLE, NOISE, BEFORE, WAIT, STEP, PATIENCE, GUARD, DELAY = 0, 1, 2, 3, 4, 5, 6, 7
 UNDECIDED, PICK, LOW_SNR, GLITCH, CUT_OFF, REPEATED = 0, 1, 2, 3, 4, 5
 ONSET, SNR, PERIOD, PEAK, ERROR = 0, 1, 2, 3, 4
 
@@ -31,8 +31,8 @@ def judge(candidates, n, state, real, windows, limits, verdict, measures):
     """Look at each of ``n`` candidates as often as the data allow; ``verdict`` (K,) i8, ``measures`` (K, 5) f8.
 
     Candidates stand in the order of their triggers. ``state`` is the ``BankState``; ``real`` (R, 13) f8 and ``windows``
-    (R, 7) i8, in samples, are the rate classes': filter settling, noise, before the trigger, wait, step between
-    looks, longest wait, guard. ``limits`` f8: least SNR, largest share of two steps. A judged candidate's ``look`` is
+    (R, 8) i8, in samples, are the rate classes': filter settling, noise, before the trigger, wait, step between
+    looks, longest wait, guard, filter delay (in thousandths). ``limits`` f8: least SNR, largest sparsity. A judged candidate's ``look`` is
     the sample it was judged at, an undecided one's the next to look at.
     """
     for k in range(n):
@@ -78,7 +78,6 @@ def _waits_for_another(candidates, k, verdict):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _look(raw, segment, trigger, last, real, window, limits, measures):
     """One look at a candidate with the data up to sample ``last``."""
-    mask = HISTORY - 1
     first = max(segment, trigger - window[BEFORE] - window[NOISE])
     rest = max(segment, first - window[SETTLE])
     band = _filtered(raw, rest, first, last, real)
@@ -96,17 +95,13 @@ def _look(raw, segment, trigger, last, real, window, limits, measures):
     snr = np.sqrt((signal / (n - onset)) / max(noise, 1e-60))
     # Predominant period: 2 pi sqrt(sum y² / sum (dy/dt)²) (Nakamura 1988), in samples
     period = 2 * np.pi * np.sqrt(signal / max(slope, 1e-60))
-    measures[ONSET], measures[SNR], measures[PERIOD], measures[PEAK] = (
-        first + onset - 1,
-        snr,
-        period,
-        peak,
-    )
+    measures[ONSET] = first + onset - max(1.0, window[DELAY] / 1000.0)
+    measures[SNR], measures[PERIOD], measures[PEAK] = snr, period, peak
     # A quarter period at SNR 1, shrinking with SNR, and never better than a sample
     measures[ERROR] = max(1.0, period / (2.0 * max(snr, 1.0)))
     if snr < limits[0]:
         return LOW_SNR
-    if _step_share(raw, mask, first + onset, last) > limits[1]:
+    if _sparsity(raw, first + onset, last) > limits[1]:
         return GLITCH
     return PICK
 
@@ -157,18 +152,18 @@ def _aic_onset(window):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _step_share(raw, mask, onset, last):
-    """Share of the two largest steps in the energy of the raw signal's steps after the onset.
+def _sparsity(raw, onset, last):
+    """Share of the steepest quarter of the samples (four at least) in the energy of the raw signal's slope.
 
-    A spike is two steps, an offset one; a P-wave's energy is spread over all samples of its first swings.
+    Spikes, steps, boxes, calibration steps and trains of pulses have all of it in a few samples; in a P-wave, whose
+    swings are all slope, the steepest quarter of a sinusoid holds half. (The same on the second difference would
+    also catch pulses that rise with a kink and fall smoothly, but it rejects clear low-frequency onsets of large
+    earthquakes as well, which start with a kink: not worth it.)
     """
-    total, first, second = 0.0, 0.0, 0.0
-    for sample in range(onset - 3, last + 1):
-        d = np.float64(raw[sample & mask]) - raw[(sample - 1) & mask]
-        e = d * d
-        total += e
-        if e > first:
-            first, second = e, first
-        elif e > second:
-            second = e
-    return (first + second) / max(total, 1e-60)
+    n = last - onset + 4
+    slope = np.empty(n)
+    for i in range(n):
+        before = np.float64(raw[(onset - 4 + i) & (HISTORY - 1)])
+        slope[i] = (raw[(onset - 3 + i) & (HISTORY - 1)] - before) ** 2
+    slope.sort()
+    return slope[n - max(4, n // 4) :].sum() / max(slope.sum(), 1e-60)
