@@ -15,6 +15,7 @@ from ew.detect.layout import CLASS, DECIDED, HISTORY, SEEN, SEGMENT
 
 SETTLE, NOISE, BEFORE, WAIT, STEP, PATIENCE, GUARD, DELAY = 0, 1, 2, 3, 4, 5, 6, 7
 UNDECIDED, PICK, LOW_SNR, GLITCH, CUT_OFF, REPEATED = 0, 1, 2, 3, 4, 5
+MOST_SNR = 1e6  # what a noise of nothing but zeros is given
 ONSET, SNR, PERIOD, PEAK, ERROR = 0, 1, 2, 3, 4
 
 
@@ -78,13 +79,18 @@ def _waits_for_another(candidates, k, verdict):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _look(raw, segment, trigger, last, real, window, limits, measures):
     """One look at a candidate with the data up to sample ``last``."""
-    first = max(segment, trigger - window[BEFORE] - window[NOISE])
+    # After a gap the filter starts from rest: its first half second is neither noise nor signal
+    first = max(segment + 5 * window[GUARD], trigger - window[BEFORE] - window[NOISE])
+    if trigger - first < window[GUARD]:
+        return LOW_SNR  # nothing to hold the signal against
     rest = max(segment, first - window[SETTLE])
     band = _filtered(raw, rest, first, last, real)
     n = len(band)
     start = max(0, trigger - window[BEFORE] - first)
     onset = start + _aic_onset(band[start:])
-    noise_from, noise_to = max(0, onset - window[NOISE]), max(1, onset - window[GUARD])
+    noise_from, noise_to = max(0, onset - window[NOISE]), onset - window[GUARD]
+    if noise_to - noise_from < window[GUARD]:
+        return LOW_SNR
     noise = np.mean(band[noise_from:noise_to] ** 2)
     signal, slope, peak = 0.0, 0.0, 0.0
     for i in range(onset, n):
@@ -92,7 +98,7 @@ def _look(raw, segment, trigger, last, real, window, limits, measures):
         signal += band[i] * band[i]
         slope += d * d
         peak = max(peak, abs(band[i]))
-    snr = np.sqrt((signal / (n - onset)) / max(noise, 1e-60))
+    snr = min(MOST_SNR, np.sqrt((signal / (n - onset)) / max(noise, 1e-60)))
     # Predominant period: 2 pi sqrt(sum y² / sum (dy/dt)²) (Nakamura 1988), in samples
     period = 2 * np.pi * np.sqrt(signal / max(slope, 1e-60))
     measures[ONSET] = first + onset - max(1.0, window[DELAY] / 1000.0)

@@ -1,0 +1,159 @@
+"""The compiled core against its slow twin, in ragged batches, over a week of samples and in the debugger's modes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ew import Packet, PickerBank
+from ew.detect import layout
+from tests.reference import picker as twin
+
+ROOT = Path(__file__).parents[2]
+RATES = (20.0, 30.06, 31.25, 50.0, 100.0, 125.0, 200.0, 250.0)
+FORMS = (np.float32, np.float64, np.int32)
+
+
+def a_wave(rng: np.random.Generator, rate: float, seconds: float) -> NDArray:
+    """Noise on an offset with bursts, spikes, a stretch of equal samples and, in floats, NaN and infinity."""
+    n = round(rate * seconds)
+    wave = 500 * rng.normal(size=n) + rng.normal() * 1e5
+    for _ in range(rng.integers(0, 4)):
+        at, length = rng.integers(0, n), rng.integers(1, round(2 * rate))
+        wave[at : at + length] += rng.normal(size=len(wave[at : at + length])) * 20_000
+    if rng.random() < 0.3:
+        at = rng.integers(0, n)
+        wave[at : at + round(rng.uniform(1, 4) * rate)] = 123.0
+    form = FORMS[rng.integers(0, 3)]
+    if form is not np.int32 and rng.random() < 0.3:
+        at = rng.integers(1, n, 5)
+        wave[at] = [np.nan, np.inf, -np.inf, np.nan, 1e30]
+    return wave.astype(form)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 21))
+def test_triggers_of_ragged_batches_equal_the_twins(seed: int, channels: int) -> None:
+    rng = np.random.default_rng(seed)
+    rates = [RATES[k] for k in rng.integers(0, len(RATES), channels)]
+    waves = [a_wave(rng, rate, rng.uniform(12, 25)) for rate in rates]
+    bank, at = PickerBank(), [0] * channels
+    while any(a < len(w) for a, w in zip(at, waves, strict=True)):
+        tick = []
+        for c in rng.permutation(channels).tolist():
+            n = int(rng.integers(0, 2 * rates[c]))
+            start_ns = round(at[c] * 1e9 / rates[c])
+            tick.append(Packet(f"XX.{c}..HHZ", start_ns, rates[c], waves[c][at[c] : at[c] + n]))
+            at[c] += n
+        bank.process(tick)
+    windows: dict[str, list[tuple[int, int]]] = {}
+    for t in bank.take_triggers():
+        windows.setdefault(t.seed_id, []).append((t.on_ns, t.off_ns))
+    for c, (wave, rate) in enumerate(zip(waves, rates, strict=True)):
+        expected = [
+            (round(a * 1e9 / rate), round(b * 1e9 / rate))
+            for a, b in twin.triggers(wave, rate).closed
+        ]
+        got = windows.get(f"XX.{c}..HHZ", [])
+        assert len(got) == len(expected)
+        np.testing.assert_allclose(got, expected, atol=2) if got else None
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_course_equals_the_twins_filter(rate: float) -> None:
+    samples = np.random.default_rng(5).normal(size=round(30 * rate)) * 1000
+    filtered, _ = PickerBank.characteristic(samples, rate)
+    expected = twin.band_passed(samples, rate)
+    np.testing.assert_allclose(filtered, expected, atol=1e-9 * np.abs(expected).max())
+
+
+def test_a_week_of_noise_leaves_the_state_as_if_it_had_just_begun() -> None:
+    rate, chunk, chunks = 20.0, 120_000, 101  # 7 days at 20 Hz
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(8, chunk)) * 100
+    bank = PickerBank()
+    for k in range(chunks):
+        drift = 1000.0 * k  # the offset wanders off by a hundred thousand counts
+        start_ns = round(k * chunk * 1e9 / rate)
+        bank.process([Packet(f"XX.{c}..HHZ", start_ns, rate, noise[c] + drift) for c in range(8)])
+    # The last 100 minutes alone, far longer than anything is remembered
+    for c in range(8):
+        tail = PickerBank.characteristic(noise[c] + drift, rate)[1][-1]
+        nsta, nlta = int(0.3 * rate), int(10 * rate)
+        level = bank._state.level[c]
+        assert (level[layout.S] / nsta) / (level[layout.L] / nlta) == pytest.approx(tail, rel=1e-9)
+    assert bank.counters.gaps_bridged == bank.counters.duplicates == 0
+    assert bank.counters.samples == 8 * chunk * chunks
+
+
+def test_a_channel_gone_silent_holds_no_denormals() -> None:
+    rng = np.random.default_rng(0)
+    bank = PickerBank()
+    bank.process([Packet("XX.A..HHZ", 0, 100.0, rng.normal(size=2000))])
+    for k in range(400):
+        bank.process([Packet("XX.A..HHZ", (20 + 10 * k) * 10**9, 100.0, np.zeros(1000))])
+    held = bank._state.level[0, : layout.L + 1]
+    assert all(v == 0 or abs(v) > np.finfo(float).tiny for v in held)
+    assert bank.counters.dead == 1
+
+
+def test_thousands_of_triggers_in_one_tick_are_all_kept() -> None:
+    rng = np.random.default_rng(0)
+    wave = rng.normal(size=(2000, 1500)).astype(np.float32)
+    wave[:, 1200:] *= 50
+    bank = PickerBank()
+    picks = bank.process(
+        [Packet(f"XX.S{c}..HHZ", 0, 100.0, samples) for c, samples in enumerate(wave)]
+    )
+    assert len({pick.seed_id for pick in picks}) > 1950
+    assert bank.counters.triggers >= len(picks)
+
+
+SMALL_RUN = """
+import numpy as np, ew
+rng = np.random.default_rng(3)
+wave = np.round(rng.normal(size=(11, 2600)) * 100)
+wave[:, 2000:] *= 20
+bank, picks = ew.PickerBank(), []
+forms = ("f4", "f8", "i4")
+for at in range(0, 2600, 130):
+    picks += bank.process([
+        ew.Packet(f"XX.{c}..HHZ", at * 10**7, 100.0, wave[c, at : at + 130].astype(forms[c % 3])) for c in range(11)
+    ])
+for p in picks:
+    print(p.seed_id, p.time_ns, p.trigger_ns, f"{p.snr:.6f}")
+print(bank.counters.as_dict(), len(bank.take_triggers()))
+"""
+
+
+def _in_mode(tmp_path: Path, **mode: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **mode}
+    call = [sys.executable, "-c", SMALL_RUN]
+    done = subprocess.run(
+        call,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_interpreted_code_gives_the_compiled_codes_picks(tmp_path: Path) -> None:
+    compiled = _in_mode(tmp_path)
+    assert compiled.count("XX.") >= 11
+    assert _in_mode(tmp_path, NUMBA_DISABLE_JIT="1") == compiled
+
+
+def test_no_index_leaves_its_array(tmp_path: Path) -> None:
+    # A cache of its own: numba's does not tell checked code from unchecked
+    assert "XX.0" in _in_mode(tmp_path, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path))
