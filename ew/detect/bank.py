@@ -28,6 +28,7 @@ NOISE_S = 3.0
 BEFORE_S = 2.0
 GUARD_S = 0.1
 STEP_S = 0.05
+"""From one look at a trigger to the next; later ones are a quarter of the time since the trigger apart."""
 DELAY_S = 0.03
 """By so much a 12 Hz band-pass brings a clear onset late: synthetic onsets of 1-10 Hz at an SNR of 10-1,000 (docs/picker.md)."""
 TRIGGERS_KEPT = 10_000

@@ -89,6 +89,8 @@ def run(batch, packets, first, limit, params, state, work):
     now, before, coefficients = bare(work.state), bare(work.before), bare(work.coefficients)
     ends, lane_slots, lane_class = bare(work.ends), bare(work.lane_slots), bare(work.lane_class)
     level_at, state_at = np.uint64(level.ctypes.data), np.uint64(now.ctypes.data)
+    again = bare(work.again)
+    again_at = np.uint64(again.ctypes.data)
     slots_at = np.uint64(lane_slots.ctypes.data)
     used = _by_length(length, packets, first, limit, order)
     found = 0
@@ -130,9 +132,8 @@ def run(batch, packets, first, limit, params, state, work):
                     )  # fmt: skip
             for lane in range(LANES):
                 now[10, lane] = 0.0
-            for k in range(11):
-                for lane in range(LANES):
-                    before[k, lane] = now[k, lane]
+            if base > 0:  # before the first block the state stands in ``level`` as well
+                before[:] = now
             done = 0
             while done < n:
                 stop = n
@@ -146,9 +147,12 @@ def run(batch, packets, first, limit, params, state, work):
                         slot = slots[order[group + lane]]
                         if _needs_look(slot, stop, lane, lengths, level, count, x, now):
                             if not has_course:
-                                work.again[:] = before
+                                if base > 0:
+                                    again[:] = before
+                                else:
+                                    _restore(again, again_at, level_at, slots_at, lane_slots, level)
                                 run_lanes_with_course(
-                                    work.x, stop, work.again, coefficients, work.course
+                                    work.x, stop, again, coefficients, work.course
                                 )
                                 has_course = True
                             found = _look(slot, stop, lane, params, state, work, found)
@@ -222,6 +226,15 @@ def _take_up(lane, slot, real, level, count, now, coefficients, lane_class):
     is_on = count[slot, ON_AT] >= 0
     coefficients[11, lane] = -1.0 if is_on else 1.0
     coefficients[12, lane] = real[row, OFF_LEVEL] if is_on else -real[row, ON_LEVEL]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _restore(again, again_at, level_at, slots_at, lane_slots, level):
+    """The lanes' state as it was before a packet's first block; lanes already put away no longer count."""
+    turn_in(level_at, slots_at, again_at)
+    for lane in range(LANES):
+        again[S, lane], again[L, lane] = level[lane_slots[lane], S], level[lane_slots[lane], L]
+        again[10, lane] = 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")

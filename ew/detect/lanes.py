@@ -183,10 +183,15 @@ def _take_emitter(form):
         (of_eights,) = _loop(builder, WORD(0), whole, LANES, [none], eights)
         ones, none = some(1)
         (of_ones,) = _loop(builder, whole, n, 1, [none], ones)
-        largest = builder.extract_element(of_ones, ir.IntType(32)(0))
-        for lane in range(LANES):
-            other = builder.extract_element(of_eights, ir.IntType(32)(lane))
-            largest = builder.select(builder.icmp_signed(">", other, largest), other, largest)
+        for distance in (4, 2, 1):
+            places = [(p + distance) % LANES for p in range(LANES)]
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), places)
+            other = builder.shuffle_vector(of_eights, of_eights, mask)
+            larger = builder.icmp_signed(">", other, of_eights)
+            of_eights = builder.select(larger, other, of_eights)
+        first = ir.IntType(32)(0)
+        one, eight = (builder.extract_element(v, first) for v in (of_ones, of_eights))
+        largest = builder.select(builder.icmp_signed(">", one, eight), one, eight)
         return builder.bitcast(largest, ir.DoubleType())
 
     return emit

@@ -48,23 +48,32 @@ def judge(candidates, n, state, real, windows, limits, verdict, measures):
             continue
         if trigger < count[SEGMENT]:
             verdict[k] = CUT_OFF
-        while verdict[k] == UNDECIDED and candidates.look[k] < count[SEEN]:
+        if verdict[k] != UNDECIDED or candidates.look[k] >= count[SEEN]:
+            continue
+        # Filtered once for all looks: what a look sees is the part up to its own sample
+        raw, segment = state.raw[slot], count[SEGMENT]
+        first = _first(segment, trigger, window)
+        if trigger - first < window[GUARD]:  # nothing to hold the signal against
+            verdict[k], count[DECIDED] = LOW_SNR, candidates.look[k]
+            continue
+        end = min(count[SEEN] - 1, trigger + max(window[WAIT], window[PATIENCE]))
+        band = _filtered(raw, max(segment, first - window[SETTLE]), first, end, real[count[CLASS]])
+        while verdict[k] == UNDECIDED and candidates.look[k] <= end:
             last = candidates.look[k]
-            is_last = last + window[STEP] > trigger + window[PATIENCE]
+            step = max(window[STEP], (last - trigger) // 4)
             outcome = _look(
-                state.raw[slot],
-                count[SEGMENT],
-                trigger,
-                last,
-                real[count[CLASS]],
-                window,
-                limits,
-                measures[k],
+                raw, band[: last - first + 1], first, trigger, last, window, limits, measures[k]
             )
-            if outcome == PICK or is_last:
+            if outcome == PICK or last + step > trigger + window[PATIENCE]:
                 verdict[k], count[DECIDED] = outcome, last
             else:
-                candidates.look[k] = last + window[STEP]
+                candidates.look[k] = last + step
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _first(segment, trigger, window):
+    """The first sample looked at. After a gap the filter starts from rest: half a second is neither noise nor signal."""
+    return max(segment + 5 * window[GUARD], trigger - window[BEFORE] - window[NOISE])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -77,14 +86,8 @@ def _waits_for_another(candidates, k, verdict):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _look(raw, segment, trigger, last, real, window, limits, measures):
-    """One look at a candidate with the data up to sample ``last``."""
-    # After a gap the filter starts from rest: its first half second is neither noise nor signal
-    first = max(segment + 5 * window[GUARD], trigger - window[BEFORE] - window[NOISE])
-    if trigger - first < window[GUARD]:
-        return LOW_SNR  # nothing to hold the signal against
-    rest = max(segment, first - window[SETTLE])
-    band = _filtered(raw, rest, first, last, real)
+def _look(raw, band, first, trigger, last, window, limits, measures):
+    """One look at a candidate with the data up to sample ``last``; ``band`` is band-passed from ``first`` on."""
     n = len(band)
     start = max(0, trigger - window[BEFORE] - first)
     onset = start + _aic_onset(band[start:])
