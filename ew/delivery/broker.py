@@ -79,6 +79,7 @@ async def _embedded(port: int) -> AsyncIterator[BrokerAddress]:
         "ew.delivery.embedded",
         "--port",
         str(port),
+        "--with-parent",
         stdin=asyncio.subprocess.PIPE,  # closed when we die, and the broker goes with us
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

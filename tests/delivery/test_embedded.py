@@ -166,10 +166,34 @@ async def test_overlapping_subscriptions_give_one_copy_at_the_highest_quality(
         await nothing_more(one, "o/1")
 
 
-async def test_shared_subscription_is_refused_with_its_reason(embedded: BrokerAddress) -> None:
-    async with client(embedded) as one:
-        codes = await one.subscribe("$share/group/a", qos=1)
-        assert codes[0].value == 0x9E  # type: ignore[union-attr]
+async def test_shared_subscription_gives_each_message_to_one_of_the_group(
+    embedded: BrokerAddress,
+) -> None:
+    async with client(embedded) as one, client(embedded) as other, client(embedded) as apart:
+        for member in (one, other):
+            await member.subscribe("$share/group/s/+", qos=1)
+        await apart.subscribe("s/+", qos=1)
+        for number in range(4):
+            await apart.publish("s/1", str(number), qos=1)
+        assert len(await receive(apart, 4)) == 4
+        shares = [[m.payload for m in await receive(member, 2)] for member in (one, other)]
+        assert sorted(shares[0] + shares[1]) == [b"0", b"1", b"2", b"3"]
+
+
+async def test_will_that_waits_is_void_when_its_client_is_back(embedded: BrokerAddress) -> None:
+    lasting, patient = Properties(PacketTypes.CONNECT), Properties(PacketTypes.WILLMESSAGE)
+    lasting.SessionExpiryInterval = 60
+    patient.WillDelayInterval = 60
+    will = aiomqtt.Will("wills", b"gone", qos=1, properties=patient)
+    options = {"identifier": "back-soon", "properties": lasting, "will": will}
+    async with client(embedded) as watcher:
+        await watcher.subscribe("wills", qos=1)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(client(embedded, clean_start=False, **options))
+            async with client(embedded, clean_start=False, **options):
+                pass  # takes the session over: the first one's will waits and is void
+            await nothing_more(watcher, "wills")
+            stack.pop_all()  # the first is gone already
 
 
 @pytest.mark.skipif(

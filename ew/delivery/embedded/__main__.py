@@ -1,11 +1,10 @@
-"""``python -m ew.delivery.embedded [--host HOST] [--port PORT]``: run the embedded broker until it is told to stop.
+"""``python -m ew.delivery.embedded [--host HOST] [--port PORT] [--with-parent]``: run the embedded broker until it is told to stop.
 
 Prints ``listening on HOST:PORT`` once it does. A process of its own keeps its fan-out clear of the pipeline's work.
 """
 
 import argparse
 import asyncio
-import contextlib
 import gc
 import signal
 import sys
@@ -14,7 +13,7 @@ from ew.delivery.embedded.server import Server
 from ew.delivery.loop import fast_run
 
 
-async def _run(host: str, port: int) -> None:
+async def _run(host: str, port: int, *, with_parent: bool) -> None:
     server = Server()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -25,20 +24,20 @@ async def _run(host: str, port: int) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
     print(f"listening on {host}:{server.port}", flush=True)
-    if not sys.stdin.isatty():
-        # The parent holds our standard input; when it dies, however it dies, we go too
-        reader = asyncio.StreamReader()
-        with contextlib.suppress(ValueError, OSError):  # not a pipe: nothing to watch
-            await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-            watcher = asyncio.create_task(_until_closed(reader, stop), name="parent-watch")
-            await stop.wait()
-            watcher.cancel()
+    watcher = asyncio.create_task(_until_parent_ends(stop)) if with_parent else None
     await stop.wait()
+    if watcher is not None:
+        watcher.cancel()
     await server.stop()
 
 
-async def _until_closed(reader: asyncio.StreamReader, stop: asyncio.Event) -> None:
-    await reader.read()
+async def _until_parent_ends(stop: asyncio.Event) -> None:
+    """The parent holds the other end of our standard input; when it dies, however it dies, we go too."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(1 << 10):
+        pass
     stop.set()
 
 
@@ -47,9 +46,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m ew.delivery.embedded", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument(
+        "--with-parent", action="store_true", help="end when standard input is closed"
+    )
     options = parser.parse_args()
     try:
-        fast_run(_run(options.host, options.port))
+        fast_run(_run(options.host, options.port, with_parent=options.with_parent))
     except OSError as error:
         sys.exit(f"can't listen on {options.host}:{options.port}: {error.strerror or error}")
 

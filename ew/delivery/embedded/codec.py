@@ -54,7 +54,6 @@ class Reason(IntEnum):
     TOPIC_ALIAS_INVALID = 0x94
     PACKET_TOO_LARGE = 0x95
     QUOTA_EXCEEDED = 0x97
-    SHARED_NOT_SUPPORTED = 0x9E
 
 
 class ProtocolError(Exception):
@@ -88,7 +87,6 @@ class Prop(IntEnum):
     TOPIC_ALIAS = 0x23
     USER_PROPERTY = 0x26
     MAXIMUM_PACKET_SIZE = 0x27
-    SHARED_AVAILABLE = 0x2A
 
 
 _BYTE, _U16, _U32, _VARINT, _TEXT, _BINARY, _PAIR = range(7)
@@ -113,7 +111,6 @@ _FORM = {
     Prop.TOPIC_ALIAS: _U16,
     Prop.USER_PROPERTY: _PAIR,
     Prop.MAXIMUM_PACKET_SIZE: _U32,
-    Prop.SHARED_AVAILABLE: _BYTE,
 }
 _REPEATABLE = (Prop.USER_PROPERTY, Prop.SUBSCRIPTION_ID)
 _WILL = {1, 2, 3, 8, 9, 0x18, 0x26}
@@ -194,6 +191,11 @@ class Splitter:
     def __init__(self, max_packet_bytes: int) -> None:
         self._max = max_packet_bytes
         self._buffer = bytearray()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no begun packet is held."""
+        return not self._buffer
 
     def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
         """The packets that are complete by now.
@@ -324,11 +326,19 @@ def check_topic(topic: str, *, can_be_empty: bool = False) -> str:
 
 
 def is_filter(text: str) -> bool:
-    """Whether a topic filter is well formed (4.7.1)."""
+    """Whether a topic filter is well formed (4.7.1), a shared one too (4.8.2)."""
+    if text.startswith("$share/"):
+        _, group, rest = [*text.split("/", 2), ""][:3]
+        return bool(group) and "+" not in group and "#" not in group and is_filter(rest)
     levels = text.split("/")
     if not text or ("#" in text and (text.count("#") > 1 or levels[-1] != "#")):
         return False
     return all(level == "+" or "+" not in level for level in levels)
+
+
+def version_of(body: bytes) -> int:
+    """The version in which a CONNECT is to be answered: 5 if it says so, else 3.1.1."""
+    return V5 if body[:6] == b"\x00\x04MQTT" and body[6:7] == b"\x05" else V311
 
 
 def parse_connect(body: bytes) -> Connect:

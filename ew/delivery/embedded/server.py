@@ -7,12 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ew.delivery.embedded import codec
-from ew.delivery.embedded.codec import V5, Prop, ProtocolError, Reason, Type
-from ew.delivery.embedded.state import Broker, Session, Subscription, new_message
+from ew.delivery.embedded.codec import V5, V311, Prop, ProtocolError, Reason, Type
+from ew.delivery.embedded.state import SHARE, Broker, Session, Subscription, new_message
 
 log = logging.getLogger("ew.broker")
 
 ALIAS_MAXIMUM = 32
+CONNECT_BYTE = Type.CONNECT << 4
+RECEIVE_MAXIMUM = 1024
+"""QoS 2 messages a client may have under way to us; QoS 1 is acknowledged at once."""
+KEEP_ALIVE_MOST_S = 60
+"""An MQTT 5 client is told to be heard this often: a dead phone is noticed within 90 s."""
 TICK_S = 0.5
 CONNECT_WITHIN_S = 10.0
 KEEP_ALIVE_GRACE = 1.5
@@ -38,7 +43,7 @@ class Connection(asyncio.Protocol):
         self._aliases: dict[int, str] = {}
         self._is_clean_end = False
         self.session: Session | None = None
-        self.version = V5
+        self.version = V311  # until CONNECT says more
         self.keep_alive_s = 0.0
         self.last_heard = server.now()
 
@@ -54,6 +59,10 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
         self.last_heard = self._server.now()
+        if self.session is None and self._splitter.is_empty and data[0] != CONNECT_BYTE:
+            # Whatever speaks first in another way is no MQTT client; waiting for its "packet" would hold the socket
+            self.close()
+            return
         try:
             for kind, flags, body in self._splitter.feed(data):
                 self._handle(kind, flags, body)
@@ -95,8 +104,9 @@ class Connection(asyncio.Protocol):
 
     def _handle(self, kind: int, flags: int, body: bytes) -> None:
         if self.session is None:
-            if kind != Type.CONNECT:
+            if kind != Type.CONNECT or flags:
                 raise ProtocolError(Reason.PROTOCOL_ERROR, "the first packet must be CONNECT")
+            self.version = codec.version_of(body)
             self._connect(codec.parse_connect(body))
             return
         if kind == Type.PUBLISH:
@@ -113,11 +123,16 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, error: ProtocolError) -> None:
         log.info("client refused: %s", error)
-        if self.session is None and self._transport is not None:
+        if self.session is None and self._transport is not None and self._is_answered(error):
             self._transport.write(
                 codec.connack(self.version, session_present=False, reason=error.reason, items=[])
             )
         self.close(error.reason)
+
+    def _is_answered(self, error: ProtocolError) -> bool:
+        """Whether a refused CONNECT gets a CONNACK: 3.1.1 has no code for malformed ones and closes (3.1.4)."""
+        known = (Reason.UNSUPPORTED_VERSION, Reason.CLIENT_ID_INVALID, Reason.QUOTA_EXCEEDED)
+        return self.version == V5 or error.reason in known
 
     def _connect(self, asked: codec.Connect) -> None:
         self.version = asked.version
@@ -134,9 +149,13 @@ class Connection(asyncio.Protocol):
             client_id = f"ew-{uuid.uuid4().hex[:16]}"
             items.append((Prop.ASSIGNED_CLIENT_ID, client_id))
         session, is_present = self._take_over(asked, client_id, now)
-        session.link, session.will, session.version = self, asked.will, asked.version
-        session.receive_maximum = asked.get(Prop.RECEIVE_MAXIMUM, 65_535)
-        session.maximum_packet = asked.get(Prop.MAXIMUM_PACKET_SIZE, codec.MAX_VARINT)
+        session.will, session.version = asked.will, asked.version
+        session.attach(
+            self,
+            asked.get(Prop.RECEIVE_MAXIMUM, 65_535),
+            asked.get(Prop.MAXIMUM_PACKET_SIZE, codec.MAX_VARINT),
+            asked.get(Prop.TOPIC_ALIAS_MAXIMUM, 0),
+        )
         forever = float("inf")
         if asked.version == V5:
             expiry = asked.get(Prop.SESSION_EXPIRY, 0)
@@ -144,10 +163,13 @@ class Connection(asyncio.Protocol):
         else:
             session.expiry_s = 0.0 if asked.clean_start else forever
         self.session, self.keep_alive_s = session, float(asked.keep_alive_s)
+        if asked.version == V5 and asked.keep_alive_s > KEEP_ALIVE_MOST_S:
+            self.keep_alive_s = float(KEEP_ALIVE_MOST_S)
+            items.append((Prop.SERVER_KEEP_ALIVE, KEEP_ALIVE_MOST_S))
         items += [
+            (Prop.RECEIVE_MAXIMUM, RECEIVE_MAXIMUM),
             (Prop.TOPIC_ALIAS_MAXIMUM, ALIAS_MAXIMUM),
             (Prop.MAXIMUM_PACKET_SIZE, self._server.limits.packet_bytes),
-            (Prop.SHARED_AVAILABLE, 0),
         ]
         self.send(codec.connack(self.version, session_present=is_present, reason=0, items=items))
         session.resend(now)
@@ -164,11 +186,10 @@ class Connection(asyncio.Protocol):
             broker.leave(old, now, with_will=True)
             old = broker.sessions.get(client_id)
         if old is not None and asked.clean_start:
-            broker.end(old)
+            broker.end(old, now)
             old = None
         if old is not None:
-            broker.away.pop(old, None)
-            broker.wills = [w for w in broker.wills if w[1] is not old]
+            broker.back(old)
             return old, True
         if len(broker.sessions) >= self._server.limits.sessions:
             raise ProtocolError(Reason.QUOTA_EXCEEDED, "too many sessions")
@@ -181,6 +202,8 @@ class Connection(asyncio.Protocol):
         if packet.qos == 2 and packet.packet_id in session.received:
             self.send(codec.ack(self.version, Type.PUBREC, packet.packet_id))
             return
+        if packet.qos == 2 and len(session.received) >= RECEIVE_MAXIMUM:
+            raise ProtocolError(Reason.RECEIVE_MAXIMUM_EXCEEDED, "too many messages under way")
         message = new_message(
             topic, packet.payload, packet.qos, packet.properties, session.client_id, now
         )
@@ -227,12 +250,16 @@ class Connection(asyncio.Protocol):
         for one in filters:
             if not codec.is_filter(one.filter):
                 reasons.append(Reason.FILTER_INVALID)
-            elif one.filter.startswith("$share/"):
-                reasons.append(Reason.SHARED_NOT_SUPPORTED)
+            elif one.filter.startswith(SHARE) and one.no_local:
+                raise ProtocolError(
+                    Reason.PROTOCOL_ERROR, "a shared subscription can't be no-local (3.8.3.1)"
+                )
             else:
                 sub = Subscription(one.qos, one.no_local, one.retain_as_published, identifier)
                 is_new = broker.subscriptions.add(session, one.filter, sub)
-                if one.retain_handling == 0 or (one.retain_handling == 1 and is_new):
+                if one.filter.startswith(SHARE):
+                    pass  # retained messages do not come to shared subscriptions (4.8.2)
+                elif one.retain_handling == 0 or (one.retain_handling == 1 and is_new):
                     accepted.append((one.filter, sub))
                 reasons.append(one.qos)
         self.send(codec.suback(self.version, Type.SUBACK, packet_id, reasons))

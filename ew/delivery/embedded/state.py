@@ -14,6 +14,11 @@ from ew.delivery.embedded.codec import Prop, Properties, Type
 
 QUEUE_LIMIT = 1000
 """Messages kept for a client that is away or slow to acknowledge; beyond it the oldest is dropped."""
+QUEUE_BYTES = 4 << 20
+"""And their payloads together: a thousand phones that are away must not fill the memory."""
+INFLIGHT_LIMIT = 1024
+"""Unacknowledged at once to one client, even if it would take more."""
+SHARE = "$share/"
 _FORWARDED = {1, 3, 8, 9, 0x26}
 
 
@@ -34,7 +39,7 @@ class Message:
     properties: Properties
     publisher: str
     expires: float | None
-    _parts: dict[tuple[int, int, bool, tuple[int, ...]], tuple[bytes, bytes]] = field(
+    _parts: dict[tuple[int, int, bool, tuple[int, ...], int], tuple[bytes, bytes]] = field(
         default_factory=dict
     )
     _parts_left: int | None = None
@@ -44,10 +49,19 @@ class Message:
         return self.expires is not None and now >= self.expires
 
     def parts(
-        self, version: int, qos: int, retain: bool, ids: tuple[int, ...], now: float
+        self,
+        version: int,
+        qos: int,
+        retain: bool,
+        ids: tuple[int, ...],
+        now: float,
+        alias: int = 0,
     ) -> tuple[bytes, bytes]:
-        """Its PUBLISH in two parts; encoded once for all receivers of one kind."""
-        key = (version, qos, retain, ids)
+        """Its PUBLISH in two parts; encoded once for all receivers of one kind.
+
+        ``alias``: 0 for none, positive to set this alias for the topic, negative to use it in the topic's place.
+        """
+        key = (version, qos, retain, ids, alias)
         left = None if self.expires is None else max(0, round(self.expires - now))
         if (
             left != self._parts_left
@@ -61,9 +75,10 @@ class Message:
         if left is not None:
             items.append((Prop.MESSAGE_EXPIRY, left))
         items += [(Prop.SUBSCRIPTION_ID, identifier) for identifier in ids]
-        made = codec.publish_parts(
-            version, self.topic, self.payload, qos, retain=retain, items=items
-        )
+        if alias:
+            items.append((Prop.TOPIC_ALIAS, abs(alias)))
+        topic = self.topic if alias >= 0 else ""
+        made = codec.publish_parts(version, topic, self.payload, qos, retain=retain, items=items)
         self._parts[key] = made
         return made
 
@@ -76,6 +91,11 @@ class Subscription:
     no_local: bool
     retain_as_published: bool
     identifier: int
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Its identifier as a PUBLISH carries it."""
+        return (self.identifier,) if self.identifier else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +115,7 @@ class Session:
     receive_maximum: int = 65_535
     maximum_packet: int = codec.MAX_VARINT
     expiry_s: float = 0.0
+    alias_maximum: int = 0
     link: Link | None = None
     will: codec.Will | None = None
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
@@ -102,7 +123,17 @@ class Session:
     dropped: int = 0
     _inflight: dict[int, _Delivery | None] = field(default_factory=dict)  # None: PUBREL was sent
     _waiting: deque[_Delivery] = field(default_factory=deque)
+    _waiting_bytes: int = 0
     _last_id: int = 0
+    _aliases: dict[str, int] = field(default_factory=dict)
+
+    def attach(self, link: Link, receive_maximum: int, maximum_packet: int, aliases: int) -> None:
+        """A connection has come, with what its client can take."""
+        self.link = link
+        self.receive_maximum = min(receive_maximum, INFLIGHT_LIMIT)
+        self.maximum_packet = maximum_packet
+        self.alias_maximum = aliases
+        self._aliases.clear()  # an alias lives as long as its connection (3.3.2.3.4)
 
     def deliver(
         self, message: Message, qos: int, retain: bool, ids: tuple[int, ...], now: float
@@ -111,18 +142,23 @@ class Session:
         link = self.link
         if qos == 0:
             if link is not None:
-                head, tail = message.parts(self.version, 0, retain, ids, now)
-                if len(head) + len(tail) <= self.maximum_packet:
-                    link.send(head + tail)
+                parts = self._encode(message, 0, retain, ids, now)
+                if parts is not None:
+                    link.send(parts[0] + parts[1])
             return
         delivery = _Delivery(message, qos, retain, ids)
         if link is None or len(self._inflight) >= self.receive_maximum:
-            if len(self._waiting) >= QUEUE_LIMIT:
-                self._waiting.popleft()
-                self.dropped += 1
-            self._waiting.append(delivery)
+            self._keep(delivery)
             return
         self._send(link, self._new_id(), delivery, now, dup=False)
+
+    def _keep(self, delivery: _Delivery) -> None:
+        """Let a message wait; the oldest make room."""
+        self._waiting.append(delivery)
+        self._waiting_bytes += len(delivery.message.payload)
+        while len(self._waiting) > QUEUE_LIMIT or self._waiting_bytes > QUEUE_BYTES:
+            self._waiting_bytes -= len(self._waiting.popleft().message.payload)
+            self.dropped += 1
 
     def acknowledge(self, kind: Type, packet_id: int, reason: int, now: float) -> bytes:
         """Take a PUBACK, PUBREC or PUBCOMP; returns what is to be answered."""
@@ -146,6 +182,7 @@ class Session:
             self._waiting and self.link is not None and len(self._inflight) < self.receive_maximum
         ):
             delivery = self._waiting.popleft()
+            self._waiting_bytes -= len(delivery.message.payload)
             if not delivery.message.is_expired(now):
                 self._send(self.link, self._new_id(), delivery, now, dup=False)
 
@@ -166,15 +203,33 @@ class Session:
     def _send(
         self, link: Link, packet_id: int, delivery: _Delivery, now: float, *, dup: bool
     ) -> None:
-        head, tail = delivery.message.parts(
-            self.version, delivery.qos, delivery.retain, delivery.ids, now
-        )
-        if len(head) + len(tail) + 2 > self.maximum_packet:
+        parts = self._encode(delivery.message, delivery.qos, delivery.retain, delivery.ids, now)
+        if parts is None:
+            self._inflight.pop(packet_id, None)
             return
+        head, tail = parts
         self._inflight[packet_id] = delivery
         if dup:
             head = bytes([head[0] | 8]) + head[1:]
         link.send(b"%b%c%c%b" % (head, packet_id >> 8, packet_id & 0xFF, tail))
+
+    def _encode(
+        self, message: Message, qos: int, retain: bool, ids: tuple[int, ...], now: float
+    ) -> tuple[bytes, bytes] | None:
+        """A message as this client takes it; ``None`` if it is larger than that (3.1.2.11.4)."""
+        alias = self._alias(message.topic) if self.alias_maximum else 0
+        parts = message.parts(self.version, qos, retain, ids, now, alias)
+        if len(parts[0]) + len(parts[1]) + 2 > self.maximum_packet:
+            return None
+        if alias > 0:
+            self._aliases[message.topic] = alias
+        return parts
+
+    def _alias(self, topic: str) -> int:
+        known = self._aliases.get(topic, 0)
+        if known:
+            return -known
+        return len(self._aliases) + 1 if len(self._aliases) < self.alias_maximum else 0
 
     def _new_id(self) -> int:
         while True:
@@ -184,17 +239,22 @@ class Session:
 
 
 class Subscriptions:
-    """Who wants which topic: exact topics by name, filters with wildcards level by level."""
+    """Who wants which topic: exact topics by name, filters with wildcards level by level, groups that share one."""
 
     def __init__(self) -> None:
         self._exact: dict[str, dict[Session, Subscription]] = {}
         self._wild: dict[str, dict[Session, Subscription]] = {}
+        self._levels: dict[str, list[str]] = {}  # of the filters that have wildcards or are shared
+        self._shared: dict[str, dict[Session, Subscription]] = {}
 
     def add(self, session: Session, text: str, subscription: Subscription) -> bool:
         """Subscribe; whether it is new."""
         is_new = text not in session.subscriptions
         session.subscriptions[text] = subscription
-        self._table(text).setdefault(text, {})[session] = subscription
+        table = self._table(text)
+        if table is not self._exact:
+            self._levels[text] = unshared(text).split("/")
+        table.setdefault(text, {})[session] = subscription
         return is_new
 
     def remove(self, session: Session, text: str) -> bool:
@@ -205,6 +265,7 @@ class Subscriptions:
         del table[text][session]
         if not table[text]:
             del table[text]
+            self._levels.pop(text, None)
         return True
 
     def remove_all(self, session: Session) -> None:
@@ -218,11 +279,29 @@ class Subscriptions:
         if self._wild:
             levels = topic.split("/")
             for text, receivers in self._wild.items():
-                if matches(text.split("/"), levels):
+                if matches(self._levels[text], levels):
                     yield from receivers.items()
 
+    def match_shared(self, topic: str) -> Iterator[tuple[Session, Subscription]]:
+        """One member of each group that shares a fitting filter, in turns; who is connected goes first (4.8.2)."""
+        if not self._shared:
+            return
+        levels = topic.split("/")
+        for text, members in self._shared.items():
+            if matches(self._levels[text], levels):
+                chosen = next((s for s in members if s.link is not None), next(iter(members)))
+                members[chosen] = members.pop(chosen)  # to the end of the row
+                yield chosen, members[chosen]
+
     def _table(self, text: str) -> dict[str, dict[Session, Subscription]]:
+        if text.startswith(SHARE):
+            return self._shared
         return self._wild if "+" in text or "#" in text else self._exact
+
+
+def unshared(text: str) -> str:
+    """The filter within ``$share/GROUP/FILTER``, or the filter itself."""
+    return text.split("/", 2)[2] if text.startswith(SHARE) else text
 
 
 def matches(pattern: list[str], levels: list[str]) -> bool:
@@ -258,7 +337,7 @@ class Broker:
         for session, sub in self.subscriptions.match(message.topic):
             if sub.no_local and session.client_id == message.publisher:
                 continue
-            ids: tuple[int, ...] = (sub.identifier,) if sub.identifier else ()
+            ids = sub.ids
             qos, keep = min(sub.qos, message.qos), retain and sub.retain_as_published
             before = merged.get(session)
             if before is not None:  # overlapping filters: one copy, at the highest QoS (3.3.4)
@@ -266,13 +345,17 @@ class Broker:
             merged[session] = (qos, keep, ids)
         for session, (qos, keep, ids) in merged.items():
             session.deliver(message, qos, keep, ids, now)
-        return len(merged)
+        receivers = len(merged)
+        for session, sub in self.subscriptions.match_shared(message.topic):
+            keep = retain and sub.retain_as_published
+            session.deliver(message, min(sub.qos, message.qos), keep, sub.ids, now)
+            receivers += 1
+        return receivers
 
     def send_retained(
         self, session: Session, text: str, subscription: Subscription, now: float
     ) -> None:
         """The retained messages a new subscription asks for."""
-        ids = (subscription.identifier,) if subscription.identifier else ()
         if "+" in text or "#" in text:
             pattern = text.split("/")
             found = [m for topic, m in self.retained.items() if matches(pattern, topic.split("/"))]
@@ -280,23 +363,38 @@ class Broker:
             found = [self.retained[text]] if text in self.retained else []
         for message in found:
             if not message.is_expired(now):
-                session.deliver(message, min(subscription.qos, message.qos), True, ids, now)
+                session.deliver(
+                    message, min(subscription.qos, message.qos), True, subscription.ids, now
+                )
 
     def leave(self, session: Session, now: float, *, with_will: bool) -> None:
         """A session's connection has ended."""
         session.link = None
         will, session.will = session.will, None
         if will is not None and with_will:
-            delay = min(codec.number(will.properties, Prop.WILL_DELAY, 0), session.expiry_s)
-            self.wills.append((now + delay, session, will))
+            delay = codec.number(will.properties, Prop.WILL_DELAY, 0)
+            if delay and session.expiry_s > 0:
+                self.wills.append((now + delay, session, will))
+            else:
+                self._publish_will(session, will, now)
         if session.expiry_s <= 0:
-            self.end(session)
+            self.end(session, now)
         else:
             self.away[session] = now + session.expiry_s
-        self.tick(now)
 
-    def end(self, session: Session) -> None:
-        """Let go of a session."""
+    def back(self, session: Session) -> None:
+        """A session's client is here again: it does not expire, and a will that waited is void (3.1.3.2.2)."""
+        self.away.pop(session, None)
+        if self.wills:
+            self.wills = [w for w in self.wills if w[1] is not session]
+
+    def end(self, session: Session, now: float) -> None:
+        """Let go of a session; a will that waited is due now at the latest."""
+        due = [w for w in self.wills if w[1] is session]
+        if due:
+            self.wills = [w for w in self.wills if w[1] is not session]
+            for _, _, will in due:
+                self._publish_will(session, will, now)
         self.subscriptions.remove_all(session)
         self.away.pop(session, None)
         if self.sessions.get(session.client_id) is session:
@@ -304,20 +402,21 @@ class Broker:
 
     def tick(self, now: float) -> None:
         """What time brings: wills that are due, sessions and retained messages that expire."""
-        due = [w for w in self.wills if w[0] <= now and w[1].link is None]
-        self.wills = [w for w in self.wills if w[0] > now and w[1].link is None]
+        due = [w for w in self.wills if w[0] <= now]
+        if due:
+            self.wills = [w for w in self.wills if w[0] > now]
         for _, session, will in due:
-            self.publish(
-                new_message(
-                    will.topic, will.payload, will.qos, will.properties, session.client_id, now
-                ),
-                retain=will.retain,
-                now=now,
-            )
+            self._publish_will(session, will, now)
         for session in [s for s, until in self.away.items() if until <= now]:
-            self.end(session)
+            self.end(session, now)
         for topic in [t for t, m in self.retained.items() if m.is_expired(now)]:
             del self.retained[topic]
+
+    def _publish_will(self, session: Session, will: codec.Will, now: float) -> None:
+        message = new_message(
+            will.topic, will.payload, will.qos, will.properties, session.client_id, now
+        )
+        self.publish(message, retain=will.retain, now=now)
 
 
 def new_message(
