@@ -42,6 +42,8 @@ GREW = 0.1
 LARGE_MAGNITUDE = 5.7
 """From here on a rupture may outlast the usual window: peaks are followed up to the S-wave."""
 S_GUARD_S = 0.3
+SIZED_BY = 60
+"""So many stations, the nearest, size an event; more change the mean by less than its error."""
 WITHDRAW_AFTER_S = 8.0
 WITHDRAW_SHARE = 0.25
 MERGE_S = 20.0
@@ -61,7 +63,7 @@ class _Event:
     magnitude: float = math.nan
     magnitude_error: float = math.nan
     version: int = 0
-    issued_s: float = -math.inf
+    looked_s: float = -math.inf
     issued: Origin | None = None
     issued_count: int = 0
     is_cancelled: bool = False
@@ -121,7 +123,7 @@ class EventEngine:
             )
             if abs(ours.time_s - version.origin.time_s) < MERGE_S and apart < MERGE_KM:
                 event.version += 1
-                event.issued_s, event.issued = now_s, version.origin
+                event.looked_s, event.issued = now_s, version.origin
                 return replace(
                     version,
                     event_id=event.event_id,
@@ -221,8 +223,9 @@ class EventEngine:
         return f"ew{stamp}{zlib.crc32(name.encode()) & 0xFFFF:04x}"
 
     def _update(self, event: _Event, now_s: float) -> EventVersion | None:
-        if now_s - event.issued_s < self._config.version_interval_s:
+        if now_s - event.looked_s < self._config.version_interval_s:
             return None
+        event.looked_s = now_s
         if event.version and len(event.onsets) != event.issued_count:
             event.hypocentre = self._associator.relocate(
                 event.hypocentre, list(event.onsets.values()), event.later
@@ -243,7 +246,9 @@ class EventEngine:
         depth = event.hypocentre.depth_km
         s_minus_p = self._travel.s_s(away, depth) - self._travel.p_s(away, depth)
         found = []
-        for tracker, distance, gap in zip(event.trackers.values(), away, s_minus_p, strict=True):
+        trackers = list(event.trackers.values())
+        for i in np.argsort(away, kind="stable")[:SIZED_BY]:
+            tracker, distance, gap = trackers[i], away[i], s_minus_p[i]
             window = (
                 float(gap) - S_GUARD_S if is_large else min(float(gap) - S_GUARD_S, FULL_WINDOW_S)
             )
@@ -291,11 +296,7 @@ class EventEngine:
 
     def _issue(self, event: _Event, kind: VersionKind, now_s: float) -> EventVersion:
         event.version += 1
-        event.issued_s, event.issued, event.issued_count = (
-            now_s,
-            self._origin(event),
-            len(event.onsets),
-        )
+        event.issued, event.issued_count = self._origin(event), len(event.onsets)
         return EventVersion(
             event_id=event.event_id,
             version=event.version,
