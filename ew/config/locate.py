@@ -34,7 +34,7 @@ class LocateConfig(BaseModel):
     )
     depth_km: float = Field(default=12.0, ge=0, le=100, description="usual depth in the region, km")
     depth_spread_km: float = Field(
-        default=10.0, gt=0, description="how freely depth may leave the usual one, km"
+        default=30.0, gt=0, description="how freely depth may leave the usual one, km"
     )
     max_depth_km: float = Field(default=60.0, gt=0, le=100, description="deepest trial depth, km")
     pd_relation: str = Field(

@@ -24,13 +24,17 @@ Floats = NDArray[np.float64]
 FIT_S = 0.9
 """A pick fits within this and a share of its travel time: the model's error over a region."""
 FIT_SHARE = 0.03
-WARM_UP_S = 20.0
-"""A station with less data than this says nothing by its silence."""
+WARM_UP_S = 11.0
+"""A station with less data than this says nothing by its silence: its picker is still warming up (LTA 10 s)."""
 SILENT_COST = 1.6
 """What the silence of a station amid those that picked costs, in units of log likelihood: one in five misses P."""
 LATE_S = 1.5
 """A station that must have seen P for so long and has no pick is silent."""
 APART_S = 60.0
+SLOWEST_KM_S = 5.0
+"""P crosses the crust no slower; with the slack this bounds how far apart in time two stations hear one P-wave."""
+APART_SLACK_S = 2.0
+TRY_STATIONS = (8, 20, 1000)
 LEAST_S_MINUS_P_S = 1.0
 
 
@@ -74,18 +78,45 @@ class Associator:
         self._locator = locator
 
     def declare(self, free: Sequence[Onset]) -> Candidate | None:
-        """An event from free onsets, the newest among them, if they make one."""
-        newest = max(onset.time_s for onset in free)
-        recent = [o for o in free if newest - o.time_s <= self._config.window_s]
-        first = _first_by_station(recent)
-        if len(first) < self._config.min_stations:
-            return None
+        """An event from free onsets, the newest among them, if they make one.
+
+        Only onsets that one P-wave could have made together with the newest are tried, first its nearest few, then more:
+        in a dense network far picks are noise, in a sparse one they are all there is.
+        """
+        newest = max(free, key=lambda onset: onset.time_s)
+        recent = [o for o in free if newest.time_s - o.time_s <= self._config.window_s]
+        near = self._compatible(newest, recent)
+        tried = 0
+        for size in TRY_STATIONS:
+            first = _first_by_station(near[:size])
+            if len(first) < self._config.min_stations or len(first) == tried:
+                continue
+            tried = len(first)
+            candidate = self._try(first, recent)
+            if candidate is not None:
+                return candidate
+        return None
+
+    def _compatible(self, newest: Onset, recent: Sequence[Onset]) -> list[Onset]:
+        """Onsets no further apart in time than a P-wave takes between their stations, nearest to the newest first."""
+        net = self._network
+        stations = np.array([o.station for o in recent])
+        here = newest.station
+        away = distance_km(
+            net.latitudes[here], net.longitudes[here], net.latitudes[stations], net.longitudes[stations]
+        )
+        order = np.argsort(away, kind="stable")
+        return [
+            recent[i]
+            for i in order
+            if abs(recent[i].time_s - newest.time_s) <= away[i] / SLOWEST_KM_S + APART_SLACK_S
+        ]
+
+    def _try(self, first: Sequence[Onset], recent: Sequence[Onset]) -> Candidate | None:
         latitude, longitude = self._centre(first)
         stations = np.array([o.station for o in first])
         net = self._network
-        spread = distance_km(
-            latitude, longitude, net.latitudes[stations], net.longitudes[stations]
-        ).max()
+        spread = distance_km(latitude, longitude, net.latitudes[stations], net.longitudes[stations]).max()
         half_km = float(min(spread, 250.0)) + 120.0
         seen = self.observations(first, _seconds(recent, first), silent_among=None)
         hypocentre = self._locator.locate(latitude, longitude, seen, half_km)

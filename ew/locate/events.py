@@ -16,7 +16,7 @@ from ew.geo import distance_km
 from ew.locate.amplitudes import History, PeakTracker
 from ew.locate.associator import Associator, Onset
 from ew.locate.locator import Hypocentre, Locator
-from ew.locate.magnitude import FULL_WINDOW_S, network_magnitude, station_magnitude
+from ew.locate.magnitude import full_window_s, network_magnitude, station_magnitude
 from ew.locate.stations import Network
 from ew.records import (
     Arrival,
@@ -39,9 +39,11 @@ CODA_FACTOR = 3.0
 MOVED_KM = 2.0
 GREW = 0.1
 """A version is due when the epicentre moved or the magnitude changed by so much."""
-LARGE_MAGNITUDE = 5.7
-"""From here on a rupture may outlast the usual window: peaks are followed up to the S-wave."""
+LARGE_MAGNITUDE = 5.2
+"""From here on a rupture may outlast the window: peaks are followed up to the S-wave."""
 S_GUARD_S = 0.3
+WINDOW_S = 8.0
+"""So much of the P-wave of smaller ones: twice the usual 4 s, for P-waves from 100 km rise slowly."""
 SIZED_BY = 60
 """So many stations, the nearest, size an event; more change the mean by less than its error."""
 WITHDRAW_AFTER_S = 8.0
@@ -247,14 +249,18 @@ class EventEngine:
         s_minus_p = self._travel.s_s(away, depth) - self._travel.p_s(away, depth)
         found = []
         trackers = list(event.trackers.values())
-        for i in np.argsort(away, kind="stable")[:SIZED_BY]:
+        order = np.argsort(away, kind="stable")
+        if is_large:  # near stations see too little of a long rupture before S: take some at all distances
+            order = order[np.unique(np.linspace(0, len(order) - 1, SIZED_BY).astype(np.int64))]
+        whole_s = full_window_s(event.magnitude)
+        for i in order[:SIZED_BY]:
             tracker, distance, gap = trackers[i], away[i], s_minus_p[i]
             window = (
-                float(gap) - S_GUARD_S if is_large else min(float(gap) - S_GUARD_S, FULL_WINDOW_S)
+                float(gap) - S_GUARD_S if is_large else min(float(gap) - S_GUARD_S, WINDOW_S)
             )
             peaks = tracker.peaks(max(window, 0.5), math.hypot(float(distance), depth))
             if peaks is not None:
-                found.append(station_magnitude(peaks, self._config.pd_relation))
+                found.append(station_magnitude(peaks, self._config.pd_relation, whole_s))
         magnitude, error = network_magnitude(found)
         return magnitude, error, tuple(found)
 

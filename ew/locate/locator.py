@@ -80,7 +80,7 @@ class Locator:
 
         The coarse grid holds the usual depth and finds the epicentre; finer ones search depth as well.
         """
-        usual = np.array([self._config.depth_km])
+        usual = self._config.depth_km + np.array([0.0, 20.0])
         grid = self._search(latitude, longitude, half_km, COARSE_STEP_KM, usual, seen)
         for step_km, half in ((4.0, 14.0), (1.5, 5.0)):
             at = grid.best()

@@ -24,6 +24,8 @@ from ew.records import StationMagnitude
 CORNERS_HZ = (0.075, 0.3, 1.0)
 CLEAR = 3.0
 """Pd over the peak of the noise before it at which a corner is taken."""
+CERTAIN = 10.0
+"""Pd over the noise from which a station counts in full: what is barely clear is read too low, for it is cut short."""
 STRESS_DROP_BAR = 50.0
 """Usual for crustal earthquakes (Allmann & Shearer 2009: median 40 bar)."""
 SHEAR_VELOCITY_KM_S = 3.5
@@ -68,8 +70,15 @@ def from_pd(pd_m: float, distance_km: float, relation: str) -> float:
     return 5.39 + 1.23 * log_pd + 1.38 * log_r
 
 
-def station_magnitude(peaks: Peaks, relation: str) -> StationMagnitude:
-    """One station's magnitude, weighted by how clear its P-wave is and how much of it there is."""
+def full_window_s(magnitude: float) -> float:
+    """So much of the P-wave tells all: the relations' 4 s, or as long as the rupture may last (1 / S corner)."""
+    if not math.isfinite(magnitude):
+        return FULL_WINDOW_S
+    return max(FULL_WINDOW_S, P_TO_S_CORNER / corner_hz(magnitude))
+
+
+def station_magnitude(peaks: Peaks, relation: str, whole_s: float = FULL_WINDOW_S) -> StationMagnitude:
+    """One station's magnitude, weighted by how clear its P-wave is and how much of ``whole_s`` there is of it."""
     clear = peaks.pd_m / np.maximum(peaks.noise_m, 1e-12)
     corner = next((f for f in range(len(CORNERS_HZ)) if clear[f] >= CLEAR), len(CORNERS_HZ) - 1)
     ratio = float(clear[corner])
@@ -80,8 +89,8 @@ def station_magnitude(peaks: Peaks, relation: str) -> StationMagnitude:
         source = corner_hz(magnitude)
         lost = share_above(CORNERS_HZ[corner], source) / share_above(CORNERS_HZ[0], source)
         magnitude = from_pd(pd_m / lost, peaks.distance_km, relation)
-    clarity = min(max((ratio - 1) / (CLEAR - 1), 0.02), 1.0)
-    weight = clarity * min(peaks.window_s / FULL_WINDOW_S, 1.0)
+    clarity = min(max((ratio - 1) / (CERTAIN - 1), 0.02), 1.0)
+    weight = clarity * math.sqrt(min(peaks.window_s / whole_s, 1.0))
     return StationMagnitude(peaks.seed_id, magnitude, pd_m, peaks.window_s, weight)
 
 
