@@ -34,6 +34,8 @@ APART_S = 60.0
 SLOWEST_KM_S = 5.0
 """P crosses the crust no slower; with the slack this bounds how far apart in time two stations hear one P-wave."""
 APART_SLACK_S = 2.0
+CLUSTER_SHARE = 0.2
+"""Half of what a declaration needs: the newest pick may lie at the edge of those that P has reached."""
 TRY_STATIONS = (8, 20, 1000)
 LEAST_S_MINUS_P_S = 1.0
 
@@ -86,6 +88,8 @@ class Associator:
         newest = max(free, key=lambda onset: onset.time_s)
         recent = [o for o in free if newest.time_s - o.time_s <= self._config.window_s]
         near = self._compatible(newest, recent)
+        if not self._is_cluster(newest, near):
+            return None
         tried = 0
         for size in TRY_STATIONS:
             first = _first_by_station(near[:size])
@@ -103,7 +107,10 @@ class Associator:
         stations = np.array([o.station for o in recent])
         here = newest.station
         away = distance_km(
-            net.latitudes[here], net.longitudes[here], net.latitudes[stations], net.longitudes[stations]
+            net.latitudes[here],
+            net.longitudes[here],
+            net.latitudes[stations],
+            net.longitudes[stations],
         )
         order = np.argsort(away, kind="stable")
         return [
@@ -112,11 +119,24 @@ class Associator:
             if abs(recent[i].time_s - newest.time_s) <= away[i] / SLOWEST_KM_S + APART_SLACK_S
         ]
 
+    def _is_cluster(self, newest: Onset, near: Sequence[Onset]) -> bool:
+        """Whether enough of the stations around have picked too; a lone noise pick in a dense network costs no search."""
+        net, needed = self._network, self._config.min_stations
+        stations = list(dict.fromkeys(o.station for o in near))
+        if len(stations) < needed:
+            return False
+        here = newest.station
+        away = distance_km(net.latitudes[here], net.longitudes[here], net.latitudes, net.longitudes)
+        is_live = (net.end_s > newest.time_s) & (net.first_s < newest.time_s - WARM_UP_S)
+        return needed >= CLUSTER_SHARE * int((is_live & (away <= away[stations[needed - 1]])).sum())
+
     def _try(self, first: Sequence[Onset], recent: Sequence[Onset]) -> Candidate | None:
         latitude, longitude = self._centre(first)
         stations = np.array([o.station for o in first])
         net = self._network
-        spread = distance_km(latitude, longitude, net.latitudes[stations], net.longitudes[stations]).max()
+        spread = distance_km(
+            latitude, longitude, net.latitudes[stations], net.longitudes[stations]
+        ).max()
         half_km = float(min(spread, 250.0)) + 120.0
         seen = self.observations(first, _seconds(recent, first), silent_among=None)
         hypocentre = self._locator.locate(latitude, longitude, seen, half_km)

@@ -15,7 +15,7 @@ from ew.config import Config
 from ew.geo import distance_km
 from ew.locate.amplitudes import History, PeakTracker
 from ew.locate.associator import Associator, Onset
-from ew.locate.locator import Hypocentre, Locator
+from ew.locate.locator import MAX_PICKS, Hypocentre, Locator
 from ew.locate.magnitude import full_window_s, network_magnitude, station_magnitude
 from ew.locate.stations import Network
 from ew.records import (
@@ -228,7 +228,12 @@ class EventEngine:
         if now_s - event.looked_s < self._config.version_interval_s:
             return None
         event.looked_s = now_s
-        if event.version and len(event.onsets) != event.issued_count:
+        # Beyond so many the earliest stay the same, and so would the hypocentre
+        if (
+            event.version
+            and event.issued_count < len(event.onsets)
+            and event.issued_count <= MAX_PICKS
+        ):
             event.hypocentre = self._associator.relocate(
                 event.hypocentre, list(event.onsets.values()), event.later
             )
@@ -250,14 +255,14 @@ class EventEngine:
         found = []
         trackers = list(event.trackers.values())
         order = np.argsort(away, kind="stable")
-        if is_large:  # near stations see too little of a long rupture before S: take some at all distances
+        if (
+            is_large
+        ):  # near stations see too little of a long rupture before S: take some at all distances
             order = order[np.unique(np.linspace(0, len(order) - 1, SIZED_BY).astype(np.int64))]
         whole_s = full_window_s(event.magnitude)
         for i in order[:SIZED_BY]:
             tracker, distance, gap = trackers[i], away[i], s_minus_p[i]
-            window = (
-                float(gap) - S_GUARD_S if is_large else min(float(gap) - S_GUARD_S, WINDOW_S)
-            )
+            window = float(gap) - S_GUARD_S if is_large else min(float(gap) - S_GUARD_S, WINDOW_S)
             peaks = tracker.peaks(max(window, 0.5), math.hypot(float(distance), depth))
             if peaks is not None:
                 found.append(station_magnitude(peaks, self._config.pd_relation, whole_s))

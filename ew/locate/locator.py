@@ -19,8 +19,10 @@ Floats = NDArray[np.float64]
 
 KM_PER_DEGREE = 111.195
 COARSE_STEP_KM = 10.0
-MAX_PICKS = 60  # the earliest picks; more add time and no accuracy
-MAX_SILENT = 80
+COARSE_STEPS = 20
+"""Either way from the centre: a wider search is coarser, so that none costs more than some milliseconds."""
+MAX_PICKS = 32  # the earliest picks; more add time and no accuracy
+MAX_SILENT = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,11 +83,12 @@ class Locator:
         The coarse grid holds the usual depth and finds the epicentre; finer ones search depth as well.
         """
         usual = self._config.depth_km + np.array([0.0, 20.0])
-        grid = self._search(latitude, longitude, half_km, COARSE_STEP_KM, usual, seen)
-        for step_km, half in ((4.0, 14.0), (1.5, 5.0)):
+        step_km = max(COARSE_STEP_KM, half_km / COARSE_STEPS)
+        grid = self._search(latitude, longitude, half_km, step_km, usual, seen)
+        for finer_km in (0.4 * step_km, 0.15 * step_km):
             at = grid.best()
             centre = float(grid.latitudes[at]), float(grid.longitudes[at])
-            grid = self._search(*centre, half, step_km, self._depths, seen)
+            grid = self._search(*centre, 3.5 * finer_km, finer_km, self._depths, seen)
         at = grid.best()
         depth = float(grid.depths[at])
         fine = np.clip(depth + np.arange(-4.0, 4.1, 2.0), 0.0, float(self._depths[-1]))

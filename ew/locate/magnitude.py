@@ -77,7 +77,9 @@ def full_window_s(magnitude: float) -> float:
     return max(FULL_WINDOW_S, P_TO_S_CORNER / corner_hz(magnitude))
 
 
-def station_magnitude(peaks: Peaks, relation: str, whole_s: float = FULL_WINDOW_S) -> StationMagnitude:
+def station_magnitude(
+    peaks: Peaks, relation: str, whole_s: float = FULL_WINDOW_S
+) -> StationMagnitude:
     """One station's magnitude, weighted by how clear its P-wave is and how much of ``whole_s`` there is of it."""
     clear = peaks.pd_m / np.maximum(peaks.noise_m, 1e-12)
     corner = next((f for f in range(len(CORNERS_HZ)) if clear[f] >= CLEAR), len(CORNERS_HZ) - 1)
