@@ -279,7 +279,8 @@ def _take(samples, form, m, slot, lane, level, count, history, x):
             part = take_f8(samples + np.uint64(8 * i), at, to, fits, offset)
         else:
             part = take_i4(samples + np.uint64(4 * i), at, to, fits, offset)
-        largest = part if not part <= largest else largest
+        if largest < HUGE and not part <= largest:  # NaN, once found, stays
+            largest = part
         i += fits
     return largest
 
