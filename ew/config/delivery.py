@@ -8,7 +8,9 @@ class DeliveryConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    broker: str = Field(default="embedded", description="embedded, mosquitto or mqtt://HOST[:PORT]")
+    broker: str = Field(
+        default="embedded", description="embedded, mosquitto, nats or mqtt://HOST[:PORT]"
+    )
     broker_port: int = Field(
         default=0,
         ge=0,

@@ -1,4 +1,4 @@
-"""SHELL: a broker to publish to: the embedded one, a Mosquitto of our own, or one that runs already."""
+"""SHELL: a broker to publish to: the embedded one, a Mosquitto or NATS of our own, or one that runs already."""
 
 import asyncio
 import contextlib
@@ -45,15 +45,15 @@ def parse_url(url: str) -> BrokerAddress:
     except ValueError as error:
         raise ConfigError(f"broker {url!r}: {error}") from error
     if parts.scheme != "mqtt" or not parts.hostname:
-        raise ConfigError(f"broker {url!r}: give embedded, mosquitto or mqtt://HOST[:PORT]")
+        raise ConfigError(f"broker {url!r}: give embedded, mosquitto, nats or mqtt://HOST[:PORT]")
     return BrokerAddress(parts.hostname, port)
 
 
 @contextlib.asynccontextmanager
 async def open_broker(spec: str, *, port: int = 0) -> AsyncIterator[BrokerAddress]:
-    """A broker for as long as the context lasts: ``embedded``, ``mosquitto`` or ``mqtt://host[:port]``.
+    """A broker for as long as the context lasts: ``embedded``, ``mosquitto``, ``nats`` or ``mqtt://host[:port]``.
 
-    The first two run as child processes on ``port`` (0: a free one) of 127.0.0.1 and end with the context.
+    All but the last run as child processes on ``port`` (0: a free one) of 127.0.0.1 and end with the context.
 
     Raises:
         ConfigError: ``spec`` is none of these.
@@ -64,6 +64,9 @@ async def open_broker(spec: str, *, port: int = 0) -> AsyncIterator[BrokerAddres
             yield address
     elif spec == "mosquitto":
         async with _mosquitto(port) as address:
+            yield address
+    elif spec == "nats":
+        async with _nats(port) as address:
             yield address
     else:
         address = parse_url(spec)
@@ -91,29 +94,53 @@ async def _embedded(port: int) -> AsyncIterator[BrokerAddress]:
         await _end(process)
 
 
+def find_program(name: str) -> str | None:
+    """Where a broker's program is; servers often stand in a directory that is not on a user's PATH."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
 @contextlib.asynccontextmanager
 async def _mosquitto(port: int) -> AsyncIterator[BrokerAddress]:
-    program = shutil.which(
-        "mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    port = port or free_port()
+    settings = (
+        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 10000\n"
+        "max_inflight_messages 0\nset_tcp_nodelay true\nlog_type error\nlog_dest stderr\n"
     )
+    async with _child("mosquitto", "mosquitto", settings, port) as address:
+        yield address
+
+
+@contextlib.asynccontextmanager
+async def _nats(port: int) -> AsyncIterator[BrokerAddress]:
+    port = port or free_port()
+    with tempfile.TemporaryDirectory(prefix="ew-nats-") as folder:
+        settings = (
+            f'server_name: ew\nlisten: "127.0.0.1:{free_port()}"\njetstream {{ store_dir: "{folder}" }}\n'
+            f'mqtt {{ listen: "127.0.0.1:{port}" }}\n'
+        )
+        async with _child("nats-server", "nats-server", settings, port) as address:
+            yield address
+
+
+@contextlib.asynccontextmanager
+async def _child(name: str, package: str, settings: str, port: int) -> AsyncIterator[BrokerAddress]:
+    """A broker's program with a configuration file, until the context ends."""
+    program = find_program(name)
     if program is None:
         raise BrokerError(
-            "mosquitto is not installed: apt-get install mosquitto, or use --broker embedded"
+            f"{name} is not installed: apt-get install {package}, or use --broker embedded"
         )
-    port = port or _free_port()
-    with tempfile.TemporaryDirectory(prefix="ew-mosquitto-") as folder:
-        settings = Path(folder) / "mosquitto.conf"
-        settings.write_text(
-            f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 10000\n"
-            "max_inflight_messages 0\nset_tcp_nodelay true\nlog_type error\nlog_dest stderr\n",
-            encoding="utf-8",
-        )
-        process = await asyncio.create_subprocess_exec(
-            program, "-c", str(settings), stderr=asyncio.subprocess.PIPE
-        )
+    with tempfile.TemporaryDirectory(prefix="ew-broker-") as folder:
+        file = Path(folder) / "broker.conf"
+        file.write_text(settings, encoding="utf-8")
+        # What it says goes to a file: nobody reads a pipe, and a full one would stop the broker
+        with (Path(folder) / "log").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                program, "-c", str(file), stdout=log, stderr=log
+            )
+        address = BrokerAddress("127.0.0.1", port, process.pid)
         try:
-            address = BrokerAddress("127.0.0.1", port, process.pid)
-            await _reach(address, process=process)
+            await _reach(address, name, process, Path(folder) / "log")
             yield address
         finally:
             await _end(process)
@@ -133,7 +160,12 @@ async def _first_line(process: asyncio.subprocess.Process, name: str) -> str:
     return line.decode().strip()
 
 
-async def _reach(address: BrokerAddress, process: asyncio.subprocess.Process | None = None) -> None:
+async def _reach(
+    address: BrokerAddress,
+    name: str = "broker",
+    process: asyncio.subprocess.Process | None = None,
+    log: Path | None = None,
+) -> None:
     """Wait until a port answers; for a broker that is not ours, one try is enough."""
     deadline = asyncio.get_running_loop().time() + START_WITHIN_S
     while True:
@@ -145,18 +177,20 @@ async def _reach(address: BrokerAddress, process: asyncio.subprocess.Process | N
                     f"no broker answers at {address.url}: {error.strerror or error}"
                 ) from error
             if process.returncode is not None:
-                reason = await process.stderr.read() if process.stderr else b""
+                reason = _text_of(log)
                 raise BrokerError(
-                    f"mosquitto did not start: {reason.decode(errors='replace').strip()}"
+                    f"{name} did not start: {reason or 'it ended at once'}"
                 ) from error
             if asyncio.get_running_loop().time() > deadline:
-                raise BrokerError(
-                    f"mosquitto did not answer within {START_WITHIN_S:.0f} s"
-                ) from error
+                raise BrokerError(f"{name} did not answer within {START_WITHIN_S:.0f} s") from error
             await asyncio.sleep(0.02)
         else:
             writer.close()
             return
+
+
+def _text_of(log: Path | None) -> str:
+    return log.read_text(errors="replace").strip() if log else ""
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -171,7 +205,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody uses now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -206,6 +206,7 @@ class Publisher:
                     max_queued_outgoing_messages=0,
                     timeout=10,
                 ) as client:
+                    client.pending_calls_threshold = self._config.window  # many are meant to be
                     self.status.connected += 1
                     self._first_connect.set()
                     wait_s = self._config.retry_first_s

@@ -18,6 +18,8 @@ RECEIVE_MAXIMUM = 1024
 """QoS 2 messages a client may have under way to us; QoS 1 is acknowledged at once."""
 KEEP_ALIVE_MOST_S = 60
 """An MQTT 5 client is told to be heard this often: a dead phone is noticed within 90 s."""
+LINGER_S = 2.0
+"""How long a client that was refused may still talk, unheard: closing at once would reset the connection before it has read why."""
 TICK_S = 0.5
 CONNECT_WITHIN_S = 10.0
 KEEP_ALIVE_GRACE = 1.5
@@ -58,6 +60,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
+        if self._is_gone():
+            return
         self.last_heard = self._server.now()
         if self.session is None and self._splitter.is_empty and data[0] != CONNECT_BYTE:
             # Whatever speaks first in another way is no MQTT client; waiting for its "packet" would hold the socket
@@ -66,7 +70,7 @@ class Connection(asyncio.Protocol):
         try:
             for kind, flags, body in self._splitter.feed(data):
                 self._handle(kind, flags, body)
-                if self._transport is None:
+                if self._is_gone():
                     return
         except ProtocolError as error:
             self._refuse(error)
@@ -76,9 +80,7 @@ class Connection(asyncio.Protocol):
         del exc
         self._server.connections.discard(self)
         self._transport = None
-        session, self.session = self.session, None
-        if session is not None and session.link is self:
-            self._server.broker.leave(session, self._server.now(), with_will=not self._is_clean_end)
+        self._leave()
 
     def send(self, data: bytes) -> None:
         """Send, unless the client reads so slowly that others would suffer: then it is dropped."""
@@ -96,9 +98,28 @@ class Connection(asyncio.Protocol):
         transport, self._transport = self._transport, None
         if transport is None:
             return
-        if reason is not None and self.version == V5 and self.session is not None:
-            transport.write(codec.disconnect(reason))
-        transport.close()
+        if reason is None:
+            transport.close()
+        else:
+            if self.version == V5 and self.session is not None:
+                transport.write(codec.disconnect(reason))
+            if not transport.is_closing():
+                transport.write_eof()
+                asyncio.get_running_loop().call_later(LINGER_S, transport.abort)
+        self._leave()
+
+    def _is_gone(self) -> bool:
+        return self._transport is None
+
+    def _leave(self) -> None:
+        session, self.session = self.session, None
+        if session is not None and session.link is self:
+            self._server.broker.leave(session, self._server.now(), with_will=not self._is_clean_end)
+
+    def shut_down(self) -> None:
+        """End because the broker ends: nobody has died, so there is no will."""
+        self._is_clean_end = True
+        self.close(Reason.SERVER_SHUTTING_DOWN)
 
     # MQTT's side
 
@@ -179,11 +200,7 @@ class Connection(asyncio.Protocol):
         broker = self._server.broker
         old = broker.sessions.get(client_id)
         if old is not None and isinstance(old.link, Connection):
-            previous = old.link
-            previous.session = old
-            previous.close(Reason.TAKEN_OVER)
-            previous.session = None
-            broker.leave(old, now, with_will=True)
+            old.link.close(Reason.TAKEN_OVER)
             old = broker.sessions.get(client_id)
         if old is not None and asked.clean_start:
             broker.end(old, now)
@@ -343,7 +360,7 @@ class Server:
         if self._server is not None:
             self._server.close()
         for connection in list(self.connections):
-            connection.close(Reason.SERVER_SHUTTING_DOWN)
+            connection.shut_down()
 
     async def _tick(self) -> None:
         while True:

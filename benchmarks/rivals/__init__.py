@@ -1,0 +1,1 @@
+"""The naive ways and yardsticks that the benchmarks run beside the product."""

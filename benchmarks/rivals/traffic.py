@@ -1,0 +1,71 @@
+"""Background traffic for the delivery benchmark: stations publish waveforms through the same broker, one archive subscribes to all.
+
+``python -m benchmarks.rivals.traffic HOST PORT RATE``: RATE messages of 512 bytes a second over four connections (0: as fast as the
+broker takes them). Prints the rate that came out at the subscriber, a line a second.
+"""
+
+import asyncio
+import sys
+import time
+
+from ew.delivery.embedded import codec
+from ew.delivery.embedded.codec import Type
+from ew.delivery.loop import fast_run
+
+STATIONS = 4
+PAYLOAD = bytes(512)
+STEP_S = 0.005
+FLOOD_CHUNK = 64
+
+
+def _connect(name: str) -> bytes:
+    head = codec.text("MQTT") + bytes([codec.V311, 2, 0, 0])
+    return codec.packet(Type.CONNECT, 0, head + codec.text(name))
+
+
+def _waveform(number: int) -> bytes:
+    topic = f"ew/v1/waveform/XX.S{number:03d}.00.HHZ"
+    head, tail = codec.publish_parts(codec.V311, topic, PAYLOAD, 0, retain=False, items=[])
+    return head + tail
+
+
+async def _station(host: str, port: int, number: int, rate: float) -> None:
+    _, writer = await asyncio.open_connection(host, port)
+    writer.write(_connect(f"traffic-{number}"))
+    record, owed, last = _waveform(number), 0.0, time.monotonic()
+    while True:
+        if rate:
+            await asyncio.sleep(STEP_S)
+            now = time.monotonic()
+            owed += (now - last) * rate
+            last = now
+            writer.write(record * int(owed))
+            owed -= int(owed)
+        else:
+            writer.write(record * FLOOD_CHUNK)
+        await writer.drain()
+
+
+async def _archive(host: str, port: int) -> None:
+    reader, writer = await asyncio.open_connection(host, port, limit=1 << 22)
+    filters = codec.text("ew/v1/waveform/#") + b"\x00"
+    writer.write(_connect("archive") + codec.packet(Type.SUBSCRIBE, 2, b"\x00\x01" + filters))
+    taken, since = 0, time.monotonic()
+    size = len(_waveform(0))
+    while data := await reader.read(1 << 20):
+        taken += len(data)
+        now = time.monotonic()
+        if now - since >= 1.0:
+            print(round(taken / size / (now - since)), flush=True)
+            taken, since = 0, now
+
+
+async def _run(host: str, port: int, rate: float) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_archive(host, port))
+        for number in range(STATIONS):
+            group.create_task(_station(host, port, number, rate / STATIONS))
+
+
+if __name__ == "__main__":
+    fast_run(_run(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
