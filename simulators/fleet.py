@@ -8,6 +8,7 @@ all phones of a cell get the same bytes.
 
 import asyncio
 import contextlib
+import itertools
 import random
 import sys
 import time
@@ -40,8 +41,7 @@ READY_WITHIN_S = 60.0
 class Orders:
     """What a fleet process is to do."""
 
-    host: str
-    port: int
+    nodes: list[tuple[str, int]]
     devices: list[Device]
     connects_per_s: float = CONNECTS_PER_S
 
@@ -153,7 +153,7 @@ async def run(orders: Orders) -> None:
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         keepers = [
-            group.create_task(_keep(client, orders, number / orders.connects_per_s))
+            group.create_task(_keep(client, number, orders))
             for number, client in enumerate(clients)
         ]
         reader = group.create_task(_read_mail(shared))
@@ -170,14 +170,15 @@ async def run(orders: Orders) -> None:
     _say({"done": len(clients), "refused": _refusals(clients)})
 
 
-async def _keep(client: _Client, orders: Orders, delay_s: float) -> None:
-    """Keep one device connected: a steady rate at first, a wait with jitter after a loss."""
+async def _keep(client: _Client, number: int, orders: Orders) -> None:
+    """Keep one device connected: a steady rate at first, a wait with jitter after a loss, then the next node."""
     loop = asyncio.get_running_loop()
-    await asyncio.sleep(delay_s)
-    while True:
+    await asyncio.sleep(number / orders.connects_per_s)
+    for attempt in itertools.count(number):
+        host, port = orders.nodes[attempt % len(orders.nodes)]
         client.is_lost.clear()
         try:
-            await loop.create_connection(lambda: client, orders.host, orders.port)
+            await loop.create_connection(lambda: client, host, port)
             await client.is_lost.wait()
         except OSError:
             pass  # the broker is away: try again below
@@ -251,7 +252,7 @@ class Fleet:
     def __init__(self, devices: Sequence[Device], broker: BrokerAddress) -> None:
         self.reactions: list[dict[str, Any]] = []
         self.refused: dict[str, int] = {}
-        self._orders = Orders(broker.host, broker.port, list(devices))
+        self._orders = Orders(list(broker.nodes), list(devices))
         self._process: asyncio.subprocess.Process | None = None
         self._ready = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None

@@ -8,6 +8,7 @@ answers ``ready`` and ``report`` lines; ``Swarm`` starts several such processes 
 
 import asyncio
 import contextlib
+import itertools
 import os
 import random
 import sys
@@ -36,8 +37,7 @@ KEEP_ALIVE_S = 0
 class SwarmOrders:
     """What one process is to do; ``topics`` are each client's own, ``is_raw``: no MQTT, only receive."""
 
-    host: str
-    port: int
+    nodes: list[tuple[str, int]]
     source: str
     name: str
     topics: list[list[str]]
@@ -120,13 +120,14 @@ async def _keep(crowd: _Crowd, number: int) -> None:
     loop, orders = asyncio.get_running_loop(), crowd.orders
     spread_s = len(orders.topics) / orders.connects_per_s
     await asyncio.sleep(number / orders.connects_per_s)
-    while True:
+    for attempt in itertools.count(number):
         client = _Client(crowd, number)
+        host, port = orders.nodes[attempt % len(orders.nodes)]
         with contextlib.suppress(OSError):  # the broker is away: try again below
             await loop.create_connection(
                 lambda one=client: one,  # type: ignore[misc] # bound now, not when called
-                orders.host,
-                orders.port,
+                host,
+                port,
                 local_addr=(orders.source, 0),
             )
             await client.is_lost
@@ -175,8 +176,7 @@ class Swarm:
     ) -> None:
         self._orders = [
             SwarmOrders(
-                broker.host,
-                broker.port,
+                list(broker.nodes),
                 f"127.0.0.{SOURCE_ADDRESS_FROM + number}",
                 f"swarm-{os.getpid()}-{number}",
                 [list(one) for one in topics[number::processes]],

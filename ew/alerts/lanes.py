@@ -50,6 +50,11 @@ class AlertQueue:
     def __bool__(self) -> bool:
         return bool(self._heap)
 
+    @property
+    def pending(self) -> int:
+        """How many messages are still to be popped, those a newer version has replaced among them."""
+        return sum(len(plan) - place for *_, place, plan in self._heap)
+
     def forget(self, event_id: str) -> None:
         """Let go of what is known of an event that is over."""
         for key in [key for key in self._newest if key[0] == event_id]:

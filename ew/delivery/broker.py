@@ -21,32 +21,44 @@ DEFAULT_PORT = 1883
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where a broker listens; ``pid`` of its process if it is ours."""
+    """Where a broker listens; ``pid`` of its process if it is ours, ``others`` the further nodes of a cluster."""
 
     host: str
     port: int
     pid: int | None = None
+    others: tuple[tuple[str, int], ...] = ()
 
     @property
     def url(self) -> str:
-        """As ``mqtt://host:port``."""
-        return f"mqtt://{self.host}:{self.port}"
+        """As ``mqtt://host:port``, all nodes of a cluster with commas between."""
+        return "mqtt://" + ",".join(f"{host}:{port}" for host, port in self.nodes)
+
+    @property
+    def nodes(self) -> tuple[tuple[str, int], ...]:
+        """All nodes as (host, port); a client that loses one goes to the next."""
+        return ((self.host, self.port), *self.others)
 
 
 def parse_url(url: str) -> BrokerAddress:
-    """The address of ``mqtt://host[:port]``.
+    """The address of ``mqtt://host[:port]``, or of a cluster's ``mqtt://host[:port],host[:port],…``.
 
     Raises:
         ConfigError: it is no such URL.
     """
-    parts = urlsplit(url)
+    scheme, _, rest = url.partition("://")
+    first, *others = [_node(url, f"{scheme}://{one}") for one in rest.split(",")]
+    return BrokerAddress(*first, others=tuple(others))
+
+
+def _node(url: str, one: str) -> tuple[str, int]:
+    parts = urlsplit(one)
     try:
         port = parts.port or DEFAULT_PORT
     except ValueError as error:
         raise ConfigError(f"broker {url!r}: {error}") from error
     if parts.scheme != "mqtt" or not parts.hostname:
         raise ConfigError(f"broker {url!r}: give embedded, mosquitto, nats or mqtt://HOST[:PORT]")
-    return BrokerAddress(parts.hostname, port)
+    return parts.hostname, port
 
 
 @contextlib.asynccontextmanager
@@ -70,7 +82,7 @@ async def open_broker(spec: str, *, port: int = 0) -> AsyncIterator[BrokerAddres
             yield address
     else:
         address = parse_url(spec)
-        await _reach(address)
+        await _reach_any(address)
         yield address
 
 
@@ -158,6 +170,17 @@ async def _first_line(process: asyncio.subprocess.Process, name: str) -> str:
     except TimeoutError as error:
         raise BrokerError(f"{name} did not start within {START_WITHIN_S:.0f} s") from error
     return line.decode().strip()
+
+
+async def _reach_any(address: BrokerAddress) -> None:
+    """One node that answers is enough: the rest of a cluster may come later."""
+    failures = []
+    for host, port in address.nodes:
+        try:
+            return await _reach(BrokerAddress(host, port))
+        except BrokerError as error:
+            failures.append(str(error))
+    raise BrokerError("; ".join(failures))
 
 
 async def _reach(

@@ -5,6 +5,7 @@ time. What was not acknowledged when a connection broke is sent again on the nex
 """
 
 import asyncio
+import itertools
 import logging
 import time
 from collections import deque
@@ -26,6 +27,8 @@ from ew.errors import BrokerError
 
 log = logging.getLogger("ew.publisher")
 
+KEEP_ALIVE_S = 5
+"""A broker that is silent without closing (a node that hangs, a cable that is cut) is given up after 7.5 s."""
 RECORDS_KEPT = 200_000
 
 
@@ -87,7 +90,7 @@ class Publisher:
         self._submitted: dict[int, int] = {}
         self._again: deque[_Outgoing] = deque()
         self._others: deque[_Outgoing] = deque()
-        self._retained: dict[str, float] = {}
+        self._latest: dict[str, tuple[SendRecord, float]] = {}  # by topic, with its expiry
         self._pending = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -103,7 +106,7 @@ class Publisher:
             BrokerError: no connection could be made within ten seconds; it names the address.
         """
         for number, wake in enumerate(self._wakes):
-            task = asyncio.create_task(self._worker(wake), name=f"publisher-{number}")
+            task = asyncio.create_task(self._worker(number, wake), name=f"publisher-{number}")
             self._tasks.append(task)
         try:
             async with asyncio.timeout(10):
@@ -150,13 +153,11 @@ class Publisher:
 
     def clear_expired(self) -> None:
         """Clear retained alerts whose time is over, for brokers without message expiry (MQTT 3.1.1)."""
-        if self._protocol == aiomqtt.ProtocolVersion.V5:
-            self._retained.clear()
-            return
         now_s = self._now_s()
-        for topic in [topic for topic, until in self._retained.items() if until < now_s]:
-            del self._retained[topic]
-            self.publish(topic, b"", retain=True)
+        for topic in [topic for topic, (_, until) in self._latest.items() if until < now_s]:
+            del self._latest[topic]
+            if self._config.retain and self._protocol != aiomqtt.ProtocolVersion.V5:
+                self.publish(topic, b"", retain=True)
 
     # Sending
 
@@ -169,14 +170,24 @@ class Publisher:
         """The next message: what broke off, then alerts by urgency, then the rest."""
         while self._again:
             outgoing = self._again.popleft()
-            if outgoing.expires_s is None or outgoing.expires_s > self._now_s():
+            if self._is_stale(outgoing):
+                self.status.expired += 1
+            else:
                 return outgoing
-            self.status.expired += 1
         while (due := self._alerts.pop()) is not None:
             if due.plan.expires_s(due.place) > self._now_s():
                 return self._alert(due)
             self.status.expired += 1
         return self._others.popleft() if self._others else None
+
+    def _is_stale(self, outgoing: _Outgoing) -> bool:
+        """Whether a message that broke off is out of date by now, or a newer version went over another connection."""
+        if outgoing.expires_s is not None and outgoing.expires_s <= self._now_s():
+            return True
+        latest, record = self._latest.get(outgoing.topic), outgoing.record
+        if latest is None or record is None or latest[0].event_id != record.event_id:
+            return False
+        return latest[0].version > record.version
 
     def _alert(self, due: Due) -> _Outgoing:
         plan, place = due.plan, due.place
@@ -188,19 +199,24 @@ class Publisher:
         self.records.append(record)
         retain = self._config.retain
         expires_s = plan.expires_s(place)
-        if retain:
-            self._retained[topic] = expires_s
+        self._latest[topic] = (record, expires_s)
         payload = plan.message(place, self.signer)
         return _Outgoing(topic, payload, self._config.qos, retain, expires_s, due, record)
 
-    async def _worker(self, wake: asyncio.Event) -> None:
-        """Keep one connection up and send over it; runs until it is cancelled."""
+    async def _worker(self, number: int, wake: asyncio.Event) -> None:
+        """Keep one connection up and send over it; runs until it is cancelled.
+
+        Connections start at different nodes of a cluster, and one that is lost goes to the next node.
+        """
         wait_s = self._config.retry_first_s
-        while True:
+        nodes = self.address.nodes
+        for attempt in itertools.count(number):
+            host, port = nodes[attempt % len(nodes)]
             try:
                 async with aiomqtt.Client(
-                    self.address.host,
-                    self.address.port,
+                    host,
+                    port,
+                    keepalive=KEEP_ALIVE_S,
                     protocol=self._protocol,
                     max_inflight_messages=self._config.window,
                     max_queued_outgoing_messages=0,
@@ -229,7 +245,7 @@ class Publisher:
             "broker %s: %s; %d alerts wait, trying again in %.1f s",
             self.address.url,
             text,
-            len(self._again),
+            len(self._again) + self._alerts.pending,
             wait_s,
         )
 
@@ -237,6 +253,7 @@ class Publisher:
         """Send until the connection breaks; then what is under way goes back to be sent again."""
         under_way: dict[asyncio.Task[None], _Outgoing] = {}
         broken = asyncio.create_task(_until_broken(client), name="publisher-watch")
+        broken.add_done_callback(lambda _: wake.set())
 
         def done(task: asyncio.Task[None]) -> None:
             outgoing = under_way.pop(task)
@@ -258,9 +275,7 @@ class Publisher:
                     task.add_done_callback(done)
                     await asyncio.sleep(0)  # the first must leave before the last is signed
                 self._note_idle()
-                waiting = asyncio.create_task(wake.wait())
-                await asyncio.wait({waiting, broken}, return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
+                await wake.wait()
             await broken
         finally:
             broken.cancel()

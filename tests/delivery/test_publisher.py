@@ -1,0 +1,123 @@
+"""The publisher over real brokers: order, pace, loss of the broker, expiry."""
+
+import asyncio
+import contextlib
+import json
+
+import aiomqtt
+import pytest
+
+from ew.alerts.signing import Signer
+from ew.config import DeliveryConfig
+from ew.delivery.broker import BrokerAddress, free_port, open_broker, parse_url
+from ew.delivery.publisher import Publisher
+from ew.errors import BrokerError, ConfigError
+from tests.delivery.conftest import PlanMaker
+
+QUICK = DeliveryConfig(connections=1, window=4, retry_first_s=0.02, retry_most_s=0.05)
+DEVICES = [f"tv-{number:03d}" for number in range(60)]
+
+
+async def bodies(client: aiomqtt.Client, count: int) -> list[dict[str, object]]:
+    found = []
+    async with asyncio.timeout(20):
+        async for message in client.messages:
+            found.append(json.loads(bytes(message.payload)))  # type: ignore[arg-type]
+            if len(found) == count:
+                break
+    return found
+
+
+def devices_of(found: list[dict[str, object]]) -> list[str]:
+    return [body["target"]["device"] for body in found]  # type: ignore[index]
+
+
+async def test_alerts_arrive_most_urgent_first_over_one_connection(
+    broker: BrokerAddress, signer: Signer, make_plan: PlanMaker
+) -> None:
+    async with aiomqtt.Client(broker.host, broker.port) as phone:
+        await phone.subscribe("ew/v1/alert/device/+", qos=1)
+        async with Publisher(broker, signer, QUICK) as publisher:
+            publisher.submit(make_plan(DEVICES))
+            found = await bodies(phone, len(DEVICES))
+            await publisher.drain()
+        assert devices_of(found) == DEVICES
+        assert publisher.status.sent == len(DEVICES)
+        for record in publisher.records:
+            assert record.submitted_ns <= record.sent_ns <= record.acked_ns
+
+
+async def test_broker_lost_while_alerting_loses_no_alert(
+    signer: Signer, make_plan: PlanMaker
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        async with open_broker("embedded") as broker:
+            publisher = await stack.enter_async_context(Publisher(broker, signer, QUICK))
+        async with asyncio.timeout(10):
+            while publisher.status.connected:  # noqa: ASYNC110 - the publisher has no event for it
+                await asyncio.sleep(0.01)
+        publisher.submit(make_plan(DEVICES))
+        async with open_broker("embedded", port=broker.port) as again:
+            await publisher.drain()
+            async with aiomqtt.Client(again.host, again.port) as phone:
+                await phone.subscribe("ew/v1/alert/device/+", qos=1)
+                found = await bodies(phone, len(DEVICES))  # they are retained
+        assert sorted(devices_of(found)) == DEVICES
+        assert publisher.status.reconnects >= 1
+        assert publisher.status.last_error
+
+
+async def test_alert_that_expired_while_the_broker_was_away_is_not_sent(
+    embedded: BrokerAddress, signer: Signer, make_plan: PlanMaker
+) -> None:
+    async with Publisher(embedded, signer, QUICK) as publisher:
+        publisher.submit(make_plan(DEVICES, before_s=7200.0))
+        publisher.submit(make_plan(["tv-new"], event_id="round-002"))
+        await publisher.drain()
+        assert (publisher.status.sent, publisher.status.expired) == (1, len(DEVICES))
+
+
+async def test_newer_version_replaces_what_is_not_yet_sent(
+    embedded: BrokerAddress, signer: Signer, make_plan: PlanMaker
+) -> None:
+    plans = [make_plan(DEVICES, version=number) for number in (1, 2)]
+    plans[1] = type(plans[1])(**{**_fields(plans[1]), "targets": plans[0].targets})
+    async with aiomqtt.Client(embedded.host, embedded.port) as phone:
+        await phone.subscribe("ew/v1/alert/device/+", qos=1)
+        async with Publisher(embedded, signer, QUICK) as publisher:
+            for plan in plans:
+                publisher.submit(plan)
+            found = await bodies(phone, len(DEVICES))
+            await publisher.drain()
+        assert {body["version"] for body in found} == {2}
+        assert publisher.status.sent == len(DEVICES)
+
+
+def _fields(plan: object) -> dict[str, object]:
+    return {name: getattr(plan, name) for name in type(plan).__slots__}
+
+
+async def test_broker_that_answers_nowhere_is_named_with_its_address(signer: Signer) -> None:
+    nobody = BrokerAddress("127.0.0.1", free_port())
+    with pytest.raises(BrokerError, match=f"{nobody.port}"):
+        async with open_broker(nobody.url):
+            pass
+
+
+async def test_connection_goes_to_the_next_node_when_one_does_not_answer(
+    embedded: BrokerAddress, signer: Signer, make_plan: PlanMaker
+) -> None:
+    cluster = BrokerAddress("127.0.0.1", free_port(), others=((embedded.host, embedded.port),))
+    async with open_broker(cluster.url) as address, Publisher(address, signer, QUICK) as publisher:
+        publisher.submit(make_plan(DEVICES))
+        await publisher.drain()
+        assert publisher.status.sent == len(DEVICES)
+
+
+def test_addresses_are_read_and_refused_with_what_would_do() -> None:
+    assert parse_url("mqtt://there").nodes == (("there", 1883),)
+    assert parse_url("mqtt://a:1,b,c:3").nodes == (("a", 1), ("b", 1883), ("c", 3))
+    assert parse_url("mqtt://a:1,b:2").url == "mqtt://a:1,b:2"
+    for wrong in ("mosquito", "http://x", "mqtt://", "mqtt://a:99999", "mqtt://a,,b"):
+        with pytest.raises(ConfigError, match="broker"):
+            parse_url(wrong)
