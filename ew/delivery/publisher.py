@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
@@ -30,6 +31,25 @@ log = logging.getLogger("ew.publisher")
 KEEP_ALIVE_S = 5
 """A broker that is silent without closing (a node that hangs, a cable that is cut) is given up after 7.5 s."""
 RECORDS_KEPT = 200_000
+
+
+class _PackedProperties(Properties):
+    """Properties that are packed once: paho builds and packs them anew for each publish, a quarter of its cost."""
+
+    _packed: bytes | None = None
+
+    def pack(self) -> bytes:
+        """As they go into the packet."""
+        if self._packed is None:
+            object.__setattr__(self, "_packed", super().pack())  # type: ignore[no-untyped-call] # paho is untyped
+        return self._packed or b""
+
+
+@lru_cache(maxsize=1024)
+def _expiring_in(seconds: int) -> Properties:
+    properties = _PackedProperties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho is untyped
+    properties.MessageExpiryInterval = seconds
+    return properties
 
 
 @dataclass(slots=True)
@@ -212,12 +232,13 @@ class Publisher:
         nodes = self.address.nodes
         for attempt in itertools.count(number):
             host, port = nodes[attempt % len(nodes)]
+            protocol = self._protocol
             try:
                 async with aiomqtt.Client(
                     host,
                     port,
                     keepalive=KEEP_ALIVE_S,
-                    protocol=self._protocol,
+                    protocol=protocol,
                     max_inflight_messages=self._config.window,
                     max_queued_outgoing_messages=0,
                     timeout=10,
@@ -231,14 +252,16 @@ class Publisher:
                     finally:
                         self.status.connected -= 1
             except aiomqtt.MqttError as error:
+                if protocol == aiomqtt.ProtocolVersion.V5 and "rotocol version" in str(error):
+                    self._protocol = aiomqtt.ProtocolVersion.V311  # NATS, for one
+                    log.info("broker %s:%d speaks MQTT 3.1.1", host, port)
+                    continue
                 self._note_trouble(error, wait_s)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, self._config.retry_most_s)
 
     def _note_trouble(self, error: aiomqtt.MqttError, wait_s: float) -> None:
         text = str(error) or type(error).__name__
-        if "rotocol version" in text and self._protocol == aiomqtt.ProtocolVersion.V5:
-            self._protocol = aiomqtt.ProtocolVersion.V311  # NATS, for one
         self.status.reconnects += 1
         self.status.last_error = text
         log.warning(
@@ -305,9 +328,8 @@ class Publisher:
     def _properties(self, outgoing: _Outgoing) -> Properties | None:
         if self._protocol != aiomqtt.ProtocolVersion.V5 or outgoing.expires_s is None:
             return None
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho is untyped
-        properties.MessageExpiryInterval = max(1, round(outgoing.expires_s - self._now_s()))
-        return properties
+        left_s = max(1, round(outgoing.expires_s - self._now_s()))
+        return _expiring_in(left_s)
 
     async def _stop(self) -> None:
         for task in self._tasks:

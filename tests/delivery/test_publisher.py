@@ -9,7 +9,7 @@ import pytest
 
 from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
-from ew.delivery.broker import BrokerAddress, free_port, open_broker, parse_url
+from ew.delivery.broker import BrokerAddress, find_program, free_port, open_broker, parse_url
 from ew.delivery.publisher import Publisher
 from ew.errors import BrokerError, ConfigError
 from tests.delivery.conftest import PlanMaker
@@ -75,6 +75,20 @@ async def test_alert_that_expired_while_the_broker_was_away_is_not_sent(
         publisher.submit(make_plan(["tv-new"], event_id="round-002"))
         await publisher.drain()
         assert (publisher.status.sent, publisher.status.expired) == (1, len(DEVICES))
+
+
+@pytest.mark.skipif(find_program("nats-server") is None, reason="nats-server is not installed")
+async def test_device_at_qos_0_that_comes_late_to_nats_finds_its_alert(
+    signer: Signer, make_plan: PlanMaker
+) -> None:
+    async with open_broker("nats") as broker, Publisher(broker, signer, QUICK) as publisher:
+        publisher.submit(make_plan(DEVICES))
+        await publisher.drain()
+        assert publisher.status.reconnects == 0, "3.1.1 is a choice, not a trouble"
+        async with aiomqtt.Client(broker.host, broker.port) as late:
+            await late.subscribe("ew/v1/alert/device/tv-007", qos=0)
+            (found,) = await bodies(late, 1)
+        assert found["target"] == {"device": "tv-007"}
 
 
 async def test_newer_version_replaces_what_is_not_yet_sent(
