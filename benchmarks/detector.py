@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,8 +146,25 @@ def start_up(rounds: int) -> float:
 
 def run(quick: bool) -> BenchmarkResult:
     PickerBank.warm_up()
-    if hasattr(os, "sched_setaffinity") and not quick:
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    with one_core():
+        return measure(quick)
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process on one core, and give it back what it had."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def measure(quick: bool) -> BenchmarkResult:
     rounds = 3 if quick else 9
     sizes = (1, 100, 3000) if quick else (1, 100, 3000, 30_000)
     rows: list[dict[str, object]] = []
