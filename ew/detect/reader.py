@@ -104,8 +104,9 @@ def _read(packets, first, kept, slot_of, ids, guess, layout, exact, dtypes, stam
         if i + 2 * AHEAD < n:
             prefetch(_word(items + np.uint64(8 * (i + 2 * AHEAD))))
             soon = _word(items + np.uint64(8 * (i + AHEAD)))
-            for k in range(4):
-                prefetch(_word(soon + layout[k]))
+            if _word(soon + np.uint64(8)) == exact[PACKET]:
+                for k in range(4):
+                    prefetch(_word(soon + layout[k]))
         packet = _word(items + np.uint64(8 * i))
         if _word(packet + np.uint64(8)) != exact[PACKET]:
             return i, kept, NOT_PLAIN, repeated

@@ -85,6 +85,11 @@ def test_unusable_packet_is_refused_and_the_rest_runs(packet: Packet) -> None:
     assert (bank.counters.refused, bank.counters.samples) == (1, 7)
 
 
+def test_what_is_no_packet_raises_at_once() -> None:
+    with pytest.raises(AttributeError):
+        PickerBank().process([Packet("XX.A..HHZ", 0, 100.0, WAVE[:5])] * 20 + [object()] * 20)
+
+
 def test_empty_packets_and_ticks_do_nothing() -> None:
     bank = PickerBank()
     assert bank.process([]) == []
