@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -259,6 +260,50 @@ async def test_slow_consumer_is_dropped_without_hurting_others(embedded: BrokerA
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await reader.readexactly(200 * 200_000)
     writer.close()
+
+
+async def test_noise_after_a_connect_ends_its_connection_at_worst(embedded: BrokerAddress) -> None:
+    rng = random.Random(20260617)
+    async with client(embedded) as other:
+        await other.subscribe("a", qos=1)
+        for number in range(150):
+            version = rng.choice((codec.V311, codec.V5))
+            body = codec.text("MQTT") + bytes([version, 2]) + b"\x00\x00"
+            body += (b"\x00" if version == codec.V5 else b"") + codec.text(f"noise-{number}")
+            packets = [
+                codec.packet(
+                    rng.randrange(1, 16), rng.randrange(16), rng.randbytes(rng.randrange(40))
+                )
+                for _ in range(5)
+            ]
+            reader, writer = await asyncio.open_connection(embedded.host, embedded.port)
+            writer.write(codec.packet(codec.Type.CONNECT, 0, body) + b"".join(packets))
+            writer.write_eof()
+            async with asyncio.timeout(10):
+                with contextlib.suppress(ConnectionError):
+                    await reader.read()
+            writer.close()
+        await nothing_more(other, "a")
+
+
+async def test_who_breaks_the_standard_in_mqtt_5_is_told_why(embedded: BrokerAddress) -> None:
+    body = codec.text("MQTT") + bytes([5, 2]) + b"\x00\x00\x00" + codec.text("told")
+    for wrong, reason in (
+        (codec.packet(codec.Type.PUBLISH, 0, codec.text("a/#") + b"\x00"), 0x90),
+        (codec.packet(codec.Type.PUBLISH, 0b110, codec.text("a") + b"\x00\x01\x00"), 0x81),
+        (codec.packet(codec.Type.SUBSCRIBE, 0, b"\x00\x01\x00" + codec.text("a") + b"\x00"), 0x81),
+        (codec.packet(codec.Type.PUBLISH, 0, codec.text("") + b"\x03\x23\x00\x63"), 0x94),
+        (codec.packet(codec.Type.CONNECT, 0, body), 0x82),
+        (codec.packet(codec.Type.AUTH, 0, b""), 0x82),
+        (b"\x30\xff\xff\xff\x7f", 0x95),
+    ):
+        reader, writer = await asyncio.open_connection(embedded.host, embedded.port)
+        writer.write(codec.packet(codec.Type.CONNECT, 0, body) + wrong)
+        async with asyncio.timeout(10):
+            answers = list(codec.Splitter(1 << 20).feed(await reader.read()))
+        writer.close()
+        assert [kind for kind, _, _ in answers] == [codec.Type.CONNACK, codec.Type.DISCONNECT]
+        assert answers[1][2][0] == reason
 
 
 @given(st.binary(max_size=400), st.integers(1, 50))

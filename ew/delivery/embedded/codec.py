@@ -112,11 +112,13 @@ _FORM = {
     Prop.USER_PROPERTY: _PAIR,
     Prop.MAXIMUM_PACKET_SIZE: _U32,
 }
+_FLAGS = {Prop.PAYLOAD_FORMAT, Prop.REQUEST_PROBLEM, Prop.REQUEST_RESPONSE}
 _REPEATABLE = (Prop.USER_PROPERTY, Prop.SUBSCRIPTION_ID)
 _WILL = {1, 2, 3, 8, 9, 0x18, 0x26}
 _ALLOWED: dict[int, set[int]] = {
     Type.CONNECT: {0x11, 0x15, 0x16, 0x17, 0x19, 0x21, 0x22, 0x26, 0x27},
     Type.PUBLISH: {1, 2, 3, 8, 9, 0x0B, 0x23, 0x26},
+    Type.PUBACK: {0x1F, 0x26},
     Type.SUBSCRIBE: {0x0B, 0x26},
     Type.UNSUBSCRIBE: {0x26},
     Type.DISCONNECT: {0x11, 0x1F, 0x26},
@@ -300,7 +302,10 @@ class Reader:
                 raise ProtocolError(Reason.MALFORMED, f"property {identifier:#x} has no place here")
             if identifier not in _REPEATABLE and any(name == identifier for name, _ in found):
                 raise ProtocolError(Reason.PROTOCOL_ERROR, f"property {identifier:#x} stands twice")
-            found.append((identifier, part.value(_FORM[Prop(identifier)])))
+            value = part.value(_FORM[Prop(identifier)])
+            if identifier in _FLAGS and value not in (0, 1):
+                raise ProtocolError(Reason.PROTOCOL_ERROR, f"property {identifier:#x} is {value!r}")
+            found.append((identifier, value))
         return found
 
     def value(self, form: int) -> Value:
@@ -393,6 +398,9 @@ def parse_publish(version: int, flags: int, body: bytes) -> Publish:
     if qos and not packet_id:
         raise ProtocolError(Reason.PROTOCOL_ERROR, "packet identifier 0")
     properties = reader.properties(_ALLOWED[Type.PUBLISH]) if version == V5 else []
+    for name, value in properties:
+        if name == Prop.RESPONSE_TOPIC:
+            check_topic(str(value))
     if number(properties, Prop.SUBSCRIPTION_ID, -1) >= 0:
         raise ProtocolError(
             Reason.PROTOCOL_ERROR, "a client may not send a subscription identifier"
@@ -407,8 +415,9 @@ def parse_subscribe(version: int, flags: int, body: bytes) -> tuple[int, list[Fi
     reader, packet_id = _list_head(flags, body)
     properties = reader.properties(_ALLOWED[Type.SUBSCRIBE]) if version == V5 else []
     identifier = number(properties, Prop.SUBSCRIPTION_ID, 0)
-    if any(name == Prop.SUBSCRIPTION_ID for name, _ in properties) and not identifier:
-        raise ProtocolError(Reason.PROTOCOL_ERROR, "subscription identifier 0")
+    given = sum(name == Prop.SUBSCRIPTION_ID for name, _ in properties)
+    if given > 1 or (given and not identifier):
+        raise ProtocolError(Reason.PROTOCOL_ERROR, "one subscription identifier above 0 may stand")
     filters = []
     while not reader.is_done:
         text, options = reader.text(), reader.u8()
@@ -449,7 +458,14 @@ def parse_ack(version: int, body: bytes) -> tuple[int, int]:
     """PUBACK, PUBREC, PUBREL, PUBCOMP: packet identifier and reason code."""
     reader = Reader(body)
     packet_id = reader.u16()
-    return packet_id, reader.u8() if version == V5 and not reader.is_done else 0
+    reason = reader.u8() if version == V5 and not reader.is_done else 0
+    if version == V5 and not reader.is_done:
+        reader.properties(_ALLOWED[Type.PUBACK])
+    if not reader.is_done or not packet_id:
+        raise ProtocolError(
+            Reason.MALFORMED, "an acknowledgement is a packet identifier and no more"
+        )
+    return packet_id, reason
 
 
 def parse_disconnect(version: int, body: bytes) -> tuple[int, Properties]:
