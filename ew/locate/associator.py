@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from ew.config import LocateConfig
 from ew.geo import distance_km
-from ew.locate.locator import KM_PER_DEGREE, MAX_PICKS, MAX_SILENT, Hypocentre, Locator, Observations
+from ew.locate.locator import (
+    KM_PER_DEGREE,
+    MAX_PICKS,
+    MAX_SILENT,
+    Hypocentre,
+    Locator,
+    Observations,
+)
 from ew.locate.stations import Network
 from ew.records import Pick
 from ew.traveltimes import TravelTimes
@@ -38,7 +45,8 @@ FROM_AFAR_KM_S = 9.5
 """Pn runs at 8; P from 30 degrees on crosses a network at 13 and more (ak135)."""
 FROM_AFAR_FIT_S = 0.7
 FROM_AFAR_SPAN_S = 20.0
-FROM_AFAR_PERIOD_S = 0.45
+FROM_AFAR_PERIOD_S = 0.4
+FROM_AFAR_DEPTH_KM = 20.0
 FROM_AFAR_APERTURE_KM = 60.0
 CLUSTER_SHARE = 0.2
 """Half of what a declaration needs: the newest pick may lie at the edge of those that P has reached."""
@@ -247,7 +255,7 @@ class Associator:
     ) -> bool:
         config = self._config
         picked = np.array([o.station for o in onsets])
-        if self._is_from_afar(onsets, first):
+        if self._is_from_afar(onsets, first, hypocentre.depth_km):
             return False
         if self.distances_km(hypocentre, picked).min() > config.reach_km:
             return False
@@ -265,11 +273,13 @@ class Associator:
         counted = since & ~is_s & (arrival <= max(o.time_s for o in first) + 2.0)
         return len(onsets) >= config.min_explained * int(counted.sum())
 
-    def _is_from_afar(self, onsets: Sequence[Onset], tried: Sequence[Onset]) -> bool:
+    def _is_from_afar(
+        self, onsets: Sequence[Onset], tried: Sequence[Onset], depth_km: float
+    ) -> bool:
         """Whether a plane wave faster than any regional one explains the picks at least as well: a teleseism.
 
-        Over a small aperture a deep earthquake looks alike, but its waves are short: those of a teleseism have lost all
-        that is shorter than half a second.
+        Its waves have lost all that is short. Over a small aperture a deep earthquake looks alike: it has to wait until the
+        wave has reached stations that tell the two apart.
         """
         periods = [o.pick.period_s for o in onsets if math.isfinite(o.pick.period_s)]
         if periods and float(np.median(periods)) > FROM_AFAR_PERIOD_S:
@@ -279,7 +289,8 @@ class Associator:
         if len(fit) < max(len(onsets), self._config.min_stations):
             return False
         places = self._network.ecef[[o.station for o in fit]]
-        return float(np.linalg.norm(places - places.mean(axis=0), axis=1).max()) > FROM_AFAR_APERTURE_KM
+        aperture_km = float(np.linalg.norm(places - places.mean(axis=0), axis=1).max())
+        return depth_km > FROM_AFAR_DEPTH_KM or aperture_km > FROM_AFAR_APERTURE_KM
 
     def _plane_wave(self, onsets: Sequence[Onset], fit_s: float) -> list[Onset]:
         """The onsets within ``fit_s`` of a plane wave from afar; none if no such wave fits."""
@@ -287,7 +298,10 @@ class Associator:
         stations = np.array([o.station for o in onsets])
         times = np.array([o.time_s for o in onsets]) - onsets[0].time_s
         lat, lon = net.latitudes[stations], net.longitudes[stations]
-        north, east = (lat - lat[0]) * KM_PER_DEGREE, (lon - lon[0]) * KM_PER_DEGREE * np.cos(np.radians(lat[0]))
+        north, east = (
+            (lat - lat[0]) * KM_PER_DEGREE,
+            (lon - lon[0]) * KM_PER_DEGREE * np.cos(np.radians(lat[0])),
+        )
         terms = np.column_stack([np.ones(len(times)), north, east])
         kept = np.abs(times - np.median(times)) < FROM_AFAR_SPAN_S
         for within_s in (4 * fit_s, 2 * fit_s, fit_s, fit_s):  # outliers go, the worst first

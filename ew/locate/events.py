@@ -33,6 +33,8 @@ from ew.times import NS_PER_S, iso_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
 
 KEEP_PICKS_S = 120.0
+CLAIM_S = 300.0
+"""S of an event at the network's far end, and the coda of a large one."""
 S_TOLERANCE_S = 2.0
 CODA_FACTOR = 3.0
 """Coda lasts to about three S travel times (Rautian & Khalturin 1978 start theirs at two)."""
@@ -93,7 +95,7 @@ class EventEngine:
 
     @property
     def active_events(self) -> tuple[str, ...]:
-        """Ids of the events under way."""
+        """Ids of the events that still claim picks."""
         return tuple(event.event_id for event in self._events)
 
     def feed(
@@ -106,9 +108,10 @@ class EventEngine:
             is_new |= self._take_pick(pick)
         if is_new:
             self._declare(now_s)
-        versions = [v for event in self._events if (v := self._update(event, now_s)) is not None]
+        going = [event for event in self._events if self._is_open(event, now_s)]
+        versions = [v for event in going if (v := self._update(event, now_s)) is not None]
         self._forget(now_s)
-        self.wake_at_s = now_s + self._config.version_interval_s if self._events else None
+        self.wake_at_s = now_s + self._config.version_interval_s if going else None
         return versions
 
     def add_origin(self, version: EventVersion, now_s: float) -> EventVersion:
@@ -187,6 +190,8 @@ class EventEngine:
 
     def _join(self, event: _Event, onset: Onset) -> None:
         event.onsets[onset.station] = onset
+        if onset.time_s - event.hypocentre.time_s > self._config.update_until_s:
+            return
         seed_id = onset.pick.seed_id
         tracker = PeakTracker(
             self._inventory[seed_id], onset.time_s, self._history.packets(seed_id)
@@ -330,17 +335,22 @@ class EventEngine:
             for o, d, t in zip(onsets, away, predicted, strict=True)
         )
 
+    def _is_open(self, event: _Event, now_s: float) -> bool:
+        """Whether versions of an event may still come."""
+        age_s = now_s - event.hypocentre.time_s
+        return not event.is_cancelled and age_s <= self._config.update_until_s
+
     def _forget(self, now_s: float) -> None:
         self._free = [o for o in self._free if now_s - o.time_s <= KEEP_PICKS_S]
-        over = [
-            e
-            for e in self._events
-            if e.is_cancelled or now_s - e.hypocentre.time_s > self._config.update_until_s
+        for event in self._events:
+            if event.trackers and not self._is_open(event, now_s):
+                for tracker in event.trackers.values():
+                    self._tracked[tracker.channel.seed_id].remove(tracker)
+                event.trackers.clear()
+        # An event goes on claiming its S-waves and coda long after its last version, or they would make new ones
+        self._events = [
+            e for e in self._events if not e.is_cancelled and now_s - e.hypocentre.time_s <= CLAIM_S
         ]
-        for event in over:
-            self._events.remove(event)
-            for tracker in event.trackers.values():
-                self._tracked[tracker.channel.seed_id].remove(tracker)
 
 
 def _log_acceleration(pick: Pick, channel: Channel) -> float:
