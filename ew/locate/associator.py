@@ -48,6 +48,8 @@ FROM_AFAR_SPAN_S = 20.0
 FROM_AFAR_PERIOD_S = 0.4
 FROM_AFAR_DEPTH_KM = 20.0
 FROM_AFAR_APERTURE_KM = 60.0
+MORE_IN_CODA = 2
+"""A second earthquake amid the coda of a first needs so many stations more: coda triggers too, but not in step."""
 CLUSTER_SHARE = 0.2
 """Half of what a declaration needs: the newest pick may lie at the edge of those that P has reached."""
 TRY_STATIONS = (8, 20, 1000)
@@ -259,7 +261,8 @@ class Associator:
             return False
         if self.distances_km(hypocentre, picked).min() > config.reach_km:
             return False
-        if sum(not o.is_coda for o in onsets) < config.min_stations - 1:
+        clear = sum(not o.is_coda for o in onsets)
+        if clear < config.min_stations - 1 and len(onsets) < config.min_stations + MORE_IN_CODA:
             return False
         if self.share_in_reach(hypocentre, onsets) < config.min_share:
             return False
