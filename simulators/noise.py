@@ -15,9 +15,10 @@ def _models() -> tuple[Floats, Floats, Floats]:
 
     periods, low = get_nlnm()
     high_periods, high = get_nhnm()
-    frequencies = 1 / periods[::-1]
-    high_at = np.interp(np.log(frequencies), np.log(1 / high_periods[::-1]), high[::-1])
-    return frequencies, low[::-1], high_at
+    order, high_order = np.argsort(1 / periods), np.argsort(1 / high_periods)
+    frequencies = 1 / periods[order]
+    high_at = np.interp(np.log(frequencies), np.log(1 / high_periods[high_order]), high[high_order])
+    return frequencies, low[order], high_at
 
 
 def acceleration(

@@ -38,6 +38,10 @@ class _Wave:
     kappa: float
 
 
+# Amplification of S by generic rock (Boore & Joyner 1997, table 4): frequency, Hz; factor
+ROCK_HZ = np.array([0.01, 0.09, 0.16, 0.51, 0.84, 1.25, 2.26, 3.17, 6.05, 16.6, 61.2])
+ROCK = np.array([1.00, 1.10, 1.18, 1.42, 1.58, 1.74, 2.06, 2.25, 2.58, 3.13, 4.00])
+
 # P comes in flat (60-70 degrees from the vertical) and loses what it converts: its vertical share is set so that Pd has no
 # offset from Kuyuk & Allen 2013 (tests/simulators). Radiation: Boore & Boatwright 1984; corner: Madariaga 1976; P loses less on the way (Q_P = 1.5 Q_S is usual)
 P_WAVE = _Wave(6000.0, 0.52, 0.35, 0.45, 1.5, 0.03, 1.5, 0.6 * KAPPA_S)
@@ -64,7 +68,8 @@ def _spectrum(f: Floats, wave: _Wave, magnitude: float, distance_km: float) -> F
     source = scale * moment_n_m(magnitude) * (2 * np.pi * f) ** 2 / (1 + (f / corner) ** 2)
     q = wave.q_factor * Q0 * np.maximum(f, 0.5) ** Q_POWER
     path = np.exp(-np.pi * f * distance / (q * wave.velocity)) * np.exp(-np.pi * wave.kappa * f)
-    result: Floats = source * spreading * path
+    site = np.interp(np.log(np.maximum(f, 1e-3)), np.log(ROCK_HZ), ROCK) if wave is S_WAVE else 1.0
+    result: Floats = source * spreading * path * site
     return result
 
 

@@ -34,7 +34,7 @@ class AlertQueue:
         if not len(plan):
             return
         newest = self._newest_of(plan)
-        newest[plan.order] = np.maximum(newest[plan.order], plan.version.version)
+        newest[plan.chosen] = np.maximum(newest[plan.chosen], plan.version.version)
         self._push(plan, 0)
 
     def pop(self) -> Due | None:
@@ -62,9 +62,9 @@ class AlertQueue:
 
     def _push(self, plan: AlertPlan, place: int) -> None:
         self._serial += 1
-        arrival_s = plan.version.origin.time_s + float(plan.s_s[place])
-        lane = int(plan.keys[place]) >> 13
-        heapq.heappush(self._heap, (lane, arrival_s, self._serial, place, plan))
+        heapq.heappush(
+            self._heap, (plan.lane(place), plan.s_arrival_s(place), self._serial, place, plan)
+        )
 
     def _newest_of(self, plan: AlertPlan) -> NDArray[np.int32]:
         key = (plan.version.event_id, plan.targets.address)

@@ -4,6 +4,7 @@ Lanes by predicted harm, then earliest S arrival first; whom the S-wave has reac
 are built only when they are sent, so that the first leaves while the last is not yet written.
 """
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,12 +17,13 @@ from ew.alerts.signing import Signer
 from ew.config import Config
 from ew.geo import ecef_km, in_polygon, local_radius_km
 from ew.records import EventVersion, Origin, VersionKind
-from ew.shaking import event_rows
+from ew.shaking import event_rows, lane_reach_km
 from ew.shaking.kernels import rank_targets
 from ew.shaking.relations import RELATIONS
 from ew.shaking.targets import Targets, device_targets
 from ew.traveltimes import TravelTimes
 
+LANES = 4
 NOT_TOLD = 65535
 KEY_STEPS_PER_S = 20.0
 """S arrival in a key is good to 0.05 s; 13 bits reach 409 s, beyond any region."""
@@ -29,28 +31,63 @@ KEY_STEPS_PER_S = 20.0
 
 @dataclass(slots=True, eq=False)
 class _Told:
-    """What each target of a group was told of one event: intensity and S travel time, NaN before it was."""
+    """What each target of a group was told of one event: intensity (NaN before it was), S arrival in s after ``base_s``."""
 
     intensity: NDArray[np.float32]
-    s_arrival_s: NDArray[np.float64]
+    s_since_base: NDArray[np.float32]
+    base_s: float
+
+
+class SendingOrder:
+    """Targets by their keys, most urgent first, sorted lane by lane as they are asked for.
+
+    The first message must not wait until the last of a million is in its place.
+    """
+
+    def __init__(self, chosen: NDArray[np.int64], keys: NDArray[np.uint16]) -> None:
+        self._chosen = chosen
+        self._keys = keys[chosen]
+        self._sorted: list[NDArray[np.int64]] = []
+        self._ends: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __getitem__(self, place: int) -> int:
+        """Index of the target at a place."""
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        while not self._ends or place >= self._ends[-1]:
+            self._sort_next()
+        part = bisect.bisect_right(self._ends, place)
+        return int(self._sorted[part][place - (self._ends[part - 1] if part else 0)])
+
+    def _sort_next(self) -> None:
+        lane = len(self._sorted)
+        inside = np.flatnonzero(self._keys >> 13 == lane)
+        inside = inside[np.argsort(self._keys[inside], kind="stable")]
+        self._sorted.append(self._chosen[inside])
+        self._ends.append(len(inside) + (self._ends[-1] if self._ends else 0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AlertPlan:
     """One version's messages to one group of targets, most urgent first.
 
-    ``order`` (n,) i8: indices into ``targets``; ``keys`` (n,) u2: sending keys in that order (smaller is sooner);
-    ``is_first`` (n,) bool: targets not told of this event before.
+    ``chosen`` (n,) i8: indices into ``targets``, ascending; ``order``: the same, most urgent first. The columns of
+    all D targets are kept as they were made and read where a message is built: ``keys`` (D,) u2 sending keys (smaller is
+    sooner), ``s_s`` (D,) f4 travel times, ``intensity`` (D,) f4, ``knew`` (D,) bool who was told before (``None``: nobody).
     """
 
     version: EventVersion
     targets: Targets
-    order: NDArray[np.int64]
+    chosen: NDArray[np.int64]
+    order: SendingOrder
     keys: NDArray[np.uint16]
-    is_first: NDArray[np.bool_]
-    p_s: NDArray[np.float64]
-    s_s: NDArray[np.float64]
+    s_s: NDArray[np.float32]
     intensity: NDArray[np.float32]
+    knew: NDArray[np.bool_] | None
+    rows: NDArray[np.float64]
     template: AlertTemplate
     lanes: int
     expire_s: float
@@ -65,8 +102,21 @@ class AlertPlan:
 
     def expires_s(self, place: int) -> float:
         """When the message at a place in the order expires, epoch seconds."""
-        arrival_s = self.version.origin.time_s + float(self.s_s[place])
-        return max(self.version.issued_s, arrival_s) + self.expire_s
+        return max(self.version.issued_s, self.s_arrival_s(place)) + self.expire_s
+
+    def s_arrival_s(self, place: int) -> float:
+        """S arrival at the target at a place in the order, epoch seconds."""
+        return self.version.origin.time_s + float(self.s_s[self.order[place]])
+
+    def lane(self, place: int) -> int:
+        """Lane of the message at a place in the order; targets that S has reached have the upper ones."""
+        key = int(self.keys[self.order[place]])
+        # Who was told before hears of a change even below the threshold: last of all
+        return 2 * self.lanes if key == NOT_TOLD else key >> 13
+
+    def is_first(self, place: int) -> bool:
+        """Whether the target at a place in the order hears of this event for the first time."""
+        return self.knew is None or not self.knew[self.order[place]]
 
     def message(self, place: int, signer: Signer) -> bytes:
         """The signed message at a place in the order.
@@ -74,19 +124,20 @@ class AlertPlan:
         Raises:
             ConfigError: the signer may not sign this status.
         """
-        origin = self.version.origin
+        origin, target = self.version.origin, self.order[place]
         kind: VersionKind = self.version.kind
         if kind != "cancel":
-            kind = "alert" if self.is_first[place] else "update"
+            kind = "alert" if self.is_first(place) else "update"
         return self.template.build(
             signer,
             kind=kind,
             address=self.targets.address,
-            target_id=self.targets.ids[self.order[place]],
-            p_arrival_s=origin.time_s + float(self.p_s[place]),
-            s_arrival_s=origin.time_s + float(self.s_s[place]),
-            intensity=float(self.intensity[place]),
-            priority=int(self.keys[place]) >> 13,
+            target_id=self.targets.ids[target],
+            p_arrival_s=origin.time_s
+            + float(np.interp(self.s_s[target], self.rows[1], self.rows[0])),
+            s_arrival_s=self.s_arrival_s(place),
+            intensity=float(self.intensity[target]),
+            priority=self.lane(place),
             expires_s=self.expires_s(place),
         )
 
@@ -97,6 +148,7 @@ class _Group:
     least: NDArray[np.float32]
     in_region: NDArray[np.bool_]
     told: dict[str, _Told] = field(default_factory=dict)
+    least_by_met: dict[tuple[bool, ...], NDArray[np.float32]] = field(default_factory=dict)
 
 
 class AlertPlanner:
@@ -112,7 +164,6 @@ class AlertPlanner:
         self._config = config
         self._travel = travel_times
         self._key_id = key_id
-        self._lanes = np.array(config.policy.lanes, dtype=np.float64)
         self._kinds = list(config.policy.kinds.values())
         self._groups = [self._group(targets) for targets in groups if len(targets)]
 
@@ -163,20 +214,20 @@ class AlertPlanner:
         count = len(group.targets)
         keys, s_s, strength = (
             np.empty(count, np.uint16),
-            np.empty(count),
+            np.empty(count, np.float32),
             np.empty(count, np.float32),
         )
         origin = version.origin
         rows = event_rows(origin, self._travel, self._config.shaking.relation)
-        rank_targets(
+        rank_targets(  # type: ignore[no-untyped-call] # kernels are untyped; shapes stand in their docstrings
             group.targets.ecef,
             group.targets.radius_km,
             ecef_km(origin.latitude, origin.longitude),
             local_radius_km(origin.latitude),
-            rows,
+            rows.astype(np.float32),
             self._least(group, version),
             now_s - origin.time_s,
-            self._lanes,
+            lane_reach_km(rows, self._config.policy.lanes),
             KEY_STEPS_PER_S,
             keys,
             s_s,
@@ -184,27 +235,25 @@ class AlertPlanner:
         )
         told = group.told.get(version.event_id)
         chosen = self._chosen(told, version, keys, s_s, strength)
-        order = chosen[np.argsort(keys[chosen], kind="stable")]
-        is_first = (
-            np.ones(len(order), np.bool_) if told is None else np.isnan(told.intensity[order])
-        )
-        self._note(group, told, version, order, s_s, strength)
+        knew = None if told is None else ~np.isnan(told.intensity)
+        self._note(group, told, version, chosen, s_s, strength)
         return AlertPlan(
             version=version,
             targets=group.targets,
-            order=order,
-            keys=np.where(keys[order] == NOT_TOLD, NOT_TOLD - 1, keys[order]).astype(np.uint16),
-            is_first=is_first,
-            p_s=np.interp(s_s[order], rows[1], rows[0]),
-            s_s=s_s[order],
-            intensity=strength[order],
+            chosen=chosen,
+            order=SendingOrder(chosen, keys),
+            keys=keys,
+            s_s=s_s,
+            intensity=strength,
+            knew=knew,
+            rows=rows,
             template=AlertTemplate(
                 version,
                 self._config.policy.mode,
                 RELATIONS[self._config.shaking.relation][0],
                 self._key_id,
             ),
-            lanes=len(self._lanes),
+            lanes=LANES,
             expire_s=self._config.policy.expire_s,
         )
 
@@ -215,15 +264,22 @@ class AlertPlanner:
             kinds = [k for k in self._kinds if k.address == "cell"]
             is_met = any(magnitude >= k.min_magnitude for k in kinds)
             return group.least if is_met else np.full_like(group.least, 99.0)
-        met = np.array([magnitude >= k.min_magnitude for k in self._kinds])
-        return np.where(met[group.targets.kinds], group.least, np.float32(99.0)).astype(np.float32)
+        met = tuple(magnitude >= k.min_magnitude for k in self._kinds)
+        known = group.least_by_met.get(met)
+        if (
+            known is None
+        ):  # a gather over all devices, the same for every version between two thresholds
+            can_hear = np.array(met)[group.targets.kinds]
+            known = np.where(can_hear, group.least, np.float32(99.0)).astype(np.float32)
+            group.least_by_met = {met: known}
+        return known
 
     def _chosen(
         self,
         told: _Told | None,
         version: EventVersion,
         keys: NDArray[np.uint16],
-        s_s: NDArray[np.float64],
+        s_s: NDArray[np.float32],
         strength: NDArray[np.float32],
     ) -> NDArray[np.int64]:
         """Who is told: whoever is above the threshold, and of those told before, whom it changes for."""
@@ -237,7 +293,8 @@ class AlertPlanner:
         if version.kind == "cancel":
             return np.flatnonzero(knows)
         policy = self._config.policy
-        moved = np.abs(version.origin.time_s + s_s - told.s_arrival_s) >= policy.update_arrival_s
+        since_base = s_s + np.float32(version.origin.time_s - told.base_s)
+        moved = np.abs(since_base - told.s_since_base) >= policy.update_arrival_s
         changed = np.abs(strength - told.intensity) >= policy.update_intensity
         # Someone told before hears of a change even below the threshold now
         return np.flatnonzero(np.where(knows, moved | changed, keys != NOT_TOLD))
@@ -247,15 +304,16 @@ class AlertPlanner:
         group: _Group,
         told: _Told | None,
         version: EventVersion,
-        order: NDArray[np.int64],
-        s_s: NDArray[np.float64],
+        chosen: NDArray[np.int64],
+        s_s: NDArray[np.float32],
         strength: NDArray[np.float32],
     ) -> None:
+        if not len(chosen):
+            return
         if told is None:
-            if not len(order):
-                return
-            count = len(s_s)
-            told = _Told(np.full(count, np.nan, np.float32), np.full(count, np.nan))
-            group.told[version.event_id] = told
-        told.intensity[order] = strength[order]
-        told.s_arrival_s[order] = version.origin.time_s + s_s[order]
+            intensity = np.full_like(strength, np.nan)
+            intensity[chosen] = strength[chosen]
+            group.told[version.event_id] = _Told(intensity, s_s.copy(), version.origin.time_s)
+            return
+        told.intensity[chosen] = strength[chosen]
+        told.s_since_base[chosen] = s_s[chosen] + np.float32(version.origin.time_s - told.base_s)

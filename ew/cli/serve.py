@@ -69,9 +69,14 @@ async def _serve(config: Config) -> None:
         open_broker(config.delivery.broker, port=config.delivery.broker_port) as broker,
     ):
         service = Service(config, inventory, store, broker)
-        server = uvicorn.Server(
-            uvicorn.Config(create_app(service), log_config=None, access_log=False, lifespan="off")
+        settings = uvicorn.Config(
+            create_app(service),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,  # open WebSockets would hold a stop up for ever
         )
+        server = uvicorn.Server(settings)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours below stop all of it
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

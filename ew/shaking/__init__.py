@@ -1,5 +1,6 @@
 """PURE: an origin becomes arrivals and intensities at targets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,7 +14,7 @@ from ew.records import Origin
 from ew.shaking.relations import RELATIONS, intensity
 from ew.traveltimes import TravelTimes
 
-__all__ = ["Estimate", "estimate", "event_rows"]
+__all__ = ["Estimate", "estimate", "event_rows", "lane_reach_km"]
 
 Floats = NDArray[np.float64]
 
@@ -42,6 +43,18 @@ def event_rows(origin: Origin, travel_times: TravelTimes, relation: str) -> Floa
     return np.ascontiguousarray(
         [p_row, s_row, intensity(relation, origin.magnitude, distance, depth_km)]
     )
+
+
+def lane_reach_km(rows: Floats, lanes: Sequence[float]) -> NDArray[np.float32]:
+    """How far from an epicentre each of four lanes reaches: (4,) float32, km; the last is without end.
+
+    ``lanes`` are least intensities, most urgent first; fewer than four are filled up. Intensity falls with distance.
+    """
+    reach = [
+        float(np.interp(-least, -rows[2], np.arange(rows.shape[1]), left=-1.0))
+        for least in lanes[:3]
+    ]
+    return np.array([*reach, *[np.inf] * (4 - len(reach))], np.float32)
 
 
 def estimate(

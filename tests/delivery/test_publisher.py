@@ -54,7 +54,7 @@ async def test_broker_lost_while_alerting_loses_no_alert(
         async with open_broker("embedded") as broker:
             publisher = await stack.enter_async_context(Publisher(broker, signer, QUICK))
         async with asyncio.timeout(10):
-            while publisher.status.connected:  # noqa: ASYNC110 - the publisher has no event for it
+            while publisher.status.connected:
                 await asyncio.sleep(0.01)
         publisher.submit(make_plan(DEVICES))
         async with open_broker("embedded", port=broker.port) as again:

@@ -1,0 +1,184 @@
+"""The service as a process: SeedLink in, alerts over MQTT and events over HTTP out."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import aiomqtt
+import httpx
+import numpy as np
+import pytest
+import websockets
+
+from ew import Origin
+from ew.alerts.message import parse_alert
+from ew.alerts.signing import Verifier
+from ew.geo import distance_km
+from simulators import scenario
+from simulators.network import shifted
+from simulators.scenario import Play
+from simulators.seedlink import SeedLinkServer
+
+TOKEN = "let me in"  # noqa: S105 - of a service that lives for a test
+
+
+def play() -> Play:
+    everyone = scenario.stations()
+    away = distance_km(29.5, 103.5, [s.latitude for s in everyone], [s.longitude for s in everyone])
+    stations = [replace(everyone[i], noise=0.2) for i in np.argsort(away)[:16]]
+    return Play(stations, [Origin(1e9 + 14.0, 29.5, 103.5, 10.0, 5.5)], 1e9, 30.0)
+
+
+def write_config(folder: Path, chosen: Play, seedlink_port: int) -> Path:
+    rows = ["seed_id,latitude,longitude,elevation_m,gain,input_units"]
+    rows += [
+        f"{c.seed_id},{c.latitude},{c.longitude},{c.elevation_m},{c.gain},{c.input_units}"
+        for c in chosen.inventory.values()
+    ]
+    (folder / "stations.csv").write_text("\n".join(rows) + "\n")
+    config = folder / "ew.toml"
+    config.write_text(
+        f"""
+[service]
+inventory = "{folder}/stations.csv"
+database = "{folder}/ew.sqlite"
+http_port = 0
+api_token = "{TOKEN}"
+seedlink = [{{ host = "127.0.0.1", port = {seedlink_port}, select = ["XS_*:H?Z"] }}]
+[policy]
+mode = "exercise"
+"""
+    )
+    return config
+
+
+@contextlib.asynccontextmanager
+async def serving(config: Path) -> AsyncIterator[tuple[str, str, int]]:
+    """The service's HTTP address, its broker's host and port."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ew", "serve", "--config", str(config),
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            line = (await process.stdout.readline()).decode()
+        found = re.search(r"(http://\S+)\s+mqtt://(\S+):(\d+)", line)
+        assert found is not None, line
+        async with asyncio.timeout(60), httpx.AsyncClient(base_url=found[1]) as http:
+            while True:  # until the service has started and is well
+                with contextlib.suppress(httpx.TransportError):
+                    if (await http.get("/health")).status_code == 200:
+                        break
+                await asyncio.sleep(0.1)
+        yield found[1], found[2], int(found[3])
+    finally:
+        if process.returncode is None:
+            os.kill(process.pid, signal.SIGTERM)
+            async with asyncio.timeout(20):
+                await process.wait()
+
+
+async def test_earthquake_over_seedlink_becomes_signed_alerts_and_an_event(tmp_path: Path) -> None:
+    chosen = play()
+    async with (
+        SeedLinkServer() as seedlink,
+        serving(write_config(tmp_path, chosen, seedlink.port)) as (http, host, port),
+    ):
+        async with asyncio.timeout(20):
+            while seedlink.connections == 0:
+                await asyncio.sleep(0.02)
+        async with (
+            httpx.AsyncClient(base_url=http, headers={"Authorization": f"Bearer {TOKEN}"}) as web,
+            aiomqtt.Client(host, port) as mqtt,
+            websockets.connect(http.replace("http", "ws") + "/live") as live,
+        ):
+            tv = {"device_id": "tv-1", "kind": "tv", "latitude": 29.8, "longitude": 103.8}
+            assert (await web.post("/devices", json=tv)).status_code == 201
+            await mqtt.subscribe("ew/v1/#", qos=1)
+            playing = asyncio.create_task(
+                seedlink.play(shifted(chosen.packets(0.5), time.time_ns()), speed=1.0)
+            )
+            verifier, seen = Verifier(), set()
+            async with asyncio.timeout(60):
+                async for message in mqtt.messages:
+                    topic = str(message.topic)
+                    payload = message.payload
+                    assert isinstance(payload, bytes)
+                    if topic == "ew/v1/keys":
+                        verifier.update(json.loads(payload))
+                    elif topic.startswith("ew/v1/alert/"):
+                        body, plain = parse_alert(payload)
+                        verifier.verify(plain, time.time_ns() // 1000)
+                        assert body.status == "exercise"
+                        seen.add("device" if body.target.device == "tv-1" else "cell")
+                    elif topic.startswith("ew/v1/event/"):
+                        seen.add("event")
+                    if seen == {"device", "cell", "event"}:
+                        break
+            async with asyncio.timeout(20):
+                while json.loads(await live.recv())["type"] != "event":
+                    pass
+            (event,) = (await web.get("/events")).json()
+            assert event["origin"]["latitude"] == pytest.approx(29.5, abs=0.2)
+            history = (await web.get(f"/events/{event['event_id']}")).json()
+            assert [v["version"] for v in history] == list(range(1, len(history) + 1))
+            assert b"ew_versions_total" in (await web.get("/metrics")).content
+            assert "ew" in (await web.get("/")).text
+            playing.cancel()
+
+
+async def test_doors_are_kept(tmp_path: Path) -> None:
+    async with (
+        SeedLinkServer() as seedlink,
+        serving(write_config(tmp_path, play(), seedlink.port)) as (http, _, _),
+    ):
+        async with httpx.AsyncClient(base_url=http) as stranger:
+            origin = {
+                "source": "icl", "event_id": "1", "time": "2026-01-01T00:00:00Z", "latitude": 29.5, "longitude": 103.5,
+                "magnitude": 6.0,
+            }  # fmt: skip
+            assert (await stranger.post("/origins", json=origin)).status_code == 401
+            tv = {"device_id": "tv-1", "kind": "tv", "latitude": 29.8, "longitude": 103.8}
+            assert (await stranger.post("/devices", json=tv)).status_code == 401
+            token = {"Authorization": f"Bearer {TOKEN}"}
+            assert (
+                await stranger.post("/devices", json={**tv, "kind": "toaster"}, headers=token)
+            ).status_code == 422
+            assert (
+                await stranger.post("/devices", json={**tv, "latitude": 95}, headers=token)
+            ).status_code == 422
+            assert (await stranger.get("/events/none")).status_code == 404
+            accepted = await stranger.post("/origins", json=origin, headers=token)
+            assert accepted.status_code == 202
+            assert accepted.json()["event_id"] == "icl-1"
+            assert (await stranger.get("/events")).json()[0]["source"] == "icl"
+
+
+def test_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    import socket  # noqa: PLC0415
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        config = write_config(tmp_path, play(), 1)
+        port = taken.getsockname()[1]
+        config.write_text(config.read_text().replace("http_port = 0", f"http_port = {port}"))
+        done = subprocess.run(
+            [sys.executable, "-m", "ew", "serve", "--config", str(config)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"can't listen on 127.0.0.1:{port}" in done.stderr
+    assert "Traceback" not in done.stderr
