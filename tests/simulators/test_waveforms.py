@@ -44,9 +44,7 @@ def test_pd_agrees_with_kuyuk_and_allen_2013(magnitude: float, distance: float) 
     assert from_pd(float(found), distance, "kuyuk-allen-2013") == pytest.approx(magnitude, abs=0.6)
 
 
-@pytest.mark.parametrize(
-    ("magnitude", "distance"), [(5.0, 20.0), (6.0, 30.0), (7.0, 50.0)]
-)
+@pytest.mark.parametrize(("magnitude", "distance"), [(5.0, 20.0), (6.0, 30.0), (7.0, 50.0)])
 def test_peak_acceleration_is_within_a_factor_of_three_of_si_and_midorikawa_1999(
     magnitude: float, distance: float
 ) -> None:
