@@ -11,14 +11,12 @@ from fastapi import (
     HTTPException,
     Request,
     Response,
-    WebSocket,
-    WebSocketDisconnect,
 )
-from fastapi.responses import HTMLResponse
 
 from ew import __version__
+from ew.api import live
+from ew.api.live import station_list
 from ew.api.models import DeviceIn, OriginIn
-from ew.api.page import PAGE
 from ew.records import EventVersion, Origin
 from ew.service.metrics import exposition
 from ew.service.runtime import Service
@@ -53,12 +51,6 @@ Registrar = Annotated[None, Depends(_registrar)]
 Partner = Annotated[None, Depends(_partner)]
 
 
-@router.get("/", response_class=HTMLResponse, include_in_schema=False)
-async def page() -> str:
-    """The live page."""
-    return PAGE
-
-
 @router.get("/health")
 async def health(request: Request, response: Response) -> dict[str, Any]:
     """How the service is; 503 when something is wrong."""
@@ -86,16 +78,7 @@ async def event(request: Request, event_id: str) -> list[dict[str, Any]]:
 @router.get("/stations")
 async def stations(request: Request) -> list[dict[str, Any]]:
     """The channels of the inventory."""
-    return [
-        {
-            "seed_id": c.seed_id,
-            "latitude": c.latitude,
-            "longitude": c.longitude,
-            "elevation_m": c.elevation_m,
-            "input_units": c.input_units,
-        }
-        for c in _service(request).inventory.values()
-    ]
+    return station_list(_service(request).inventory.values())
 
 
 @router.post("/devices", status_code=201)
@@ -162,22 +145,11 @@ async def metrics(request: Request) -> Response:
     return Response(exposition(_service(request)), media_type="text/plain; version=0.0.4")
 
 
-@router.websocket("/live")
-async def live(socket: WebSocket) -> None:
-    """Picks, event versions and heartbeats as they happen, as JSON objects with a ``type``."""
-    await socket.accept()
-    service: Service = socket.app.state.service
-    with service.hub.listen() as queue:
-        try:
-            while True:
-                await socket.send_json(await queue.get())
-        except WebSocketDisconnect:
-            return
-
-
 def create_app(service: Service) -> FastAPI:
     """The application of one service."""
     app = FastAPI(title="ew", version=__version__, description="Earthquake early warning")
     app.state.service = service
+    app.state.hub = service.hub
+    app.include_router(live.router)
     app.include_router(router)
     return app

@@ -16,12 +16,12 @@ PAGE = """<!doctype html>
 <table id="events"><thead><tr><th>event</th><th>version</th><th>M</th><th>lat</th><th>lon</th><th>km</th><th>stations</th></tr>
 </thead><tbody></tbody></table></section><section><strong>Picks</strong><div id="picks"></div></section></main>
 <script>
-const canvas=document.getElementById("map"),pen=canvas.getContext("2d"),places={},hits={};let box=null,quake=null;
+const canvas=document.getElementById("map"),pen=canvas.getContext("2d"),places={},hits={};let box=null,quake=null,serviceUs=Date.now()*1000,heardMs=Date.now();
 function at(p){return [(p.longitude-box[0])/(box[1]-box[0])*860+20,620-(p.latitude-box[2])/(box[3]-box[2])*600]}
 function draw(){if(!box)return;pen.clearRect(0,0,900,640);const now=Date.now();
  for(const id in places){const [x,y]=at(places[id]),hot=now-(hits[id]||0)<20000;pen.fillStyle=hot?"#ffb000":"#3d5166";
   pen.beginPath();pen.arc(x,y,hot?5:2.5,0,7);pen.fill()}
- if(quake){const o=quake.origin,[x,y]=at(o),t=(now*1000-o.time_us)/1e6,perKm=600/(box[3]-box[2])/111.2;
+ if(quake){const o=quake.origin,[x,y]=at(o),t=(serviceUs+(now-heardMs)*1000-o.time_us)/1e6,perKm=600/(box[3]-box[2])/111.2;
   for(const [v,c] of [[6.2,"#4aa3ff"],[3.5,"#ff5050"]]){pen.strokeStyle=c;pen.lineWidth=2;pen.beginPath();
    pen.arc(x,y,Math.max(0,v*t)*perKm,0,7);pen.stroke()}
   pen.fillStyle="#ff5050";pen.font="28px sans-serif";pen.fillText("\\u2605",x-12,y+10)}}
@@ -35,7 +35,7 @@ function pick(p){hits[p.seed_id.split(".").slice(0,2).join(".")]=Date.now();cons
  while(list.children.length>200)list.lastChild.remove()}
 function open(){const s=new WebSocket((location.protocol==="https:"?"wss":"ws")+"://"+location.host+"/live");
  s.onmessage=m=>{const d=JSON.parse(m.data);if(d.type==="event")event(d);if(d.type==="pick")pick(d);
-  if(d.type==="heartbeat"){const h=document.getElementById("health");h.textContent=d.health;h.className=d.health==="ok"?"ok":"";
+  if(d.type==="heartbeat"){serviceUs=d.time_us;heardMs=Date.now();const h=document.getElementById("health");h.textContent=d.health;h.className=d.health==="ok"?"ok":"";
    document.getElementById("mode").textContent=d.mode==="actual"?"":d.mode.toUpperCase();
    document.getElementById("clock").textContent=new Date(d.time_us/1000).toISOString().slice(0,19)+"Z"}};
  s.onclose=()=>{document.getElementById("health").textContent="connection lost";setTimeout(open,1000)}}

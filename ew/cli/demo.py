@@ -2,18 +2,14 @@
 
 import asyncio
 import math
-import statistics
-import sys
+import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import orjson
 import rfc8785
+import uvicorn
 from rich.console import Console
 from rich.live import Live
 
@@ -28,21 +24,22 @@ from ew.alerts.message import (
 )
 from ew.alerts.planner import AlertPlanner
 from ew.alerts.signing import Signer, keys_document
-from ew.cli.replay import describe, write
+from ew.api.live import demo_app
+from ew.cli.replay import describe
+from ew.cli.summary import DemoOptions, DemoRun, finish
 from ew.cli.view import CityView, DemoView
 from ew.clock import Clock
 from ew.config import Config, PolicyConfig
 from ew.delivery.broker import BrokerAddress, open_broker
 from ew.delivery.publisher import Publisher
 from ew.pipeline import Output, Pipeline
-from ew.records import EventVersion, Packet, Pick
-from ew.report import Json, Score, physical_limit_s, report, score
+from ew.records import Packet
 from ew.shaking import estimate
 from ew.shaking.targets import cell_of, cell_targets, device_targets
-from ew.times import NS_PER_S, ns_from_seconds, seconds_from_ns, us_from_seconds
+from ew.times import NS_PER_S, iso_from_ns, ns_from_seconds, seconds_from_ns, us_from_seconds
 from ew.traveltimes import TravelTimes
 from simulators import population, scenario
-from simulators.fleet import Fleet, topic_of
+from simulators.fleet import Fleet
 from simulators.population import Device
 from simulators.scenario import Scenario
 
@@ -50,29 +47,6 @@ WATCH_FROM_S = 3.0
 """People see the last seconds of quiet before the origin; the warm-up before them is passed over."""
 FRAMES_PER_S = 8
 SETTLE_S = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """What was asked for on the command line."""
-
-    scenario: str
-    phones: int
-    tvs: int
-    speed: float
-    broker: str
-    report: Path | None
-    web: bool
-
-
-@dataclass(slots=True)
-class _Run:
-    """What a demo brought forth."""
-
-    picks: list[Pick] = field(default_factory=list)
-    versions: list[EventVersion] = field(default_factory=list)
-    submitted_us: dict[tuple[str, int], int] = field(default_factory=dict)
-    expected: set[str] = field(default_factory=set)
 
 
 def print_scenarios() -> None:
@@ -117,13 +91,15 @@ async def _demo(
     signer = Signer.ephemeral()
     pipeline = _pipeline(config, chosen, devices, travel_times)
     pipeline.warm_up()
-    run = _Run()
+    run = DemoRun()
     async with (
         open_broker(options.broker) as broker,
         _publisher(broker, signer, config, clock) as publisher,
         Fleet(devices, broker) as fleet,
     ):
         view = _view(chosen, devices, arrivals)
+        if options.web and not math.isinf(options.speed):
+            run.page = await _serve_page(run, chosen, console)
         pulse = asyncio.create_task(_heartbeats(publisher, signer, clock, run), name="heartbeat")
         with Live(
             view.render(), console=console, refresh_per_second=FRAMES_PER_S, screen=False
@@ -134,9 +110,11 @@ async def _demo(
             await publisher.drain()
             await _until_reached(fleet, run)
         pulse.cancel()
+        if run.page is not None:
+            run.page.should_exit = True
         reactions = await fleet.finish()
         refused = fleet.refused
-    return _finish(options, chosen, devices, run, reactions, refused, config, travel_times, console)
+    return finish(options, chosen, devices, run, reactions, refused, config, travel_times, console)
 
 
 def _pipeline(
@@ -172,13 +150,28 @@ async def _publisher(
         yield publisher
 
 
-async def _heartbeats(publisher: Publisher, signer: Signer, clock: Clock, run: _Run) -> None:
+async def _serve_page(run: DemoRun, chosen: Scenario, console: Console) -> uvicorn.Server:
+    """Show the live page on a free port while the demo runs."""
+    app = demo_app(run.hub, chosen.play().inventory.values())
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
+        )
+    )
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # Ctrl-C ends the demo as a whole
+    listener = socket.create_server(("127.0.0.1", 0))
+    run.page_task = asyncio.create_task(server.serve(sockets=[listener]), name="page")
+    console.print(f"live page: http://127.0.0.1:{listener.getsockname()[1]}/")
+    return server
+
+
+async def _heartbeats(publisher: Publisher, signer: Signer, clock: Clock, run: DemoRun) -> None:
     while True:
         _beat(publisher, signer, clock, run)
         await asyncio.sleep(1.0)
 
 
-def _beat(publisher: Publisher, signer: Signer, clock: Clock, run: _Run) -> None:
+def _beat(publisher: Publisher, signer: Signer, clock: Clock, run: DemoRun) -> None:
     body = heartbeat(
         now_us=clock.now_ns() // 1000,
         version=__version__,
@@ -187,6 +180,7 @@ def _beat(publisher: Publisher, signer: Signer, clock: Clock, run: _Run) -> None
         health="ok",
     )
     publisher.publish(TOPIC_HEARTBEAT, signed(body, signer, "exercise"), qos=0)
+    run.hub.say("heartbeat", **body)
 
 
 async def _play(
@@ -197,7 +191,7 @@ async def _play(
     clock: Clock,
     publisher: Publisher,
     fleet: Fleet,
-    run: _Run,
+    run: DemoRun,
     view: DemoView,
     live: Live,
 ) -> None:
@@ -227,12 +221,17 @@ async def _play(
             _show(view, output, run, fleet)
 
 
-def _take(output: Output, publisher: Publisher, run: _Run) -> None:
+def _take(output: Output, publisher: Publisher, run: DemoRun) -> None:
     run.picks.extend(output.picks)
+    for pick in output.picks:
+        run.hub.say(
+            "pick", seed_id=pick.seed_id, time=iso_from_ns(pick.time_ns), snr=round(pick.snr, 1)
+        )
     run.versions.extend(output.versions)
     for version in output.versions:
         expires_us = us_from_seconds(version.issued_s + 300.0)
         body = event_body(version, "exercise", expires_us)
+        run.hub.say("event", **body)
         publisher.publish(
             TOPIC_EVENT.format(version.event_id),
             signed(body, publisher.signer, "exercise"),
@@ -247,7 +246,7 @@ def _take(output: Output, publisher: Publisher, run: _Run) -> None:
         publisher.submit(plan)
 
 
-async def _until_reached(fleet: Fleet, run: _Run) -> None:
+async def _until_reached(fleet: Fleet, run: DemoRun) -> None:
     """Wait until reactions stop coming, for at most ``SETTLE_S``."""
     deadline = asyncio.get_running_loop().time() + SETTLE_S
     quiet = 0
@@ -273,7 +272,7 @@ def _view(
     )
 
 
-def _show(view: DemoView, output: Output, run: _Run, fleet: Fleet) -> None:
+def _show(view: DemoView, output: Output, run: DemoRun, fleet: Fleet) -> None:
     view.picks = len(run.picks)
     view.versions = run.versions
     alerted: dict[str, set[str]] = {}
@@ -291,143 +290,3 @@ def _show(view: DemoView, output: Output, run: _Run, fleet: Fleet) -> None:
         if city.first_lead_s is None:
             city.first_lead_s = float(arrival_s) - output.versions[-1].issued_s
         city.s_arrival_s = float(arrival_s)
-
-
-# The end
-
-
-def _finish(
-    options: DemoOptions,
-    chosen: Scenario,
-    devices: list[Device],
-    run: _Run,
-    reactions: list[dict[str, Any]],
-    refused: dict[str, int],
-    config: Config,
-    travel_times: TravelTimes,
-    console: Console,
-) -> int:
-    result = _score(chosen, run, config, travel_times)
-    delivery = _delivery(devices, run, reactions)
-    data = report(run.picks, run.versions, result)
-    data["delivery"] = delivery
-    if options.report is not None:
-        write(options.report, orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
-    _print_summary(chosen, run, result, delivery, devices, reactions, console)
-    if refused:
-        console.print(f"refused by devices: {refused}")
-    total = delivery["all"]
-    missing = total["expected"] - total["alerted"]
-    if missing:
-        print(f"ew: {missing} devices that should have been alerted were not", file=sys.stderr)
-    return 1 if missing or (result is not None and result.missed) else 0
-
-
-def _score(chosen: Scenario, run: _Run, config: Config, travel_times: TravelTimes) -> Score:
-    limit_s = None
-    if chosen.origin is not None:
-        inventory = chosen.play().inventory
-        span = [(chosen.start_s, chosen.start_s + chosen.seconds)]
-        limit_s = physical_limit_s(
-            chosen.origin,
-            dict.fromkeys(inventory, span),
-            inventory,
-            travel_times,
-            config.locate.min_stations,
-        )
-    return score(run.versions, chosen.origin, limit_s)
-
-
-def _delivery(
-    devices: Sequence[Device], run: _Run, reactions: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Delivery by kind of device: who was expected, who was reached, how late and with how much lead."""
-    kinds = sorted({device.kind for device in devices})
-    delivery: dict[str, Any] = {
-        kind: _delivery_of({kind}, devices, run, reactions) for kind in kinds
-    }
-    delivery["all"] = _delivery_of(set(kinds), devices, run, reactions)
-    return delivery
-
-
-def _delivery_of(
-    kinds: set[str], devices: Sequence[Device], run: _Run, reactions: list[dict[str, Any]]
-) -> dict[str, Json]:
-    ours = [device for device in devices if device.kind in kinds]
-    expected = {device.device_id for device in ours if topic_of(device) in run.expected}
-    mine = [r for r in reactions if r["device_kind"] in kinds]
-    first: dict[str, dict[str, Any]] = {}
-    for reaction in mine:
-        first.setdefault(reaction["device_id"], reaction)
-    latencies = [
-        (r["clock_us"] - run.submitted_us[(r["event_id"], r["version"])]) / 1000
-        for r in mine
-        if (r["event_id"], r["version"]) in run.submitted_us
-    ]
-    leads = [r["lead_s"] for r in first.values()]
-    return {
-        "devices": len(ours),
-        "expected": len(expected),
-        "alerted": len(expected & set(first)),
-        "latency_ms": {
-            "p50": _percentile(latencies, 50),
-            "p99": _percentile(latencies, 99),
-            "max": max(latencies, default=None),
-        },
-        "lead_s": {f"p{q}": _percentile(leads, q) for q in (10, 50, 90)},
-    }
-
-
-def _percentile(values: list[float], q: float) -> float | None:
-    return round(float(np.percentile(values, q)), 3) if values else None
-
-
-def _print_summary(
-    chosen: Scenario,
-    run: _Run,
-    result: Score,
-    delivery: dict[str, Any],
-    devices: Sequence[Device],
-    reactions: list[dict[str, Any]],
-    console: Console,
-) -> None:
-    console.rule(chosen.title)
-    if run.versions and chosen.origin is not None:
-        first, last = run.versions[0], run.versions[-1]
-        after = first.issued_s - chosen.origin.time_s
-        limit = (
-            f", {after - result.limit_s:.1f} s after the physical limit" if result.limit_s else ""
-        )
-        console.print(
-            f"first alert [bold]{after:.1f} s[/] after the origin{limit}: {describe(first.origin)}"
-        )
-        console.print(f"last of {len(run.versions)} versions: {describe(last.origin)}")
-    elif not run.versions:
-        console.print("no earthquake declared")
-    for kind, numbers in delivery.items():
-        latency, lead = numbers["latency_ms"], numbers["lead_s"]
-        line = f"{kind}: [bold]{numbers['alerted']} of {numbers['expected']}[/] to be alerted were ({numbers['devices']} devices)"
-        if latency["p50"] is not None:
-            line += (
-                f"; delivery p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms, max {latency['max']:.0f} ms"
-                f"; lead p10 {lead['p10']:.0f} s, p50 {lead['p50']:.0f} s, p90 {lead['p90']:.0f} s"
-            )
-        console.print(line)
-    _print_cities(chosen, devices, reactions, console)
-
-
-def _print_cities(
-    chosen: Scenario, devices: Sequence[Device], reactions: list[dict[str, Any]], console: Console
-) -> None:
-    city_of = {device.device_id: device.city for device in devices}
-    leads: dict[str, dict[str, float]] = {}
-    for reaction in reactions:
-        leads.setdefault(city_of[reaction["device_id"]], {}).setdefault(
-            reaction["device_id"], reaction["lead_s"]
-        )
-    for city in chosen.cities:
-        if city.name in leads:
-            found = list(leads[city.name].values())
-            console.print(
-                f"  {city.name:<12} {len(found):>4} devices, median lead {statistics.median(found):.1f} s"
-            )

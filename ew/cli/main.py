@@ -85,7 +85,8 @@ def demo(
     ] = True,
 ) -> None:
     """Play an earthquake: synthetic stations, the whole pipeline, a real broker, phones and TVs that count down."""
-    from ew.cli.demo import DemoOptions, run_demo  # noqa: PLC0415 - see the module docstring
+    from ew.cli.demo import run_demo  # noqa: PLC0415 - see the module docstring
+    from ew.cli.summary import DemoOptions  # noqa: PLC0415
 
     options = DemoOptions(scenario, phones, tvs, speed_value(speed), broker, report, web)
     raise typer.Exit(run_demo(options))
