@@ -96,14 +96,14 @@ def load_event_dir(path: Path) -> EventDir:
         )
     stations = _stations(path)
     try:
-        decoded = miniseed.decode(waveforms.read_bytes(), waveforms.name)
+        decoded = miniseed.read_runs(waveforms.read_bytes(), waveforms.name)
     except OSError as error:
         raise InputError(f"{waveforms}: can't read it: {error.strerror}") from error
     if not decoded.packets:
         raise InputError(f"{waveforms}: not one miniSEED record in it can be read")
     notes = stations.notes + decoded.notes
     runs = []
-    for run in miniseed.joined(decoded.packets):
+    for run in decoded.packets:
         if run.seed_id in stations.channels:
             runs.append(run)
         elif (

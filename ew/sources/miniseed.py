@@ -6,9 +6,10 @@ A record that can't be read is skipped and named; what follows it is found again
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from pymseed import MS3Record, PymseedError, sourceid2nslc
+from pymseed import MS3Record, MS3TraceList, PymseedError, sourceid2nslc
 
 from ew.records import Packet
 
@@ -52,14 +53,43 @@ def decode(data: bytes, name: str = "miniSEED") -> Decoded:
     return decoded
 
 
+def read_runs(data: bytes, name: str = "miniSEED") -> Decoded:
+    """Runs without a gap of all channels in a file's bytes, by channel and time.
+
+    Whole files go through libmseed in one call (seven times as fast as record by record); one that it refuses is read
+    record by record, so that only what is broken is lost, and named.
+    """
+    try:
+        traces = MS3TraceList.from_buffer(data, unpack_data=True)
+    except PymseedError:
+        decoded = decode(data, name)
+        return Decoded(list(joined(decoded.packets)), decoded.notes)
+    runs, notes = [], []
+    for trace in traces:
+        seed_id = _seed_id(trace.sourceid)
+        for segment in trace:
+            dtype = _SAMPLE_TYPES.get(segment.sampletype or "")
+            if dtype is None or segment.numsamples == 0 or segment.samprate <= 0:
+                notes.append(f"{name}: {seed_id} has a part without samples")
+                continue
+            samples = np.array(segment.np_datasamples, dtype=dtype)
+            runs.append(Packet(seed_id, int(segment.starttime), float(segment.samprate), samples))
+    runs.sort(key=lambda run: (run.seed_id, run.start_ns))
+    return Decoded(runs, notes)
+
+
 def _packet(record: MS3Record) -> Packet | None:
     dtype = _SAMPLE_TYPES.get(record.sampletype or "")
     if dtype is None or record.numsamples == 0 or record.samprate <= 0:
         return None
-    seed_id = ".".join(sourceid2nslc(record.sourceid))
     # The record's memory is used again for the next one
     samples = np.array(record.np_datasamples, dtype=dtype)
-    return Packet(seed_id, int(record.starttime), float(record.samprate), samples)
+    return Packet(_seed_id(record.sourceid), int(record.starttime), float(record.samprate), samples)
+
+
+@lru_cache(maxsize=100_000)
+def _seed_id(source_id: str) -> str:
+    return ".".join(sourceid2nslc(source_id))
 
 
 def encode(packet: Packet, record_bytes: int = 512) -> bytes:
