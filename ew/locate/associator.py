@@ -48,6 +48,8 @@ FROM_AFAR_SPAN_S = 20.0
 FROM_AFAR_PERIOD_S = 0.4
 FROM_AFAR_DEPTH_KM = 20.0
 FROM_AFAR_APERTURE_KM = 60.0
+CLEAR_STATIONS = 0.75
+"""Of the stations needed so much in clear onsets: four barely clear ones, as noise makes them, wait for a fifth."""
 MORE_IN_CODA = 2
 """A second earthquake amid the coda of a first needs so many stations more: coda triggers too, but not in step."""
 CLUSTER_SHARE = 0.2
@@ -263,6 +265,8 @@ class Associator:
             return False
         clear = sum(not o.is_coda for o in onsets)
         if clear < config.min_stations - 1 and len(onsets) < config.min_stations + MORE_IN_CODA:
+            return False
+        if sum(o.weight for o in onsets) < CLEAR_STATIONS * config.min_stations:
             return False
         if self.share_in_reach(hypocentre, onsets) < config.min_share:
             return False
