@@ -45,8 +45,8 @@ FROM_AFAR_KM_S = 9.5
 """Pn runs at 8; P from 30 degrees on crosses a network at 13 and more (ak135)."""
 FROM_AFAR_FIT_S = 0.7
 FROM_AFAR_SPAN_S = 20.0
-FROM_AFAR_PERIOD_S = 0.4
-FROM_AFAR_DEPTH_KM = 20.0
+FROM_AFAR_PERIOD_S = 0.33
+FROM_AFAR_DEPTH_KM = 15.0
 FROM_AFAR_APERTURE_KM = 60.0
 CLEAR_STATIONS = 0.75
 """Of the stations needed so much in clear onsets: four barely clear ones, as noise makes them, wait for a fifth."""
