@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ew.alerts.planner import AlertPlan
+from ew.alerts.planner import EVENTS_KEPT, AlertPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +70,7 @@ class AlertQueue:
         key = (plan.version.event_id, plan.targets.address)
         newest = self._newest.get(key)
         if newest is None or len(newest) != len(plan.targets):
+            while len(self._newest) >= 2 * EVENTS_KEPT:  # events come and go for years
+                del self._newest[next(iter(self._newest))]
             newest = self._newest[key] = np.zeros(len(plan.targets), np.int32)
         return newest

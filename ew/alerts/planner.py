@@ -25,6 +25,8 @@ from ew.traveltimes import TravelTimes
 
 LANES = 4
 NOT_TOLD = 65535
+EVENTS_KEPT = 16
+"""Of so many events it is known who was told what, 8 bytes a target each; older ones are over."""
 KEY_STEPS_PER_S = 20.0
 """S arrival in a key is good to 0.05 s; 13 bits reach 409 s, beyond any region."""
 
@@ -313,6 +315,8 @@ class AlertPlanner:
         if told is None:
             intensity = np.full_like(strength, np.nan)
             intensity[chosen] = strength[chosen]
+            while len(group.told) >= EVENTS_KEPT:
+                del group.told[next(iter(group.told))]
             group.told[version.event_id] = _Told(intensity, s_s.copy(), version.origin.time_s)
             return
         told.intensity[chosen] = strength[chosen]
