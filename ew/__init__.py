@@ -36,6 +36,8 @@ __all__ = ["__version__", *_HOME]  # noqa: PLE0604 - the names are strings, list
 
 def __getattr__(name: str) -> object:
     """Load a public name from its home module on first use."""
+    if name == "shaking":  # ew.shaking.estimate is public too
+        return import_module("ew.shaking")
     if name not in _HOME:
         raise AttributeError(f"module 'ew' has no attribute {name!r}")
     value = getattr(import_module(_HOME[name]), name)

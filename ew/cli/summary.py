@@ -70,8 +70,7 @@ def finish(
     _print_summary(chosen, run, result, delivery, devices, reactions, console)
     if refused:
         console.print(f"refused by devices: {refused}")
-    total = delivery["all"]
-    missing = total["expected"] - total["alerted"]
+    missing = delivery["expected"] - delivery["alerted"]
     if missing:
         print(f"ew: {missing} devices that should have been alerted were not", file=sys.stderr)
     return 1 if missing or (result is not None and result.missed) else 0
@@ -95,12 +94,11 @@ def _score(chosen: Scenario, run: DemoRun, config: Config, travel_times: TravelT
 def _delivery(
     devices: Sequence[Device], run: DemoRun, reactions: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Delivery by kind of device: who was expected, who was reached, how late and with how much lead."""
+    """Delivery in all, and under its name for each kind of device: who was reached, how late, with how much lead."""
     kinds = sorted({device.kind for device in devices})
-    delivery: dict[str, Any] = {
-        kind: _delivery_of({kind}, devices, run, reactions) for kind in kinds
-    }
-    delivery["all"] = _delivery_of(set(kinds), devices, run, reactions)
+    delivery: dict[str, Any] = _delivery_of(set(kinds), devices, run, reactions)
+    for kind in kinds:
+        delivery[kind] = _delivery_of({kind}, devices, run, reactions)
     return delivery
 
 
@@ -158,7 +156,8 @@ def _print_summary(
         console.print(f"last of {len(run.versions)} versions: {describe(last.origin)}")
     elif not run.versions:
         console.print("no earthquake declared")
-    for kind, numbers in delivery.items():
+    kinds = sorted({device.kind for device in devices})
+    for kind, numbers in [*((k, delivery[k]) for k in kinds), ("all", delivery)]:
         latency, lead = numbers["latency_ms"], numbers["lead_s"]
         line = f"{kind}: [bold]{numbers['alerted']} of {numbers['expected']}[/] to be alerted were ({numbers['devices']} devices)"
         if latency["p50"] is not None:

@@ -43,9 +43,10 @@ def test_demo_alerts_every_expected_device_in_time(broker: str, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr + done.stdout
     data = json.loads(report.read_text())
-    total = data["delivery"]["all"]
+    total = data["delivery"]
     assert total["devices"] == 160
     assert total["alerted"] == total["expected"] > 100
+    assert total["phone"]["alerted"] + total["tv"]["alerted"] == total["alerted"]
     assert total["lead_s"]["p50"] > 20
     assert data["score"]["false_events"] == 0
     assert data["score"]["first_alert_s"] - data["score"]["limit_s"] < 1.5
