@@ -221,8 +221,8 @@ class Associator:
         return [onset for _, onset in best.values()]
 
     @staticmethod
-    def tolerance_s(travel_s: float) -> float:
-        """How far a pick may be from its predicted time and still be the event's."""
+    def tolerance_s(travel_s: Floats) -> Floats:
+        """How far picks may be from their predicted times and still be the event's."""
         return FIT_S + FIT_SHARE * travel_s
 
     def distances_km(self, hypocentre: Hypocentre, stations: NDArray[np.int64]) -> Floats:

@@ -157,7 +157,7 @@ class EventEngine:
         onset = Onset(pick, station, seconds_from_ns(pick.time_ns), log_amplitude=amplitude)
         is_coda = False
         for event in self._events:
-            claim = self._claim(event, onset)
+            (claim,) = self._claims(event, [onset])
             if claim == "P":
                 self._join(event, onset)
                 return False
@@ -169,24 +169,21 @@ class EventEngine:
         self._free.append(replace(onset, is_coda=is_coda))
         return True
 
-    def _claim(self, event: _Event, onset: Onset) -> str:
-        """What an onset is to an event: P, S, coda or nothing."""
-        where = np.array([onset.station])
-        away = float(self._associator.distances_km(event.hypocentre, where)[0])
-        since = onset.time_s - event.hypocentre.time_s
-        p_s = float(self._travel.p_s(away, event.hypocentre.depth_km))
-        s_s = float(self._travel.s_s(away, event.hypocentre.depth_km))
-        spread = min(
-            event.hypocentre.horizontal_error_km / 8.0, 3.0
-        )  # an epicentre still loose, in seconds of P
-        if (
-            abs(since - p_s) <= self._associator.tolerance_s(p_s) + spread
-            and onset.station not in event.onsets
-        ):
-            return "P"
-        if abs(since - s_s) <= S_TOLERANCE_S + 0.03 * s_s + spread:
-            return "S"
-        return "coda" if p_s < since < CODA_FACTOR * s_s + 10.0 else ""
+    def _claims(self, event: _Event, onsets: Sequence[Onset]) -> list[str]:
+        """What each onset is to an event: P, S, coda or nothing."""
+        stations = np.array([o.station for o in onsets], dtype=np.int64)
+        since = np.array([o.time_s for o in onsets]) - event.hypocentre.time_s
+        depth = event.hypocentre.depth_km
+        away = self._associator.distances_km(event.hypocentre, stations)
+        p_s, s_s = self._travel.p_s(away, depth), self._travel.s_s(away, depth)
+        # An epicentre still loose, in seconds of P
+        spread = min(event.hypocentre.horizontal_error_km / 8.0, 3.0)
+        is_p = np.abs(since - p_s) <= self._associator.tolerance_s(p_s) + spread
+        is_p &= ~np.isin(stations, list(event.onsets))
+        is_s = np.abs(since - s_s) <= S_TOLERANCE_S + 0.03 * s_s + spread
+        is_coda = (p_s < since) & (since < CODA_FACTOR * s_s + 10.0)
+        claims: list[str] = np.select([is_p, is_s, is_coda], ["P", "S", "coda"], "").tolist()
+        return claims
 
     def _join(self, event: _Event, onset: Onset) -> None:
         event.onsets[onset.station] = onset
@@ -213,15 +210,14 @@ class EventEngine:
         self._events.append(event)
         left = [o for o in self._free if o not in used]
         self._free = []
-        for onset in left:
-            claims = self._claim(event, onset)
-            if claims == "P":
+        for onset, claim in zip(left, self._claims(event, left), strict=True):
+            if claim == "P" and onset.station not in event.onsets:
                 self._join(event, onset)
                 continue
-            if claims and onset.station in event.onsets:
+            if claim and onset.station in event.onsets:
                 event.later.append(onset)
-            if claims != "S":
-                self._free.append(replace(onset, is_coda=onset.is_coda or claims == "coda"))
+            if claim != "S":
+                self._free.append(replace(onset, is_coda=onset.is_coda or claim == "coda"))
 
     def _event_id(self, first: Onset) -> str:
         """The same on every machine that hears the same first pick: its time and its station's checksum."""

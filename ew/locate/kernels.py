@@ -16,6 +16,7 @@ with s_i = s_0 + s_1 P_i: model errors grow with the way travelled.
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 OUTLIER = 0.02  # e: share of the likelihood an outlier keeps, which bounds its cost at -log e = 3.9
 SCALE_S = 0.45  # s_0: picking and clock error
@@ -32,6 +33,29 @@ NEAR_POWER = 1.4
 NEAREST_KM = 8.0
 SILENT_DELAY_S = 1.2  # a pick is out this long after its onset: decision and patience
 SILENT_RAMP_S = 2.0
+LOG10_E = 0.4342944819032518
+
+
+# Of the likelihoods -log((1 - e) exp(-x) + e) tables are kept: a look-up costs a tenth of an exponential and a logarithm
+COST_STEPS = 32  # a unit of x; linear between them is right within 1e-4
+COST_UP_TO = 12  # from here on the cost is that of an outlier
+
+
+def _cost_table(outlier: float) -> NDArray[np.float64]:
+    x = np.arange(COST_UP_TO * COST_STEPS + 2) / COST_STEPS
+    return -np.log((1 - outlier) * np.exp(-x) + outlier)
+
+
+PICK_COST = _cost_table(OUTLIER)
+S_COST = _cost_table(S_OUTLIER)
+AMPLITUDE_COST = _cost_table(AMPLITUDE_OUTLIER)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cost(table, x):
+    u = min(x, COST_UP_TO) * COST_STEPS
+    k = int(u)
+    return table[k] + (u - k) * (table[k + 1] - table[k])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -45,100 +69,105 @@ def _travel_s(table, row, part, arc):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _arc_km(node, places, i, radius_km):
-    dx, dy, dz = node[0] - places[i, 0], node[1] - places[i, 1], node[2] - places[i, 2]
-    c2 = dx * dx + dy * dy + dz * dz
-    t = c2 / (4 * radius_km * radius_km)
-    return np.sqrt(c2) * (1 + t * (1 / 6 + t * (3 / 40 + t * (15 / 336))))
+def _arcs_km(node, places, radius_km, arcs):
+    """Distances along the surface from one place to many (see ``ew.geo.arc_km``)."""
+    shrink = 1 / (4 * radius_km * radius_km)
+    for i in range(len(arcs)):
+        dx, dy, dz = node[0] - places[i, 0], node[1] - places[i, 1], node[2] - places[i, 2]
+        c2 = dx * dx + dy * dy + dz * dz
+        t = c2 * shrink
+        arcs[i] = np.sqrt(c2) * (1 + t * (1 / 6 + t * (3 / 40 + t * (15 / 336))))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _weighted_median(values, weights, order, n):
-    """Weighted median by insertion sort of at most some tens of values; ``order`` is scratch."""
+def _weighted_median(values, weights, order):
+    """Weighted median by insertion sort of at most some tens of values.
+
+    ``order`` is a permutation to begin with and the sorted one in the end: that of a neighbouring trial is almost right.
+    """
     total = 0.0
-    for i in range(n):
-        order[i] = i
-        total += weights[i]
-        j = i
-        while j > 0 and values[order[j - 1]] > values[order[j]]:
-            order[j - 1], order[j] = order[j], order[j - 1]
+    for i in range(len(values)):
+        at, j = order[i], i
+        total += weights[at]
+        while j > 0 and values[order[j - 1]] > values[at]:
+            order[j] = order[j - 1]
             j -= 1
+        order[j] = at
     half, passed = total / 2, 0.0
-    for i in range(n):
+    for i in range(len(values)):
         passed += weights[order[i]]
         if passed >= half:
             return values[order[i]]
-    return values[order[n - 1]]
+    return values[order[-1]]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _second_cost(seconds, arcs, table, row, part, t0):
+    """What the second picks of stations cost, read as S."""
+    total = 0.0
+    for i in range(len(arcs)):
+        travel_s = _travel_s(table, row, part, arcs[i])
+        scale = 2 * (SCALE_S + SCALE_SHARE * travel_s)
+        off = abs(seconds[i, 3] - t0 - travel_s)
+        total += seconds[i, 4] * S_WEIGHT * _cost(S_COST, off / scale)
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _silence_cost(silent, arcs, table, row, part, t0):
+    """What stations cost that must have seen P by now and have no pick."""
+    total = 0.0
+    for i in range(len(arcs)):
+        late = silent[i, 3] - t0 - SILENT_DELAY_S
+        if late > 0 and arcs[i] < 9.0 * late + 1.0:  # no travel time is shorter than this
+            late -= _travel_s(table, row, part, arcs[i])
+            if late > 0:
+                total += silent[i, 4] * min(1.0, late / SILENT_RAMP_S)
+    return total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent, misfit, origin):
-    """Misfit and origin time of trial hypocentres.
+    """Misfit and origin time of trial hypocentres: each epicentre at each depth.
 
-    ``nodes`` (N, 3) f8 ECEF of epicentres, km; ``depths``, ``prior`` (N,) f8; ``tables`` (2, depths, distances) f8 P and S
+    ``nodes`` (N, 3) f8 ECEF of epicentres, km; ``depths``, ``prior`` (D,) f8; ``tables`` (2, depths, distances) f8 P and S
     times; ``picks`` (n, 6), ``seconds`` (k, 6), ``silent`` (m, 5) f8: rows of ECEF x, y, z, time, weight and log10 amplitude of
     the first and second picks of stations; of those without one, how far their data reach and what silence costs at most.
-    Out: ``misfit``, ``origin`` (N,) f8.
+    Out: ``misfit``, ``origin`` (N, D) f8.
     """
-    table = tables[0]
-    places, times, weights = picks[:, :3], picks[:, 3], picks[:, 4]
-    ends, cost = silent[:, 3], silent[:, 4]
-    n, m = len(times), len(ends)
-    sizes, size_weights = np.empty(n), np.empty(n)
-    values, order, travel = np.empty(n), np.empty(n, np.int64), np.empty(n)
+    n = len(picks)
+    times, weights = picks[:, 3].copy(), picks[:, 4].copy()
+    size_weights = np.where(np.isfinite(picks[:, 5]), weights, 0.0)
+    arcs, second_arcs, silent_arcs = np.empty(n), np.empty(len(seconds)), np.empty(len(silent))
+    sizes, travel, values = np.zeros(n), np.empty(n), np.empty(n)
+    by_value, by_size = np.arange(n), np.arange(n)
     for k in range(len(nodes)):
-        node = nodes[k]
-        row = min(int(depths[k]), table.shape[0] - 2)
-        part = depths[k] - row
-        nearest = 1e9
-        for i in range(n):
-            arc = _arc_km(node, places, i, radius_km)
-            nearest = min(nearest, arc)
-            distance = np.sqrt(arc * arc + depths[k] * depths[k])
-            sizes[i] = (
-                picks[i, 5] + DECAY * np.log10(max(distance, 5.0))
-                if np.isfinite(picks[i, 5])
-                else 0.0
-            )
-            size_weights[i] = weights[i] if np.isfinite(picks[i, 5]) else 0.0
-            travel[i] = _travel_s(table, row, part, arc)
-            values[i] = times[i] - travel[i]
-        t0 = _weighted_median(values, weights, order, n)
-        total = prior[k] + NEAR_POWER * np.log(
-            max(np.sqrt(nearest**2 + depths[k] ** 2), NEAREST_KM)
-        )
-        for i in range(n):
-            scale = SCALE_S + SCALE_SHARE * travel[i]
-            total -= weights[i] * np.log(
-                (1 - OUTLIER) * np.exp(-abs(values[i] - t0) / scale) + OUTLIER
-            )
-        size = _weighted_median(sizes, size_weights, order, n)
-        for i in range(n):
-            if size_weights[i] > 0:
-                fit = np.exp(-abs(sizes[i] - size) / AMPLITUDE_SCALE)
-                total -= (
-                    weights[i]
-                    * AMPLITUDE_WEIGHT
-                    * np.log((1 - AMPLITUDE_OUTLIER) * fit + AMPLITUDE_OUTLIER)
-                )
-        for i in range(len(seconds)):
-            travel_s = _travel_s(tables[1], row, part, _arc_km(node, seconds, i, radius_km))
-            scale = 2 * (SCALE_S + SCALE_SHARE * travel_s)
-            off = abs(seconds[i, 3] - t0 - travel_s)
-            total -= (
-                seconds[i, 4]
-                * S_WEIGHT
-                * np.log((1 - S_OUTLIER) * np.exp(-off / scale) + S_OUTLIER)
-            )
-        for j in range(m):
-            late = ends[j] - t0 - SILENT_DELAY_S
-            if late > 0:  # most silent stations are cheap: no travel time is shorter than this
-                arc = _arc_km(node, silent, j, radius_km)
-                if arc < 9.0 * late + 1.0:
-                    late -= _travel_s(table, row, part, arc)
-                    if late > 0:
-                        total += cost[j] * min(1.0, late / SILENT_RAMP_S)
-        misfit[k], origin[k] = total, t0
+        _arcs_km(nodes[k], picks, radius_km, arcs)
+        _arcs_km(nodes[k], seconds, radius_km, second_arcs)
+        _arcs_km(nodes[k], silent, radius_km, silent_arcs)
+        for d in range(len(depths)):
+            depth = depths[d]
+            row = min(int(depth), tables.shape[1] - 2)
+            part = depth - row
+            for i in range(n):
+                travel[i] = _travel_s(tables[0], row, part, arcs[i])
+                values[i] = times[i] - travel[i]
+                if size_weights[i] > 0:
+                    square = max(arcs[i] * arcs[i] + depth * depth, 25.0)
+                    sizes[i] = picks[i, 5] + DECAY / 2 * LOG10_E * np.log(square)
+            t0 = _weighted_median(values, weights, by_value)
+            size = _weighted_median(sizes, size_weights, by_size)
+            nearest = arcs.min()
+            square = max(nearest * nearest + depth * depth, NEAREST_KM * NEAREST_KM)
+            total = prior[d] + NEAR_POWER / 2 * np.log(square)
+            for i in range(n):
+                scale = SCALE_S + SCALE_SHARE * travel[i]
+                total += weights[i] * _cost(PICK_COST, abs(values[i] - t0) / scale)
+                off = abs(sizes[i] - size) / AMPLITUDE_SCALE
+                total += size_weights[i] * AMPLITUDE_WEIGHT * _cost(AMPLITUDE_COST, off)
+            total += _second_cost(seconds, second_arcs, tables[1], row, part, t0)
+            total += _silence_cost(silent, silent_arcs, tables[0], row, part, t0)
+            misfit[k, d], origin[k, d] = total, t0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -54,14 +54,23 @@ class Hypocentre:
 
 @dataclass(slots=True, eq=False)
 class _Grid:
+    """Trial epicentres (N,) at trial depths (D,), with misfit and origin time (N, D) f8."""
+
     latitudes: Floats
     longitudes: Floats
     depths: Floats
     misfit: Floats
     origin: Floats
 
-    def best(self) -> int:
-        return int(np.argmin(self.misfit))
+    def best(self) -> tuple[int, int]:
+        """Where the misfit is least: which epicentre, which depth."""
+        place, depth = divmod(int(np.argmin(self.misfit)), len(self.depths))
+        return place, depth
+
+    def place(self) -> tuple[float, float]:
+        """The best epicentre."""
+        at = self.best()[0]
+        return float(self.latitudes[at]), float(self.longitudes[at])
 
 
 class Locator:
@@ -86,21 +95,11 @@ class Locator:
         step_km = max(COARSE_STEP_KM, half_km / COARSE_STEPS)
         grid = self._search(latitude, longitude, half_km, step_km, usual, seen)
         for finer_km in (0.4 * step_km, 0.15 * step_km):
-            at = grid.best()
-            centre = float(grid.latitudes[at]), float(grid.longitudes[at])
-            grid = self._search(*centre, 3.5 * finer_km, finer_km, self._depths, seen)
-        at = grid.best()
-        depth = float(grid.depths[at])
+            grid = self._search(*grid.place(), 3.5 * finer_km, finer_km, self._depths, seen)
+        depth = float(grid.depths[grid.best()[1]])
         fine = np.clip(depth + np.arange(-4.0, 4.1, 2.0), 0.0, float(self._depths[-1]))
-        grid = self._search(
-            float(grid.latitudes[at]), float(grid.longitudes[at]), 1.5, 0.75, fine, seen
-        )
+        grid = self._search(*grid.place(), 1.5, 0.75, fine, seen)
         return self._with_spread(grid, seen)
-
-    def misfit_at(self, hypocentre: Hypocentre, seen: Observations) -> float:
-        """The misfit of a known hypocentre for other observations."""
-        place = np.array([hypocentre.latitude]), np.array([hypocentre.longitude])
-        return float(self._run(*place, np.array([hypocentre.depth_km]), seen).misfit[0])
 
     def _search(
         self,
@@ -112,19 +111,17 @@ class Locator:
         seen: Observations,
     ) -> _Grid:
         offsets = np.arange(-half_km, half_km + step_km / 2, step_km)
-        north, east, depth = (
-            a.ravel() for a in np.meshgrid(offsets, offsets, depths, indexing="ij")
-        )
+        north, east = (a.ravel() for a in np.meshgrid(offsets, offsets, indexing="ij"))
         latitudes = latitude + north / KM_PER_DEGREE
         longitudes = longitude + east / (KM_PER_DEGREE * np.cos(np.radians(latitude)))
-        return self._run(latitudes, longitudes, depth, seen)
+        return self._run(latitudes, longitudes, depths, seen)
 
     def _run(
         self, latitudes: Floats, longitudes: Floats, depths: Floats, seen: Observations
     ) -> _Grid:
         nodes = np.ascontiguousarray(ecef_km(latitudes, longitudes).T)
         prior = np.abs(depths - self._config.depth_km) / self._config.depth_spread_km
-        misfit, origin = np.empty(len(nodes)), np.empty(len(nodes))
+        misfit, origin = np.empty((2, len(nodes), len(depths)))
         misfit_grid(
             nodes,
             depths,
@@ -142,21 +139,21 @@ class Locator:
     def _with_spread(self, fine: _Grid, seen: Observations) -> Hypocentre:
         """The best trial, with the spread of the likelihood exp(-misfit) over a wider grid around it."""
         at = fine.best()
-        latitude, longitude = float(fine.latitudes[at]), float(fine.longitudes[at])
+        latitude, longitude = fine.place()
         wide = self._search(latitude, longitude, 48.0, 8.0, self._depths, seen)
         weights = np.exp(-(wide.misfit - min(float(fine.misfit[at]), float(wide.misfit.min()))))
         weights /= max(float(weights.sum()), 1e-300)
-        away = distance_km(latitude, longitude, wide.latitudes, wide.longitudes)
+        away = distance_km(latitude, longitude, wide.latitudes, wide.longitudes)[:, None]
         least = 2.0  # km: half a step of the grids and the model's own error
         return Hypocentre(
             time_s=float(fine.origin[at]),
             latitude=latitude,
             longitude=longitude,
-            depth_km=float(fine.depths[at]),
+            depth_km=float(fine.depths[at[1]]),
             misfit=float(fine.misfit[at]),
             time_error_s=_spread(wide.origin - float(fine.origin[at]), weights, 0.2),
             horizontal_error_km=_spread(away, weights, least) / math.sqrt(2),
-            depth_error_km=_spread(wide.depths - float(fine.depths[at]), weights, least),
+            depth_error_km=_spread(wide.depths - float(fine.depths[at[1]]), weights, least),
         )
 
 
