@@ -1,7 +1,8 @@
-"""PURE but for ``load``: first P and S travel times from a table made by TauP, interpolated.
+"""PURE but for ``load``: first P and S travel times from a table, interpolated.
 
-The table (``seeds/tables/MODEL.npz``, made by ``scripts/make_travel_times.py``) has a value each km of distance
-(0-1,000) and depth (0-100); between them a bilinear blend, within 0.05 s of TauP.
+The table has a value each km of distance (0-1,000) and depth (0-100); between them a bilinear blend, within 0.05 s of
+TauP. Those of named models are TauP's own (``seeds/tables/MODEL.npz``, made by ``scripts/make_travel_times.py``); that of
+a regional layered model is traced at start (``ew.layered``).
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ew.config.locate import LocateConfig
 from ew.errors import ConfigError, InputError
+from ew.layered import first_arrivals
 from ew.seeds import seed_path
 
 Floats = NDArray[np.float64]
@@ -44,6 +47,21 @@ class TravelTimes:
             ) from error
         with np.load(path) as data:
             return cls(model, data["p_s"].astype(np.float64), data["s_s"].astype(np.float64))
+
+    @classmethod
+    def of(cls, config: LocateConfig) -> "TravelTimes":
+        """The table of the configured Earth model: read for a named one, traced for ``layers`` (a fifth of a second)."""
+        if config.travel_time_model != "layers":
+            return cls.load(config.travel_time_model)
+        tops = np.array([layer.top_km for layer in config.layers])
+        p_table, s_table = (
+            first_arrivals(tops, np.array(speeds))
+            for speeds in (
+                [layer.vp_km_s for layer in config.layers],
+                [layer.vs_km_s for layer in config.layers],
+            )
+        )
+        return cls("layers", p_table, s_table)
 
     @property
     def max_distance_km(self) -> float:

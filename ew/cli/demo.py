@@ -86,7 +86,7 @@ async def _demo(
     console: Console,
 ) -> int:
     config = Config(policy=PolicyConfig(mode="exercise"))
-    travel_times = TravelTimes.load(config.locate.travel_time_model)
+    travel_times = TravelTimes.of(config.locate)
     clock = Clock(start_ns=arrivals[0][0], rate=math.inf)
     signer = Signer.ephemeral()
     pipeline = _pipeline(config, chosen, devices, travel_times)

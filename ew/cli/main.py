@@ -195,6 +195,15 @@ def config_check(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     typer.echo(f"{file}: no mistake found")
 
 
+@config_app.command("default")
+def config_default() -> None:
+    """Print the default configuration, each key explained: a file to start from."""
+    from ew.config import Config  # noqa: PLC0415
+    from ew.config.explain import as_toml  # noqa: PLC0415
+
+    typer.echo(as_toml(Config()), nl=False)
+
+
 def main() -> None:
     """Run the command line: exit code 2 for wrong usage, 1 for a failed run, one clear line for either."""
     try:

@@ -58,7 +58,7 @@ def run_replay(options: ReplayOptions) -> None:
             f"{options.event_dir}: no such directory; EVENT_DIR holds waveforms.mseed"
         )
     config = load_config(options.config)
-    travel_times = TravelTimes.load()
+    travel_times = TravelTimes.of(config.locate)
     event_dir = load_event_dir(options.event_dir)
     console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 120)
     for note in event_dir.notes:

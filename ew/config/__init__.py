@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ew.config.delivery import DeliveryConfig
-from ew.config.locate import LocateConfig
+from ew.config.explain import mistakes
+from ew.config.locate import Layer, LocateConfig
 from ew.config.picker import PickerConfig
 from ew.config.policy import PolicyConfig
 from ew.config.service import ServiceConfig
@@ -20,6 +21,7 @@ from ew.errors import ConfigError
 __all__ = [
     "Config",
     "DeliveryConfig",
+    "Layer",
     "LocateConfig",
     "PickerConfig",
     "PolicyConfig",
@@ -59,8 +61,5 @@ def load_config(path: Path | None) -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as error:
-        lines = [
-            f"{path}: {'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors()
-        ]
+        lines = [f"{path}: {mistake}" for mistake in mistakes(error, Config)]
         raise ConfigError("\n".join(lines)) from error

@@ -113,7 +113,7 @@ class Service:
         self.hub = Hub()
         self.counts = Counts()
         self.signer = load_signer(config)
-        self.travel_times = TravelTimes.load(config.locate.travel_time_model)
+        self.travel_times = TravelTimes.of(config.locate)
         self.planner = AlertPlanner(config, self.travel_times, [], self.signer.key_id)
         self.pipeline = Pipeline(config, inventory, self.travel_times, self.planner)
         self.publisher = Publisher(broker, self.signer, config.delivery)
