@@ -352,7 +352,7 @@ def test_any_body_is_parsed_or_refused_never_worse(
     parsers = {
         1: lambda: codec.parse_connect(body),
         3: lambda: codec.parse_publish(version, flags, body),
-        4: lambda: codec.parse_ack(version, body),
+        4: lambda: codec.parse_ack(version, codec.Type.PUBACK, body),
         8: lambda: codec.parse_subscribe(version, flags, body),
         10: lambda: codec.parse_unsubscribe(version, flags, body),
         14: lambda: codec.parse_disconnect(version, body),

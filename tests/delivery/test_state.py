@@ -148,3 +148,9 @@ def test_shared_message_goes_to_a_member_who_is_here(broker: Broker) -> None:
     for _ in range(3):
         assert broker.publish(message(), retain=False, now=0.0) == 1
     assert len(link.publishes()) == 3
+
+
+def test_session_is_over_at_its_time_though_no_tick_has_come(broker: Broker) -> None:
+    session = join(broker, "phone", expiry_s=5.0)
+    broker.leave(session, 0.0, with_will=False)
+    assert [broker.is_over(session, now) for now in (4.9, 5.0)] == [False, True]

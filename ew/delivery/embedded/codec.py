@@ -112,6 +112,9 @@ _FORM = {
     Prop.USER_PROPERTY: _PAIR,
     Prop.MAXIMUM_PACKET_SIZE: _U32,
 }
+_RECEIVED = {0, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99}  # table 3-4 and 3-5
+_RELEASED = {0, 0x92}  # tables 3-6 and 3-7
+_LEAVING = {0, 4, *range(0x80, 0x84), 0x90, *range(0x93, 0x9A)}  # table 3-10, what a client may say
 _FLAGS = {Prop.PAYLOAD_FORMAT, Prop.REQUEST_PROBLEM, Prop.REQUEST_RESPONSE}
 _REPEATABLE = (Prop.USER_PROPERTY, Prop.SUBSCRIPTION_ID)
 _WILL = {1, 2, 3, 8, 9, 0x18, 0x26}
@@ -188,9 +191,13 @@ def number(properties: Properties, identifier: int, default: int) -> int:
 
 
 class Splitter:
-    """Bytes as they come to whole packets: (type, flags, body)."""
+    """Bytes as they come to whole packets: (type, flags, body).
+
+    ``is_strict``: lengths must use as few bytes as they need (MQTT 5, 1.5.5); MQTT 3.1.1 does not ask for it.
+    """
 
     def __init__(self, max_packet_bytes: int) -> None:
+        self.is_strict = False
         self._max = max_packet_bytes
         self._buffer = bytearray()
 
@@ -218,6 +225,8 @@ class Splitter:
                     length |= (byte & 0x7F) << shift
                     i += 1
                     if byte < 0x80:
+                        if not byte and shift and self.is_strict:
+                            raise ProtocolError(Reason.MALFORMED, "a length takes needless bytes")
                         break
                     shift += 7
                     if shift > 21:
@@ -289,6 +298,8 @@ class Reader:
             byte = self.u8()
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
+                if not byte and shift:
+                    raise ProtocolError(Reason.MALFORMED, "an integer takes needless bytes")
                 return value
         raise ProtocolError(Reason.MALFORMED, "variable byte integer is longer than four bytes")
 
@@ -369,6 +380,7 @@ def parse_connect(body: bytes) -> Connect:
     will = None
     if has_will:
         will_properties = reader.properties(_WILL) if version == V5 else []
+        _check_response_topic(will_properties)
         topic = check_topic(reader.text())
         will = Will(topic, reader.binary(), qos, retain, will_properties)
     if flags & 0x80:
@@ -380,7 +392,17 @@ def parse_connect(body: bytes) -> Connect:
     for one in (Prop.RECEIVE_MAXIMUM, Prop.MAXIMUM_PACKET_SIZE):
         if number(properties, one, 1) == 0:
             raise ProtocolError(Reason.PROTOCOL_ERROR, f"{one.name} is 0")
+    given = {name for name, _ in properties}
+    if Prop.AUTH_DATA in given and Prop.AUTH_METHOD not in given:
+        raise ProtocolError(Reason.PROTOCOL_ERROR, "authentication data without a method")
     return Connect(version, client_id, bool(flags & 2), keep_alive, will, properties)
+
+
+def _check_response_topic(properties: Properties) -> None:
+    """A response topic is a topic name (3.3.2.3.5)."""
+    for name, value in properties:
+        if name == Prop.RESPONSE_TOPIC:
+            check_topic(str(value))
 
 
 def parse_publish(version: int, flags: int, body: bytes) -> Publish:
@@ -398,13 +420,7 @@ def parse_publish(version: int, flags: int, body: bytes) -> Publish:
     if qos and not packet_id:
         raise ProtocolError(Reason.PROTOCOL_ERROR, "packet identifier 0")
     properties = reader.properties(_ALLOWED[Type.PUBLISH]) if version == V5 else []
-    for name, value in properties:
-        if name == Prop.RESPONSE_TOPIC:
-            check_topic(str(value))
-    if number(properties, Prop.SUBSCRIPTION_ID, -1) >= 0:
-        raise ProtocolError(
-            Reason.PROTOCOL_ERROR, "a client may not send a subscription identifier"
-        )
+    _check_response_topic(properties)
     return Publish(
         topic, reader.rest(), qos, bool(flags & 1), bool(flags & 8), packet_id, properties
     )
@@ -423,8 +439,10 @@ def parse_subscribe(version: int, flags: int, body: bytes) -> tuple[int, list[Fi
         text, options = reader.text(), reader.u8()
         reserved = 0xC0 if version == V5 else 0xFC
         handling = (options >> 4) & 3
-        if options & reserved or options & 3 == 3 or handling == 3:
+        if options & reserved or options & 3 == 3:
             raise ProtocolError(Reason.MALFORMED, f"subscription options {options:#x}")
+        if handling == 3:
+            raise ProtocolError(Reason.PROTOCOL_ERROR, "retain handling 3 (3.8.3.1)")
         filters.append(Filter(text, options & 3, bool(options & 4), bool(options & 8), handling))
     if not filters:
         raise ProtocolError(Reason.PROTOCOL_ERROR, "SUBSCRIBE without a filter")
@@ -454,7 +472,7 @@ def _list_head(flags: int, body: bytes) -> tuple[Reader, int]:
     return reader, packet_id
 
 
-def parse_ack(version: int, body: bytes) -> tuple[int, int]:
+def parse_ack(version: int, kind: Type, body: bytes) -> tuple[int, int]:
     """PUBACK, PUBREC, PUBREL, PUBCOMP: packet identifier and reason code."""
     reader = Reader(body)
     packet_id = reader.u16()
@@ -465,16 +483,31 @@ def parse_ack(version: int, body: bytes) -> tuple[int, int]:
         raise ProtocolError(
             Reason.MALFORMED, "an acknowledgement is a packet identifier and no more"
         )
+    if reason not in (_RECEIVED if kind in (Type.PUBACK, Type.PUBREC) else _RELEASED):
+        raise ProtocolError(Reason.PROTOCOL_ERROR, f"{kind.name} with reason code {reason:#x}")
     return packet_id, reason
 
 
 def parse_disconnect(version: int, body: bytes) -> tuple[int, Properties]:
     """DISCONNECT (3.14): reason code and properties."""
-    reader = Reader(body)
-    if version != V5 or reader.is_done:
+    if version != V5:
+        check_empty(body)
+    if not body:
         return 0, []
+    reader = Reader(body)
     reason = reader.u8()
-    return reason, [] if reader.is_done else reader.properties(_ALLOWED[Type.DISCONNECT])
+    items = reader.properties(_ALLOWED[Type.DISCONNECT]) if len(body) > 1 else []
+    if not reader.is_done:
+        raise ProtocolError(Reason.MALFORMED, "bytes are left over in DISCONNECT")
+    if reason not in _LEAVING:
+        raise ProtocolError(Reason.PROTOCOL_ERROR, f"DISCONNECT with reason code {reason:#x}")
+    return reason, items
+
+
+def check_empty(body: bytes) -> None:
+    """PINGREQ (3.12), and DISCONNECT of 3.1.1, have no body."""
+    if body:
+        raise ProtocolError(Reason.MALFORMED, "a packet without fields has a body")
 
 
 # Bytes to send

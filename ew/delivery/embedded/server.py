@@ -14,6 +14,7 @@ log = logging.getLogger("ew.broker")
 
 ALIAS_MAXIMUM = 32
 PUBACK_HEAD = bytes([Type.PUBACK << 4, 2])
+PINGRESP = codec.packet(Type.PINGRESP, 0, b"")
 CONNECT_BYTE = Type.CONNECT << 4
 RECEIVE_MAXIMUM = 1024
 """QoS 2 messages a client may have under way to us; QoS 1 is acknowledged at once."""
@@ -31,8 +32,8 @@ KEEP_ALIVE_GRACE = 1.5
 class Limits:
     """What a client may ask of the broker."""
 
-    packet_bytes: int = 1 << 20
-    write_buffer_bytes: int = 4 << 20
+    packet_bytes: int = 4 << 20
+    write_buffer_bytes: int = 8 << 20
     sessions: int = 100_000
 
 
@@ -142,6 +143,8 @@ class Connection(asyncio.Protocol):
             self._publish(self.session, codec.parse_publish(self.version, flags, body))
             return
         handler = _HANDLERS.get(kind)
+        if not kind:
+            raise ProtocolError(Reason.MALFORMED, "packet type 0 is forbidden (2.1.2)")
         if handler is None:
             raise ProtocolError(Reason.PROTOCOL_ERROR, f"a client may not send packet type {kind}")
         if kind not in (Type.SUBSCRIBE, Type.UNSUBSCRIBE) and flags != (
@@ -165,6 +168,7 @@ class Connection(asyncio.Protocol):
 
     def _connect(self, asked: codec.Connect) -> None:
         self.version = asked.version
+        self._splitter.is_strict = asked.version == V5
         now = self._server.now()
         if any(name == Prop.AUTH_METHOD for name, _ in asked.properties):
             raise ProtocolError(Reason.BAD_AUTH_METHOD, "no authentication method is known here")
@@ -210,7 +214,7 @@ class Connection(asyncio.Protocol):
         if old is not None and isinstance(old.link, Connection):
             old.link.close(Reason.TAKEN_OVER)
             old = broker.sessions.get(client_id)
-        if old is not None and asked.clean_start:
+        if old is not None and (asked.clean_start or broker.is_over(old, now)):
             broker.end(old, now)
             old = None
         if old is not None:
@@ -224,6 +228,9 @@ class Connection(asyncio.Protocol):
     def _publish(self, session: Session, packet: codec.Publish) -> None:
         broker, now = self._server.broker, self._server.now()
         topic = self._resolve(packet)
+        if codec.number(packet.properties, Prop.SUBSCRIPTION_ID, -1) >= 0:
+            text = "a client may not send a subscription identifier (3.3.4)"
+            raise ProtocolError(Reason.PROTOCOL_ERROR, text)
         if packet.qos == 2 and packet.packet_id in session.received:
             self.send(codec.ack(self.version, Type.PUBREC, packet.packet_id))
             return
@@ -255,13 +262,13 @@ class Connection(asyncio.Protocol):
         return packet.topic
 
     def _acknowledge(self, kind: Type, session: Session, body: bytes) -> None:
-        packet_id, reason = codec.parse_ack(self.version, body)
+        packet_id, reason = codec.parse_ack(self.version, kind, body)
         answer = session.acknowledge(kind, packet_id, reason, self._server.now())
         if answer:
             self.send(answer)
 
     def _release(self, session: Session, body: bytes) -> None:
-        packet_id, _ = codec.parse_ack(self.version, body)
+        packet_id, _ = codec.parse_ack(self.version, Type.PUBREL, body)
         known = packet_id in session.received
         session.received.discard(packet_id)
         reason = Reason.SUCCESS if known else Reason.PACKET_ID_NOT_FOUND
@@ -311,8 +318,12 @@ class Connection(asyncio.Protocol):
             )
         if expiry >= 0:
             session.expiry_s = float("inf") if expiry == 0xFFFFFFFF else float(expiry)
-        self._is_clean_end = reason != Reason.WILL_DISCONNECT
+        self._is_clean_end = reason == Reason.SUCCESS  # any other reason leaves the will (3.1.2.5)
         self.close()
+
+    def _ping(self, _session: Session, body: bytes) -> None:
+        codec.check_empty(body)
+        self.send(PINGRESP)
 
 
 _Handler = Callable[[Connection, Session, int, bytes], None]
@@ -323,7 +334,7 @@ _HANDLERS: dict[int, _Handler] = {
     Type.PUBREL: lambda c, s, _, b: c._release(s, b),  # noqa: SLF001
     Type.SUBSCRIBE: Connection._subscribe,  # noqa: SLF001
     Type.UNSUBSCRIBE: Connection._unsubscribe,  # noqa: SLF001
-    Type.PINGREQ: lambda c, *_: c.send(codec.packet(Type.PINGRESP, 0, b"")),
+    Type.PINGREQ: lambda c, s, _, b: c._ping(s, b),  # noqa: SLF001
     Type.DISCONNECT: lambda c, s, _, b: c._disconnect(s, b),  # noqa: SLF001
 }
 

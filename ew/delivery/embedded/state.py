@@ -124,6 +124,7 @@ class Session:
     _inflight: dict[int, _Delivery | None] = field(default_factory=dict)  # None: PUBREL was sent
     _waiting: deque[_Delivery] = field(default_factory=deque)
     _waiting_bytes: int = 0
+    _again: deque[int] = field(default_factory=deque)  # under way before, not yet sent on this link
     _last_id: int = 0
     _aliases: dict[str, int] = field(default_factory=dict)
 
@@ -169,6 +170,7 @@ class Session:
                 if kind == Type.PUBREC
                 else b""
             )
+        self._check_turn(kind, packet_id)
         if kind == Type.PUBREC and reason < 0x80:
             self._inflight[packet_id] = None
             return codec.ack(self.version, Type.PUBREL, packet_id)
@@ -176,28 +178,54 @@ class Session:
         self.flush(now)
         return b""
 
+    def _check_turn(self, kind: Type, packet_id: int) -> None:
+        """PUBACK answers QoS 1, PUBREC QoS 2, PUBCOMP a PUBREL (4.3)."""
+        delivery = self._inflight[packet_id]
+        if delivery is None:
+            fits = kind != Type.PUBACK  # a repeated PUBREC is answered by PUBREL once more
+        else:
+            fits = kind == (Type.PUBACK if delivery.qos == 1 else Type.PUBREC)
+        if not fits:
+            text = f"{kind.name} is no answer to packet {packet_id}"
+            raise codec.ProtocolError(codec.Reason.PROTOCOL_ERROR, text)
+
     def flush(self, now: float) -> None:
-        """Send what waits, as far as the client allows."""
+        """Send what waits, as far as the client allows; first what was under way on an earlier connection."""
+        while (
+            self._again
+            and self.link is not None
+            and len(self._inflight) - len(self._again) < self.receive_maximum
+        ):
+            packet_id = self._again.popleft()
+            delivery = self._inflight.get(packet_id)
+            if delivery is None:
+                continue
+            if delivery.message.is_expired(now):
+                del self._inflight[packet_id]
+            else:
+                self._send(self.link, packet_id, delivery, now, dup=True)
         while (
             self._waiting and self.link is not None and len(self._inflight) < self.receive_maximum
         ):
-            delivery = self._waiting.popleft()
-            self._waiting_bytes -= len(delivery.message.payload)
-            if not delivery.message.is_expired(now):
-                self._send(self.link, self._new_id(), delivery, now, dup=False)
+            waiting = self._waiting.popleft()
+            self._waiting_bytes -= len(waiting.message.payload)
+            if not waiting.message.is_expired(now):
+                self._send(self.link, self._new_id(), waiting, now, dup=False)
 
     def resend(self, now: float) -> None:
-        """After a reconnect: once more what was not acknowledged, then what waits (4.4)."""
+        """After a reconnect: once more what was not acknowledged, then what waits (4.4).
+
+        Never more at once than this connection's receive maximum, which may be less than the last one's (3.3.4).
+        """
         link = self.link
         if link is None:
             return
-        for packet_id, delivery in list(self._inflight.items()):
+        self._again.clear()
+        for packet_id, delivery in self._inflight.items():
             if delivery is None:
                 link.send(codec.ack(self.version, Type.PUBREL, packet_id))
-            elif delivery.message.is_expired(now):
-                del self._inflight[packet_id]
             else:
-                self._send(link, packet_id, delivery, now, dup=True)
+                self._again.append(packet_id)
         self.flush(now)
 
     def _send(
@@ -219,7 +247,7 @@ class Session:
         """A message as this client takes it; ``None`` if it is larger than that (3.1.2.11.4)."""
         alias = self._alias(message.topic) if self.alias_maximum else 0
         parts = message.parts(self.version, qos, retain, ids, now, alias)
-        if len(parts[0]) + len(parts[1]) + 2 > self.maximum_packet:
+        if len(parts[0]) + len(parts[1]) + (2 if qos else 0) > self.maximum_packet:
             return None
         if alias > 0:
             self._aliases[message.topic] = alias
@@ -362,7 +390,8 @@ class Broker:
         else:
             found = [self.retained[text]] if text in self.retained else []
         for message in found:
-            if not message.is_expired(now):
+            is_own = subscription.no_local and message.publisher == session.client_id
+            if not message.is_expired(now) and not is_own:
                 session.deliver(
                     message, min(subscription.qos, message.qos), True, subscription.ids, now
                 )
@@ -381,6 +410,10 @@ class Broker:
             self.end(session, now)
         else:
             self.away[session] = now + session.expiry_s
+
+    def is_over(self, session: Session, now: float) -> bool:
+        """Whether a session's time has run out, though no tick has let go of it yet."""
+        return self.away.get(session, float("inf")) <= now
 
     def back(self, session: Session) -> None:
         """A session's client is here again: it does not expire, and a will that waited is void (3.1.3.2.2)."""

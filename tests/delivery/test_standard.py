@@ -1,0 +1,347 @@
+"""The embedded broker held to the OASIS standards in raw bytes: what a client may send, and what must come back."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from ew.delivery.broker import BrokerAddress
+from ew.delivery.embedded import codec
+from ew.delivery.embedded.codec import V5, V311, Prop, Publish, Type
+
+PINGREQ, PINGRESP = b"\xc0\x00", (Type.PINGRESP, 0, b"")
+Packet = tuple[int, int, bytes]
+
+
+@dataclass
+class Wire:
+    """A socket to the broker that speaks in packets."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    version: int = V5
+    splitter: codec.Splitter = field(default_factory=lambda: codec.Splitter(1 << 24))
+    ready: list[Packet] = field(default_factory=list)
+
+    def send(self, kind: int, flags: int, body: bytes) -> None:
+        self.writer.write(codec.packet(kind, flags, body))
+
+    def subscribe(self, text: str, options: int = 1, items: codec.Properties | None = None) -> None:
+        head = b"\x00\x07" + (codec.properties(items or []) if self.version == V5 else b"")
+        self.send(Type.SUBSCRIBE, 2, head + codec.text(text) + bytes([options]))
+
+    def publish(
+        self, topic: str, payload: bytes = b"x", *, qos: int = 0, packet_id: int = 1, **more: object
+    ) -> None:
+        items: codec.Properties = more.get("items", [])  # type: ignore[assignment]
+        retain = bool(more.get("retain"))
+        head, tail = codec.publish_parts(
+            self.version, topic, payload, qos, retain=retain, items=items
+        )
+        self.writer.write(head + (packet_id.to_bytes(2, "big") if qos else b"") + tail)
+
+    async def next(self) -> Packet:
+        async with asyncio.timeout(10):
+            while not self.ready:
+                data = await self.reader.read(1 << 16)
+                assert data, "the broker has closed"
+                self.ready += self.splitter.feed(data)
+        return self.ready.pop(0)
+
+    async def next_publish(self) -> Publish:
+        kind, flags, body = await self.next()
+        assert kind == Type.PUBLISH, (kind, body)
+        return codec.parse_publish(self.version, flags, body)
+
+    async def is_silent(self) -> None:
+        """Nothing stands before the answer to a ping."""
+        self.writer.write(PINGREQ)
+        assert await self.next() == PINGRESP
+
+    async def end(self) -> list[Packet]:
+        """All that comes until the broker closes."""
+        async with asyncio.timeout(10):
+            rest = await self.reader.read()
+        return self.ready + list(self.splitter.feed(rest))
+
+
+def connect(
+    name: str = "",
+    *,
+    version: int = V5,
+    flags: int = 2,
+    keep_alive: int = 0,
+    items: Sequence[tuple[int, codec.Value]] = (),
+    after: bytes = b"",
+) -> bytes:
+    head = codec.text("MQTT") + bytes([version, flags]) + keep_alive.to_bytes(2, "big")
+    middle = codec.properties(list(items)) if version == V5 else b""
+    return codec.packet(Type.CONNECT, 0, head + middle + codec.text(name) + after)
+
+
+@contextlib.asynccontextmanager
+async def wire(broker: BrokerAddress, first: bytes = b"", version: int = V5) -> AsyncIterator[Wire]:
+    """A connection that has sent its first packet; by default a CONNECT that has been answered."""
+    reader, writer = await asyncio.open_connection(broker.host, broker.port)
+    one = Wire(reader, writer, version)
+    try:
+        writer.write(first or connect(version=version))
+        yield one
+    finally:
+        writer.close()
+
+
+@contextlib.asynccontextmanager
+async def joined(
+    broker: BrokerAddress, first: bytes = b"", version: int = V5
+) -> AsyncIterator[Wire]:
+    async with wire(broker, first, version) as one:
+        kind, _, body = await one.next()
+        assert (kind, body[1]) == (Type.CONNACK, 0)
+        yield one
+
+
+def will(topic: str, items: codec.Properties, payload: bytes = b"dead") -> bytes:
+    return codec.properties(items) + codec.text(topic) + codec.text(payload.decode())
+
+
+@pytest.mark.parametrize(
+    ("packet", "reason"),
+    [
+        (connect(items=[(Prop.AUTH_DATA, b"x")]), 0x82),
+        (connect(items=[(Prop.AUTH_METHOD, "SCRAM")]), 0x8C),
+        (connect(items=[(Prop.RECEIVE_MAXIMUM, 0)]), 0x82),
+        (connect(items=[(Prop.MAXIMUM_PACKET_SIZE, 0)]), 0x82),
+        (connect(items=[(Prop.SESSION_EXPIRY, 1), (Prop.SESSION_EXPIRY, 1)]), 0x82),
+        (connect(items=[(Prop.REQUEST_PROBLEM, 2)]), 0x82),
+        (connect(items=[(Prop.TOPIC_ALIAS, 2)]), 0x81),
+        (connect(flags=3), 0x81),
+        (connect(flags=0b11110, after=will("w", [])), 0x81),
+        (connect(flags=0b01010), 0x81),
+        (connect(flags=6, after=will("w/#", [])), 0x90),
+        (connect(flags=6, after=will("w", [(Prop.RESPONSE_TOPIC, "a/+")])), 0x90),
+        (connect(after=b"more"), 0x81),
+        (connect("nul\x00"), 0x81),
+    ],
+)
+async def test_connect_that_breaks_a_rule_is_answered_with_its_reason(
+    embedded: BrokerAddress, packet: bytes, reason: int
+) -> None:
+    async with wire(embedded, packet) as one:
+        assert await one.end() == [(Type.CONNACK, 0, bytes([0, reason, 0]))]
+
+
+def _wrong(kind: int, flags: int, body: bytes) -> bytes:
+    return codec.packet(kind, flags, body)
+
+
+@pytest.mark.parametrize(
+    ("packet", "reason"),
+    [
+        (_wrong(0, 0, b""), 0x81),
+        (_wrong(Type.PINGREQ, 0, b"x"), 0x81),
+        (_wrong(Type.PINGREQ, 1, b""), 0x81),
+        (b"\xc0\x80\x00", 0x81),  # remaining length 0 in two bytes
+        (_wrong(Type.CONNACK, 0, b"\x00\x00\x00"), 0x82),
+        (_wrong(Type.SUBACK, 0, b"\x00\x01\x00\x00"), 0x82),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00" + codec.text("a") + b"\x31"), 0x82),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00" + codec.text("a") + b"\x03"), 0x81),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00" + codec.text("a") + b"\x41"), 0x81),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00"), 0x82),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x00\x00" + codec.text("a") + b"\x00"), 0x82),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x02\x0b\x00" + codec.text("a") + b"\x00"), 0x82),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00" + codec.text("$share/g/a") + b"\x04"), 0x82),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00\x00\x02\xed\xa0\x00"), 0x81),  # a surrogate
+        (_wrong(Type.UNSUBSCRIBE, 2, b"\x00\x01\x00"), 0x82),
+        (_wrong(Type.PUBLISH, 8, codec.text("a") + b"\x00"), 0x81),  # DUP at QoS 0
+        (_wrong(Type.PUBLISH, 2, codec.text("a") + b"\x00\x00\x00"), 0x82),
+        (_wrong(Type.PUBLISH, 0, codec.text("") + b"\x00"), 0x82),
+        (_wrong(Type.PUBLISH, 0, codec.text("a\x00") + b"\x00"), 0x81),
+        (_wrong(Type.PUBLISH, 0, codec.text("a") + b"\x02\x0b\x01"), 0x82),
+        (_wrong(Type.PUBLISH, 0, codec.text("a") + b"\x03\x23\x00\x00"), 0x94),
+        (_wrong(Type.PUBLISH, 0, codec.text("a") + b"\x02\x01\x02"), 0x82),
+        (_wrong(Type.PUBLISH, 0, codec.text("a") + b"\x09\x01"), 0x81),
+        (_wrong(Type.PUBREL, 0, b"\x00\x01"), 0x81),
+        (_wrong(Type.PUBACK, 0, b"\x00\x01\x05"), 0x82),  # no such reason code
+        (_wrong(Type.DISCONNECT, 0, b"\x00\x05\x11\x00\x00\x00\x05"), 0x82),
+        (_wrong(Type.DISCONNECT, 0, b"\x8d\x00"), 0x82),  # only a server says that
+        (_wrong(Type.DISCONNECT, 0, b"\x00\x00\x00"), 0x81),
+        (_wrong(Type.AUTH, 0, b"\x18\x00"), 0x82),
+    ],
+)
+async def test_packet_that_breaks_a_rule_ends_the_connection_with_its_reason(
+    embedded: BrokerAddress, packet: bytes, reason: int
+) -> None:
+    async with joined(embedded) as one:
+        one.writer.write(packet)
+        assert await one.end() == [(Type.DISCONNECT, 0, bytes([reason, 0]))]
+
+
+@pytest.mark.parametrize("reason", [0x00, 0x04, 0x80])
+async def test_only_a_disconnect_of_reason_0_discards_the_will(
+    embedded: BrokerAddress, reason: int
+) -> None:
+    async with joined(embedded) as watcher:
+        watcher.subscribe("w")
+        await watcher.next()
+        async with joined(embedded, connect(flags=6, after=will("w", []))) as one:
+            one.send(Type.DISCONNECT, 0, bytes([reason]))
+            assert await one.end() == []
+        if reason:
+            assert (await watcher.next_publish()).payload == b"dead"
+        else:
+            await watcher.is_silent()
+
+
+async def test_what_was_under_way_comes_again_within_the_new_receive_maximum(
+    embedded: BrokerAddress,
+) -> None:
+    lasting = (Prop.SESSION_EXPIRY, 60)
+    async with joined(embedded, connect("slow", items=[lasting])) as one:
+        one.subscribe("a", 2)
+        await one.next()
+        for number in range(3):
+            one.publish("a", b"%d" % number, qos=2, packet_id=number + 1)
+        first = [p for p in [await one.next() for _ in range(6)] if p[0] == Type.PUBLISH]
+        assert len(first) == 3
+    again = connect("slow", flags=0, items=[lasting, (Prop.RECEIVE_MAXIMUM, 1)])
+    async with joined(embedded, again) as one:
+        for number in range(3):
+            found = await one.next_publish()
+            assert (found.payload, found.dup) == (b"%d" % number, True)
+            await one.is_silent()
+            packet_id = found.packet_id.to_bytes(2, "big")
+            one.send(Type.PUBREC, 0, packet_id)
+            assert await one.next() == (Type.PUBREL, 2, packet_id)
+            await one.is_silent()  # a message at QoS 2 is under way until its PUBCOMP
+            one.send(Type.PUBCOMP, 0, packet_id)
+
+
+async def test_message_at_qos_2_is_taken_once_however_often_it_is_sent(
+    embedded: BrokerAddress,
+) -> None:
+    async with joined(embedded) as watcher, joined(embedded) as one:
+        watcher.subscribe("a", 0)
+        await watcher.next()
+        for _ in range(3):
+            one.publish("a", b"once", qos=2, packet_id=9)
+            assert await one.next() == (Type.PUBREC, 0, b"\x00\x09")
+        one.send(Type.PUBREL, 2, b"\x00\x09")
+        assert await one.next() == (Type.PUBCOMP, 0, b"\x00\x09")
+        one.send(Type.PUBREL, 2, b"\x00\x09")
+        assert await one.next() == (Type.PUBCOMP, 0, b"\x00\x09\x92")
+        assert (await watcher.next_publish()).payload == b"once"
+        await watcher.is_silent()
+
+
+async def test_no_local_holds_for_retained_messages_too(embedded: BrokerAddress) -> None:
+    async with joined(embedded, connect("me")) as one:
+        one.publish("a/1", b"mine", retain=True)
+        one.subscribe("a/+", 0b101)
+        assert (await one.next())[0] == Type.SUBACK
+        await one.is_silent()
+
+
+async def test_message_of_just_the_largest_size_is_sent_and_one_more_is_not(
+    embedded: BrokerAddress,
+) -> None:
+    async with joined(embedded, connect(items=[(Prop.MAXIMUM_PACKET_SIZE, 64)])) as one:
+        one.subscribe("a", 0)
+        await one.next()
+        one.publish("a", bytes(59))  # 2 of head, 3 of topic, 1 of properties: 65
+        one.publish("a", bytes(58))
+        assert len((await one.next_publish()).payload) == 58
+
+
+@pytest.mark.parametrize("handling", [0, 1, 2])
+async def test_retain_handling_says_when_retained_messages_come(
+    embedded: BrokerAddress, handling: int
+) -> None:
+    async with joined(embedded) as one:
+        one.publish("a", b"kept", retain=True)
+        for is_new in (True, False):
+            one.subscribe("a", handling << 4)
+            assert (await one.next())[0] == Type.SUBACK
+            if handling == 0 or (handling == 1 and is_new):
+                assert (await one.next_publish()).retain
+            await one.is_silent()
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+async def test_retain_flag_is_kept_only_as_asked(embedded: BrokerAddress, keeps: bool) -> None:
+    async with joined(embedded) as one:
+        one.subscribe("a", keeps << 3)
+        await one.next()
+        one.publish("a", retain=True)
+        assert (await one.next_publish()).retain is keeps
+
+
+async def test_properties_are_handed_on_as_they_came_and_in_their_order(
+    embedded: BrokerAddress,
+) -> None:
+    items: codec.Properties = [
+        (Prop.USER_PROPERTY, ("b", "1")),
+        (Prop.USER_PROPERTY, ("a", "2")),
+        (Prop.USER_PROPERTY, ("b", "1")),
+        (Prop.PAYLOAD_FORMAT, 1),
+        (Prop.CONTENT_TYPE, "text/plain"),
+        (Prop.RESPONSE_TOPIC, "back"),
+        (Prop.CORRELATION_DATA, b"\x00\xff"),
+    ]
+    async with joined(embedded) as one:
+        one.subscribe("a/#", 0, [(Prop.SUBSCRIPTION_ID, 268_435_455)])
+        one.subscribe("a/+", 0, [(Prop.SUBSCRIPTION_ID, 2)])
+        await one.next()
+        await one.next()
+        one.publish("a/1", items=[*items, (Prop.TOPIC_ALIAS, 3)])
+        found = await one.next_publish()
+        assert [p for p in found.properties if p[0] != Prop.SUBSCRIPTION_ID] == items
+        ids = {value for name, value in found.properties if name == Prop.SUBSCRIPTION_ID}
+        assert ids == {2, 268_435_455}
+        one.publish("", b"by alias", items=[(Prop.TOPIC_ALIAS, 3)])
+        assert (await one.next_publish()).topic == "a/1"
+
+
+async def test_largest_packets_of_four_length_bytes_pass(embedded: BrokerAddress) -> None:
+    async with joined(embedded, version=V311) as one:
+        one.subscribe("big", 0)
+        await one.next()
+        payload = bytes(range(256)) * 8300  # above 2,097,151 bytes
+        one.publish("big", payload)
+        assert (await one.next_publish()).payload == payload
+
+
+async def test_client_silent_for_one_and_a_half_keep_alives_is_told_and_dropped(
+    embedded: BrokerAddress,
+) -> None:
+    async with joined(embedded, connect(keep_alive=1)) as one:
+        assert await one.end() == [(Type.DISCONNECT, 0, b"\x8d\x00")]
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        _wrong(Type.DISCONNECT, 0, b"\x00"),
+        _wrong(Type.PINGREQ, 0, b"\x00"),
+        _wrong(Type.SUBSCRIBE, 2, b"\x00\x01" + codec.text("a") + b"\x04"),
+        _wrong(Type.PUBLISH, 0, codec.text("")),
+        connect(version=V311),
+    ],
+)
+async def test_mqtt_3_1_1_client_that_breaks_a_rule_is_cut_off_without_a_word(
+    embedded: BrokerAddress, packet: bytes
+) -> None:
+    async with joined(embedded, version=V311) as one:
+        one.writer.write(packet)
+        assert await one.end() == []
+
+
+async def test_mqtt_3_1_1_refusals_have_their_return_codes(embedded: BrokerAddress) -> None:
+    for packet, code in (
+        (connect(version=6), 1),
+        (connect(version=V311, flags=0), 2),  # no name, yet a session to keep
+    ):
+        async with wire(embedded, packet, V311) as one:
+            assert await one.end() == [(Type.CONNACK, 0, bytes([0, code]))]
