@@ -20,6 +20,8 @@ NOISE_S = 8.0
 GUARD_S = 0.5
 """The noise ends so long before the onset: a pick may be late."""
 BIN_S = 0.25
+NOISE_BINS = round((NOISE_S - GUARD_S) / BIN_S)
+ONSET_BIN = round(NOISE_S / BIN_S)
 LONGEST_S = 60.0
 """Peaks are kept for so long after the onset: the rupture of an M 8 lasts about that long."""
 
@@ -53,8 +55,8 @@ class PeakTracker:
     def __init__(self, channel: Channel, onset_s: float, history: Iterable[Packet]) -> None:
         self.channel = channel
         self.onset_s = onset_s
-        self._bins = np.zeros((len(CORNERS_HZ), round(LONGEST_S / BIN_S)))
-        self._noise_bins = np.zeros((len(CORNERS_HZ), round((NOISE_S - GUARD_S) / BIN_S)))
+        # The noise before the onset, the guard between, and what comes after, in one array for one pass
+        self._bins = np.zeros((len(CORNERS_HZ), ONSET_BIN + round(LONGEST_S / BIN_S)))
         self._state = np.zeros((len(CORNERS_HZ), 3, 4))
         self._biquads: Floats | None = None
         self._offset = 0.0
@@ -83,11 +85,6 @@ class PeakTracker:
         # NaN would stay in the filters for ever
         samples = np.where(np.isfinite(samples), samples, 0.0)
         dt = 1 / packet.sampling_rate
-        # The filters run once; the bins of the noise and of the signal are one array, split at the onset
-        bins = np.concatenate(
-            [self._noise_bins, np.zeros((len(CORNERS_HZ), 2)), self._bins], axis=1
-        )
-        first_bin = since_s / BIN_S + self._noise_bins.shape[1] + 2
         displacement_peaks(
             samples,
             1 / self.channel.gain,
@@ -95,12 +92,10 @@ class PeakTracker:
             dt,
             self._biquads,
             self._state,
-            bins,
-            first_bin,
+            self._bins,
+            since_s / BIN_S + ONSET_BIN,
             dt / BIN_S,
         )
-        noise = self._noise_bins.shape[1]
-        self._noise_bins, self._bins = bins[:, :noise], bins[:, noise + 2 :]
 
     def peaks(self, window_s: float, distance_km: float) -> Peaks | None:
         """Peaks up to ``window_s`` after the onset; ``None`` before there is half a second of data."""
@@ -109,12 +104,12 @@ class PeakTracker:
         window_s = min(window_s, seconds_from_ns(self._end_ns) - self.onset_s, LONGEST_S)
         if window_s < 2 * BIN_S:
             return None
-        last = int(window_s / BIN_S)
+        last = ONSET_BIN + int(window_s / BIN_S)
         return Peaks(
             seed_id=self.channel.seed_id,
             distance_km=distance_km,
-            pd_m=self._bins[:, :last].max(axis=1),
-            noise_m=np.maximum(self._noise_bins.max(axis=1), 1e-12),
+            pd_m=self._bins[:, ONSET_BIN:last].max(axis=1),
+            noise_m=np.maximum(self._bins[:, :NOISE_BINS].max(axis=1), 1e-12),
             window_s=window_s,
         )
 

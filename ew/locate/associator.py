@@ -33,8 +33,8 @@ FIT_S = 0.9
 FIT_SHARE = 0.03
 WARM_UP_S = 11.0
 """A station with less data than this says nothing by its silence: its picker is still warming up (LTA 10 s)."""
-SILENT_COST = 1.6
-"""What the silence of a station amid those that picked costs, in units of log likelihood: one in five misses P."""
+CLEAR_SNR = 2.5
+"""Of an onset a station would pick."""
 LATE_S = 1.5
 """A station that must have seen P for so long and has no pick is silent."""
 APART_S = 60.0
@@ -56,6 +56,14 @@ CLUSTER_SHARE = 0.2
 """Half of what a declaration needs: the newest pick may lie at the edge of those that P has reached."""
 TRY_STATIONS = (8, 20, 1000)
 LEAST_S_MINUS_P_S = 1.0
+BEFORE_S = 8.0
+"""When an event is looked at anew, onsets that came so long before its first one may be its P too."""
+AROUND_KM = 60.0
+FASTEST_KM_S = 8.0
+"""... and those at stations within its waves' reach (Pn) and so much more."""
+WIDEST_KM = 250.0
+STAYS = 0.2
+"""A hypocentre stays where it is unless another one is likelier by so much: among equals it must not jump about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,33 +179,65 @@ class Associator:
         seen = self.observations(onsets, _seconds(later, onsets), silent_among=hypocentre)
         return self._locator.locate(hypocentre.latitude, hypocentre.longitude, seen, half_km)
 
+    def reconsider(
+        self, hypocentre: Hypocentre, own: Sequence[Onset], heard: Sequence[Onset], now_s: float
+    ) -> Candidate | None:
+        """An event of few onsets anew from all that was heard around it; ``None`` if nothing explains enough of that.
+
+        What was taken for S or for noise may be its P, and the other way round, and far from where it seemed to be.
+        """
+        since_s = min(o.time_s for o in own) - BEFORE_S
+        reach_km = max(now_s - hypocentre.time_s, 0.0) * FASTEST_KM_S + AROUND_KM
+        pool = [o for o in heard if o.time_s >= since_s]
+        away = self.distances_km(hypocentre, np.array([o.station for o in pool], dtype=np.int64))
+        pool = [o for o, km in zip(pool, away, strict=True) if km <= reach_km]
+        first = _first_by_station(pool)
+        seen = self.observations(first, _seconds(pool, first), silent_among=hypocentre)
+        half_km = min(reach_km + AROUND_KM, WIDEST_KM)
+        best = self._locator.locate(*self._centre(own), seen, half_km)
+        if self._locator.misfit_at(hypocentre, seen) < best.misfit + STAYS:
+            best = hypocentre
+        onsets = self.explained(best, pool)
+        return Candidate(best, tuple(onsets)) if len(onsets) >= self._config.min_stations else None
+
     def observations(
         self, onsets: Sequence[Onset], seconds: Sequence[Onset], silent_among: Hypocentre | None
     ) -> Observations:
         """The onsets, the second onsets of their stations, and the silent stations as arrays for the locator."""
         onsets = sorted(onsets, key=lambda o: o.time_s)[:MAX_PICKS]
-        net = self._network
-        stations = np.array([o.station for o in onsets])
-        silent = np.isfinite(net.end_s) & (net.end_s - net.first_s > WARM_UP_S)
-        silent &= net.end_s > onsets[0].time_s - APART_S
-        silent[stations] = False
-        index = np.flatnonzero(silent)
-        if silent_among is None:
-            latitude, longitude = self._centre(onsets)
-        else:
-            latitude, longitude = silent_among.latitude, silent_among.longitude
-        away = distance_km(latitude, longitude, net.latitudes[index], net.longitudes[index])
-        nearest = np.argsort(away, kind="stable")[:MAX_SILENT]
-        index, away = index[nearest], away[nearest]
-        reach = distance_km(latitude, longitude, net.latitudes[stations], net.longitudes[stations])
-        # A station farther than most that picked may just be too far to see it
-        far = max(float(np.median(reach)), 25.0)
-        cost = SILENT_COST / (1 + (away / (1.5 * far)) ** 4)
+        centre = (
+            self._centre(onsets)
+            if silent_among is None
+            else (silent_among.latitude, silent_among.longitude)
+        )
         return Observations(
             picks=self._rows(onsets),
             seconds=self._rows(seconds),
-            silent=np.column_stack([net.ecef[index], net.end_s[index], cost]),
+            silent=self._silent(centre, onsets),
         )
+
+    def _silent(self, centre: tuple[float, float], onsets: Sequence[Onset]) -> Floats:
+        """The live stations without an onset nearest to a place, with what their silence tells."""
+        net = self._network
+        stations = np.array([o.station for o in onsets])
+        is_silent = np.isfinite(net.end_s) & (net.end_s - net.first_s > WARM_UP_S)
+        is_silent &= net.end_s > onsets[0].time_s - APART_S
+        is_silent[stations] = False
+        index = np.flatnonzero(is_silent)
+        away = distance_km(*centre, net.latitudes[index], net.longitudes[index])
+        nearest = np.argsort(away, kind="stable")[:MAX_SILENT]
+        index, away = index[nearest], away[nearest]
+        rows = np.empty((len(index), 6))
+        rows[:, :3], rows[:, 3] = net.ecef[index], net.end_s[index]
+        noise = np.array([o.log_amplitude - math.log10(o.pick.snr) for o in onsets])
+        if np.isfinite(noise).any():
+            rows[:, 4:] = np.nanmedian(noise) + math.log10(CLEAR_SNR), 1.0
+            return rows
+        # Nothing is known of amplitudes: a station farther than most that picked may be too far to see it
+        reach = distance_km(*centre, net.latitudes[stations], net.longitudes[stations])
+        far = max(float(np.median(reach)), 25.0)
+        rows[:, 4], rows[:, 5] = -np.inf, 1 / (1 + (away / (1.5 * far)) ** 4)
+        return rows
 
     def _rows(self, onsets: Sequence[Onset]) -> Floats:
         rows = np.empty((len(onsets), 6))

@@ -16,7 +16,8 @@ from ew.geo import distance_km
 from ew.locate.amplitudes import History, PeakTracker
 from ew.locate.associator import Associator, Onset
 from ew.locate.locator import MAX_PICKS, Hypocentre, Locator
-from ew.locate.magnitude import full_window_s, network_magnitude, station_magnitude
+from ew.locate.magnitude import network_magnitude
+from ew.locate.sizing import station_magnitudes
 from ew.locate.stations import Network
 from ew.records import (
     Arrival,
@@ -41,15 +42,11 @@ CODA_FACTOR = 3.0
 MOVED_KM = 2.0
 GREW = 0.1
 """A version is due when the epicentre moved or the magnitude changed by so much."""
-LARGE_MAGNITUDE = 5.2
-"""From here on a rupture may outlast the window: peaks are followed up to the S-wave."""
-S_GUARD_S = 0.3
-WINDOW_S = 8.0
-"""So much of the P-wave of smaller ones: twice the usual 4 s, for P-waves from 100 km rise slowly."""
-SIZED_BY = 60
-"""So many stations, the nearest, size an event; more change the mean by less than its error."""
 WITHDRAW_AFTER_S = 8.0
 WITHDRAW_SHARE = 0.25
+FEW_ONSETS = 8
+RECONSIDER_S = 30.0
+"""So few onsets may have been grouped wrongly: for so long the whole is looked at anew."""
 MERGE_S = 20.0
 MERGE_KM = 100.0
 
@@ -60,7 +57,6 @@ class _Event:
     hypocentre: Hypocentre
     onsets: dict[int, Onset]
     declared_s: float
-    later: list[Onset] = field(default_factory=list)
     source: str = "ew"
     trackers: dict[int, PeakTracker] = field(default_factory=dict)
     stations: tuple[StationMagnitude, ...] = ()
@@ -88,6 +84,7 @@ class EventEngine:
             self._config, self._network, travel_times, Locator(self._config, travel_times)
         )
         self._history = History()
+        self._heard: list[Onset] = []
         self._free: list[Onset] = []
         self._events: list[_Event] = []
         self._tracked: dict[str, list[PeakTracker]] = {}
@@ -155,14 +152,13 @@ class EventEngine:
             return False
         amplitude = _log_acceleration(pick, self._inventory[pick.seed_id])
         onset = Onset(pick, station, seconds_from_ns(pick.time_ns), log_amplitude=amplitude)
+        self._heard.append(onset)
         is_coda = False
         for event in self._events:
             (claim,) = self._claims(event, [onset])
             if claim == "P":
                 self._join(event, onset)
                 return False
-            if claim and onset.station in event.onsets:
-                event.later.append(onset)
             if claim == "S":
                 return False
             is_coda |= claim == "coda"
@@ -214,8 +210,6 @@ class EventEngine:
             if claim == "P" and onset.station not in event.onsets:
                 self._join(event, onset)
                 continue
-            if claim and onset.station in event.onsets:
-                event.later.append(onset)
             if claim != "S":
                 self._free.append(replace(onset, is_coda=onset.is_coda or claim == "coda"))
 
@@ -229,16 +223,8 @@ class EventEngine:
         if now_s - event.looked_s < self._config.version_interval_s:
             return None
         event.looked_s = now_s
-        # Beyond so many the earliest stay the same, and so would the hypocentre
-        if (
-            event.version
-            and event.issued_count < len(event.onsets)
-            and event.issued_count <= MAX_PICKS
-        ):
-            event.hypocentre = self._associator.relocate(
-                event.hypocentre, list(event.onsets.values()), event.later
-            )
-        event.magnitude, event.magnitude_error, event.stations = self._size(event)
+        self._relocate(event, now_s)
+        self._size(event)
         if event.version and self._is_refuted(event, now_s):
             event.is_cancelled = True
             return self._issue(event, "cancel", now_s)
@@ -247,28 +233,60 @@ class EventEngine:
             return self._issue(event, "alert", now_s)
         return self._issue(event, "update", now_s) if self._is_changed(event, origin) else None
 
-    def _size(self, event: _Event) -> tuple[float, float, tuple[StationMagnitude, ...]]:
-        is_large = event.magnitude >= LARGE_MAGNITUDE
+    def _relocate(self, event: _Event, now_s: float) -> None:
+        """The hypocentre again; a young event of few onsets may turn out to be another one, with other onsets."""
+        onsets = list(event.onsets.values())
+        pool = self._not_others(event)
+        if len(onsets) <= FEW_ONSETS and now_s - event.declared_s <= RECONSIDER_S:
+            found = self._associator.reconsider(event.hypocentre, onsets, pool, now_s)
+            if found is not None:
+                event.hypocentre = found.hypocentre
+                self._regroup(event, found.onsets)
+        # Beyond so many the earliest stay the same, and so would the hypocentre
+        elif event.issued_count < len(onsets) and event.issued_count <= MAX_PICKS:
+            event.hypocentre = self._associator.relocate(event.hypocentre, onsets, pool)
+
+    def _not_others(self, event: _Event) -> list[Onset]:
+        """What was heard and is neither P nor S of another event."""
+        pool = self._heard
+        for other in self._events:
+            if other is not event:
+                theirs = {o.pick for o in other.onsets.values()}
+                claims = self._claims(other, pool)
+                pool = [
+                    o
+                    for o, claim in zip(pool, claims, strict=True)
+                    if claim != "S" and o.pick not in theirs
+                ]
+        return pool
+
+    def _regroup(self, event: _Event, onsets: Sequence[Onset]) -> None:
+        """Give an event these onsets instead of those it has."""
+        kept = {o.pick for o in onsets}
+        for station, onset in list(event.onsets.items()):
+            if onset.pick not in kept:
+                del event.onsets[station]
+                tracker = event.trackers.pop(station, None)
+                if tracker is not None:
+                    self._tracked[tracker.channel.seed_id].remove(tracker)
+        for onset in onsets:
+            if onset.station not in event.onsets:
+                self._join(event, onset)
+        taken = {o.pick for o in event.onsets.values()}
+        self._free = [o for o in self._free if o.pick not in taken]
+
+    def _size(self, event: _Event) -> None:
         where = np.array(list(event.trackers), dtype=np.int64)
         away = self._associator.distances_km(event.hypocentre, where)
         depth = event.hypocentre.depth_km
-        s_minus_p = self._travel.s_s(away, depth) - self._travel.p_s(away, depth)
-        found = []
-        trackers = list(event.trackers.values())
-        order = np.argsort(away, kind="stable")
-        if (
-            is_large
-        ):  # near stations see too little of a long rupture before S: take some at all distances
-            order = order[np.unique(np.linspace(0, len(order) - 1, SIZED_BY).astype(np.int64))]
-        whole_s = full_window_s(event.magnitude)
-        for i in order[:SIZED_BY]:
-            tracker, distance, gap = trackers[i], away[i], s_minus_p[i]
-            window = float(gap) - S_GUARD_S if is_large else min(float(gap) - S_GUARD_S, WINDOW_S)
-            peaks = tracker.peaks(max(window, 0.5), math.hypot(float(distance), depth))
-            if peaks is not None:
-                found.append(station_magnitude(peaks, self._config.pd_relation, whole_s))
-        magnitude, error = network_magnitude(found)
-        return magnitude, error, tuple(found)
+        event.stations = station_magnitudes(
+            list(event.trackers.values()),
+            np.hypot(away, depth),
+            self._travel.s_s(away, depth) - self._travel.p_s(away, depth),
+            event.magnitude,
+            self._config.pd_relation,
+        )
+        event.magnitude, event.magnitude_error = network_magnitude(event.stations)
 
     def _is_refuted(self, event: _Event, now_s: float) -> bool:
         """Too many stations that must have seen it by now did not."""
@@ -290,7 +308,10 @@ class EventEngine:
                 origin.latitude, origin.longitude, event.issued.latitude, event.issued.longitude
             )
         )
-        return moved >= MOVED_KM or abs(origin.magnitude - event.issued.magnitude) >= GREW
+        return (
+            moved >= max(MOVED_KM, 0.3 * origin.horizontal_error_km)
+            or abs(origin.magnitude - event.issued.magnitude) >= GREW
+        )
 
     def _origin(self, event: _Event) -> Origin:
         h = event.hypocentre
@@ -337,6 +358,7 @@ class EventEngine:
         return not event.is_cancelled and age_s <= self._config.update_until_s
 
     def _forget(self, now_s: float) -> None:
+        self._heard = [o for o in self._heard if now_s - o.time_s <= KEEP_PICKS_S]
         self._free = [o for o in self._free if now_s - o.time_s <= KEEP_PICKS_S]
         for event in self._events:
             if event.trackers and not self._is_open(event, now_s):

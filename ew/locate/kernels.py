@@ -3,10 +3,13 @@
 Misfit of a trial hypocentre (smaller is better), a robust likelihood in the manner of Satriano et al. (2008) with
 not-yet-arrived stations after Horiuchi et al. (2005):
 
-    sum over picks      w_i * -log( (1 - e) exp(-|r_i| / s_i) + e )      r_i = t_i - (t0 + P_i), t0 the weighted median
-    + sum over S picks  w_S * -log( (1 - e_S) exp(-|r_i| / s_i) + e_S )    r_i = t_i - (t0 + S_i)
-    + sum over silent   c * min(1, (end_j - (t0 + P_j) - delay) / ramp)    where the P-wave must have been seen by now
-    + sum over picks    w_A * -log( (1 - e_A) exp(-|a_i + n log10 R_i - A| / s_A) + e_A )    A the weighted median
+    sum over first picks  w_i * -log( (1 - e) exp(-|r_i| / s_i - w_A |a_i + n log10 R_i - A| / s_A) + e
+                                      + e_P exp(-|q_i| / 2 s_i) )
+                          r_i = t_i - (t0 + P_i), t0 the weighted median; q_i = t_i - (t0 + S_i), for P may have been missed;
+                          a_i the log10 amplitude, A the weighted median: it must fit as well, or the pick is noise
+    + sum over second     w_S * -log( (1 - e_S) exp(-|q_i| / 2 s_i) + e_S )
+    + sum over silent     c * p_j * min(1, (end_j - (t0 + P_j) - delay) / ramp)    P must have been seen by now; p_j: how
+                          likely it is, from A at its distance and the noise
     + 1.4 ln R          R: hypocentral distance of the nearest pick; to be seen from R takes a magnitude that grows by
                         1.4 log10 R (Kuyuk & Allen 2013), and those grow rarer as 10^-M (Gutenberg & Richter 1944)
     + prior(depth)
@@ -27,12 +30,16 @@ S_WEIGHT = 0.7
 # single stations scatter by a factor of 2-3 for their sites and the radiation pattern.
 DECAY = 1.6
 AMPLITUDE_SCALE = 0.3
-AMPLITUDE_OUTLIER = 0.1
 AMPLITUDE_WEIGHT = 0.7
+FIRST_IS_S = 0.15  # e_P: share of first picks that are S
 NEAR_POWER = 1.4
 NEAREST_KM = 8.0
 SILENT_DELAY_S = 1.2  # a pick is out this long after its onset: decision and patience
 SILENT_RAMP_S = 2.0
+SILENT_COST = 1.6  # c: one in five misses a P-wave that stands out
+SILENT_SPREAD = 0.4  # single stations scatter by so much in log10 amplitude
+# Stations that are heard are the loud ones: the others are expected to be fainter by so much, in units of 2 spreads
+SILENT_FAINTER = 0.3
 LOG10_E = 0.4342944819032518
 
 
@@ -48,7 +55,6 @@ def _cost_table(outlier: float) -> NDArray[np.float64]:
 
 PICK_COST = _cost_table(OUTLIER)
 S_COST = _cost_table(S_OUTLIER)
-AMPLITUDE_COST = _cost_table(AMPLITUDE_OUTLIER)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -102,6 +108,16 @@ def _weighted_median(values, weights, order):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _first_cost(late_s, travel_s, travel_of_s, off):
+    """What a first pick costs: the event's P, its S (the P was missed), or neither."""
+    cost = _cost(PICK_COST, abs(late_s) / (SCALE_S + SCALE_SHARE * travel_s) + off)
+    x = abs(late_s - travel_of_s + travel_s) / (2 * (SCALE_S + SCALE_SHARE * travel_of_s))
+    if x < 3.0:
+        return -np.log(np.exp(-cost) + FIRST_IS_S * np.exp(-x))
+    return cost
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _second_cost(seconds, arcs, table, row, part, t0):
     """What the second picks of stations cost, read as S."""
     total = 0.0
@@ -114,15 +130,19 @@ def _second_cost(seconds, arcs, table, row, part, t0):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _silence_cost(silent, arcs, table, row, part, t0):
-    """What stations cost that must have seen P by now and have no pick."""
+def _silence_cost(silent, arcs, table, row, part, t0, size):
+    """What stations cost that must have seen P by now, and seen it well, and have no pick."""
     total = 0.0
+    depth = row + part
     for i in range(len(arcs)):
         late = silent[i, 3] - t0 - SILENT_DELAY_S
         if late > 0 and arcs[i] < 9.0 * late + 1.0:  # no travel time is shorter than this
             late -= _travel_s(table, row, part, arcs[i])
             if late > 0:
-                total += silent[i, 4] * min(1.0, late / SILENT_RAMP_S)
+                square = max(arcs[i] * arcs[i] + depth * depth, 25.0)
+                clear = size - DECAY / 2 * LOG10_E * np.log(square) - silent[i, 4]
+                seen = min(max(0.5 - SILENT_FAINTER + clear / (2 * SILENT_SPREAD), 0.0), 1.0)
+                total += SILENT_COST * silent[i, 5] * seen * min(1.0, late / SILENT_RAMP_S)
     return total
 
 
@@ -131,8 +151,9 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
     """Misfit and origin time of trial hypocentres: each epicentre at each depth.
 
     ``nodes`` (N, 3) f8 ECEF of epicentres, km; ``depths``, ``prior`` (D,) f8; ``tables`` (2, depths, distances) f8 P and S
-    times; ``picks`` (n, 6), ``seconds`` (k, 6), ``silent`` (m, 5) f8: rows of ECEF x, y, z, time, weight and log10 amplitude of
-    the first and second picks of stations; of those without one, how far their data reach and what silence costs at most.
+    times; ``picks`` (n, 6), ``seconds`` (k, 6), ``silent`` (m, 6) f8: rows of ECEF x, y, z, time, weight and log10 amplitude of
+    the first and second picks of stations; of those without one, how far their data reach, the log10 amplitude from which
+    they would have picked, and how far that can be relied on.
     Out: ``misfit``, ``origin`` (N, D) f8.
     """
     n = len(picks)
@@ -161,12 +182,13 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
             square = max(nearest * nearest + depth * depth, NEAREST_KM * NEAREST_KM)
             total = prior[d] + NEAR_POWER / 2 * np.log(square)
             for i in range(n):
-                scale = SCALE_S + SCALE_SHARE * travel[i]
-                total += weights[i] * _cost(PICK_COST, abs(values[i] - t0) / scale)
-                off = abs(sizes[i] - size) / AMPLITUDE_SCALE
-                total += size_weights[i] * AMPLITUDE_WEIGHT * _cost(AMPLITUDE_COST, off)
+                off = abs(sizes[i] - size) / AMPLITUDE_SCALE if size_weights[i] > 0 else 0.0
+                travel_s = _travel_s(tables[1], row, part, arcs[i])
+                total += weights[i] * _first_cost(
+                    values[i] - t0, travel[i], travel_s, AMPLITUDE_WEIGHT * off
+                )
             total += _second_cost(seconds, second_arcs, tables[1], row, part, t0)
-            total += _silence_cost(silent, silent_arcs, tables[0], row, part, t0)
+            total += _silence_cost(silent, silent_arcs, tables[0], row, part, t0, size)
             misfit[k, d], origin[k, d] = total, t0
 
 

@@ -19,10 +19,10 @@ Floats = NDArray[np.float64]
 
 KM_PER_DEGREE = 111.195
 COARSE_STEP_KM = 10.0
-COARSE_STEPS = 20
+COARSE_STEPS = 16
 """Either way from the centre: a wider search is coarser, so that none costs more than some milliseconds."""
 MAX_PICKS = 32  # the earliest picks; more add time and no accuracy
-MAX_SILENT = 50
+MAX_SILENT = 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +30,8 @@ class Observations:
     """What a location rests on: rows of ECEF x, y, z (km), a time (epoch s), a weight and an amplitude, float64.
 
     ``picks`` (n, 6): first picks, amplitude as log10 m/s² or NaN; ``seconds`` (k, 6): second picks of stations, perhaps S;
-    ``silent`` (m, 5): stations without a pick, up to when their data reach, and what their silence costs.
+    ``silent`` (m, 6): stations without a pick, up to when their data reach, the amplitude from which they would have picked
+    (log10 m/s²), and how far that can be relied on (0 to 1).
     """
 
     picks: Floats
@@ -89,7 +90,7 @@ class Locator:
     ) -> Hypocentre:
         """The hypocentre of least misfit within ``half_km`` of a place.
 
-        The coarse grid holds the usual depth and finds the epicentre; finer ones search depth as well.
+        The coarse grid holds two depths and finds the epicentre; finer ones search depth as well.
         """
         usual = self._config.depth_km + np.array([0.0, 20.0])
         step_km = max(COARSE_STEP_KM, half_km / COARSE_STEPS)
@@ -100,6 +101,11 @@ class Locator:
         fine = np.clip(depth + np.arange(-4.0, 4.1, 2.0), 0.0, float(self._depths[-1]))
         grid = self._search(*grid.place(), 1.5, 0.75, fine, seen)
         return self._with_spread(grid, seen)
+
+    def misfit_at(self, hypocentre: Hypocentre, seen: Observations) -> float:
+        """The misfit of a known place for new observations."""
+        place = np.array([hypocentre.latitude]), np.array([hypocentre.longitude])
+        return float(self._run(*place, np.array([hypocentre.depth_km]), seen).misfit[0, 0])
 
     def _search(
         self,
@@ -140,7 +146,7 @@ class Locator:
         """The best trial, with the spread of the likelihood exp(-misfit) over a wider grid around it."""
         at = fine.best()
         latitude, longitude = fine.place()
-        wide = self._search(latitude, longitude, 48.0, 8.0, self._depths, seen)
+        wide = self._search(latitude, longitude, 48.0, 8.0, self._depths[::2], seen)
         weights = np.exp(-(wide.misfit - min(float(fine.misfit[at]), float(wide.misfit.min()))))
         weights /= max(float(weights.sum()), 1e-300)
         away = distance_km(latitude, longitude, wide.latitudes, wide.longitudes)[:, None]
