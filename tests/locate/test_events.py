@@ -249,3 +249,38 @@ def test_partners_origin_of_the_same_earthquake_joins_our_event(travel_times: Tr
         "icl-2", 1, "alert", 0.0, replace(truth, latitude=35.0), 0, source="icl"
     )
     assert engine.add_origin(elsewhere, until_s + 1.0).event_id == "icl-2"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_event_begun_with_a_wrong_pick_is_put_right_by_those_that_follow(
+    seed: int, travel_times: TravelTimes
+) -> None:
+    rng = np.random.default_rng(seed)
+    network = [s.channels()[0] for s in stations(140)[::10]]
+    inventory = {c.seed_id: c for c in network}
+    truth = origin(60.0, 5.0, *rng.uniform(-0.6, 0.6, 2))
+    away = distance_km(
+        truth.latitude,
+        truth.longitude,
+        [c.latitude for c in network],
+        [c.longitude for c in network],
+    )
+    arrivals = truth.time_s + travel_times.p_s(away, truth.depth_km) + rng.normal(0, 0.1, len(away))
+    order = np.argsort(arrivals)
+    wrong = order[6]  # a lorry beside a station farther out, as the wave reaches the third station
+    arrivals[wrong] = arrivals[order[2]] + 0.2
+    engine = EventEngine(Config(), inventory, travel_times)
+    versions = []
+    for now_s in np.arange(START_S, truth.time_s + 20, 0.5):
+        heard = [i for i in range(len(away)) if now_s - 0.5 < arrivals[i] + 0.4 <= now_s]
+        picks = [
+            Pick(network[i].seed_id, round(arrivals[i] * 1e9), round(now_s * 1e9), 8.0)
+            for i in heard
+        ]
+        start_ns = round((now_s - 0.5) * 1e9)
+        packets = [Packet(s, start_ns, 100.0, np.zeros(50, np.float32)) for s in inventory]
+        versions += engine.feed(picks, packets, float(now_s))
+    assert {v.event_id for v in versions} == {versions[0].event_id}
+    assert error_km(versions[-1], truth) < 5
+    used = {a.pick.seed_id for a in versions[-1].arrivals}
+    assert network[wrong].seed_id not in used
