@@ -85,8 +85,15 @@ class Prop(IntEnum):
     RECEIVE_MAXIMUM = 0x21
     TOPIC_ALIAS_MAXIMUM = 0x22
     TOPIC_ALIAS = 0x23
+    MAXIMUM_QOS = 0x24
+    RETAIN_AVAILABLE = 0x25
     USER_PROPERTY = 0x26
     MAXIMUM_PACKET_SIZE = 0x27
+    WILDCARD_AVAILABLE = 0x28
+    SUBSCRIPTION_ID_AVAILABLE = 0x29
+    SHARED_AVAILABLE = 0x2A
+    RESPONSE_INFORMATION = 0x1A
+    SERVER_REFERENCE = 0x1C
 
 
 _BYTE, _U16, _U32, _VARINT, _TEXT, _BINARY, _PAIR = range(7)
@@ -111,7 +118,19 @@ _FORM = {
     Prop.TOPIC_ALIAS: _U16,
     Prop.USER_PROPERTY: _PAIR,
     Prop.MAXIMUM_PACKET_SIZE: _U32,
+    Prop.MAXIMUM_QOS: _BYTE,
+    Prop.RETAIN_AVAILABLE: _BYTE,
+    Prop.WILDCARD_AVAILABLE: _BYTE,
+    Prop.SUBSCRIPTION_ID_AVAILABLE: _BYTE,
+    Prop.SHARED_AVAILABLE: _BYTE,
+    Prop.RESPONSE_INFORMATION: _TEXT,
+    Prop.SERVER_REFERENCE: _TEXT,
 }
+CONNACK_PROPERTIES = {
+    *(0x11, 0x12, 0x13, 0x15, 0x16, 0x1A, 0x1C, 0x1F),
+    *(0x21, 0x22, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2A),
+}
+"""What a server may tell in CONNACK (3.2.2.3)."""
 _RECEIVED = {0, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99}  # table 3-4 and 3-5
 _RELEASED = {0, 0x92}  # tables 3-6 and 3-7
 _LEAVING = {0, 4, *range(0x80, 0x84), 0x90, *range(0x93, 0x9A)}  # table 3-10, what a client may say
