@@ -66,7 +66,9 @@ async def _serve(config: Config) -> None:
     listener = _listen(config)
     async with (
         Store(config.service.database) as store,
-        open_broker(config.delivery.broker, port=config.delivery.broker_port) as broker,
+        open_broker(
+            config.delivery.broker, port=config.delivery.broker_port, config=config.delivery
+        ) as broker,
     ):
         service = Service(config, inventory, store, broker)
         settings = uvicorn.Config(

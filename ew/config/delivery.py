@@ -1,6 +1,9 @@
 """How alerts reach the broker."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class DeliveryConfig(BaseModel):
@@ -25,3 +28,37 @@ class DeliveryConfig(BaseModel):
     )
     retry_first_s: float = Field(default=0.1, gt=0, description="first wait before a reconnect, s")
     retry_most_s: float = Field(default=5.0, gt=0, description="longest wait before a reconnect, s")
+    certificate: Path | None = Field(
+        default=None,
+        description="certificate chain (PEM) of the embedded broker; with it devices are also served over TLS",
+    )
+    private_key: Path | None = Field(default=None, description="the certificate's key (PEM)")
+    tls_host: str = Field(
+        default="0.0.0.0",  # noqa: S104 - devices are elsewhere
+        description="address on which the embedded broker listens for TLS; without TLS it listens on 127.0.0.1 only",
+    )
+    tls_port: int = Field(
+        default=8883, ge=0, le=65535, description="port for TLS (IANA: secure-mqtt); 0: a free one"
+    )
+    users: Path | None = Field(
+        default=None,
+        description="file of the embedded broker's users, NAME:ROLE:HASH lines with hashed passwords; with it devices "
+        "may only listen and send receipts",
+    )
+    anonymous: bool = Field(
+        default=True, description="clients without a name are let in, as devices if there are users"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.certificate is None) != (self.private_key is None):
+            raise ValueError("certificate and private_key belong together: give both or none")
+        if not self.anonymous and self.users is None:
+            raise ValueError("anonymous = false needs a file of users: give users")
+        if self.certificate is not None and self.users is None:
+            raise ValueError(
+                "certificate opens the broker to others: give users, so that only ew may alert"
+            )
+        if self.broker != "embedded" and (self.certificate or self.users):
+            raise ValueError('certificate and users are for broker = "embedded" only')
+        return self

@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ew.config import DeliveryConfig
+from ew.delivery.embedded.access import SECRET, SERVICE_USER
 from ew.errors import BrokerError, ConfigError
 
 START_WITHIN_S = 20.0
@@ -27,6 +30,9 @@ class BrokerAddress:
     port: int
     pid: int | None = None
     others: tuple[tuple[str, int], ...] = ()
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls_port: int | None = None
 
     @property
     def url(self) -> str:
@@ -62,17 +68,20 @@ def _node(url: str, one: str) -> tuple[str, int]:
 
 
 @contextlib.asynccontextmanager
-async def open_broker(spec: str, *, port: int = 0) -> AsyncIterator[BrokerAddress]:
+async def open_broker(
+    spec: str, *, port: int = 0, config: DeliveryConfig | None = None
+) -> AsyncIterator[BrokerAddress]:
     """A broker for as long as the context lasts: ``embedded``, ``mosquitto``, ``nats`` or ``mqtt://host[:port]``.
 
-    All but the last run as child processes on ``port`` (0: a free one) of 127.0.0.1 and end with the context.
+    All but the last run as child processes on ``port`` (0: a free one) of 127.0.0.1 and end with the context. ``config``
+    gives the embedded broker its certificate and users; the address then has the service's own name and password.
 
     Raises:
         ConfigError: ``spec`` is none of these.
         BrokerError: the broker can't be started or reached.
     """
     if spec == "embedded":
-        async with _embedded(port) as address:
+        async with _embedded(port, config or DeliveryConfig()) as address:
             yield address
     elif spec == "mosquitto":
         async with _mosquitto(port) as address:
@@ -87,7 +96,8 @@ async def open_broker(spec: str, *, port: int = 0) -> AsyncIterator[BrokerAddres
 
 
 @contextlib.asynccontextmanager
-async def _embedded(port: int) -> AsyncIterator[BrokerAddress]:
+async def _embedded(port: int, config: DeliveryConfig) -> AsyncIterator[BrokerAddress]:
+    secret = secrets.token_urlsafe(24) if config.users else None
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -95,15 +105,41 @@ async def _embedded(port: int) -> AsyncIterator[BrokerAddress]:
         "--port",
         str(port),
         "--with-parent",
+        *_guards(config),
+        env={**os.environ, **({SECRET: secret} if secret else {})},
         stdin=asyncio.subprocess.PIPE,  # closed when we die, and the broker goes with us
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
         line = await _first_line(process, "embedded broker")
-        yield BrokerAddress("127.0.0.1", int(line.rsplit(":", 1)[1]), process.pid)
+        plain, _, tls = line.partition(", ")
+        yield BrokerAddress(
+            "127.0.0.1",
+            int(plain.rsplit(":", 1)[1]),
+            process.pid,
+            username=SERVICE_USER if secret else None,
+            password=secret,
+            tls_port=int(tls.rsplit(":", 1)[1]) if tls else None,
+        )
     finally:
         await _end(process)
+
+
+def _guards(config: DeliveryConfig) -> list[str]:
+    """The embedded broker's options for TLS and users."""
+    found = [] if config.anonymous else ["--no-anonymous"]
+    if config.users is not None:
+        found += ["--users", str(config.users)]
+    if config.certificate is not None:
+        found += [
+            "--certificate",
+            str(config.certificate),
+            "--private-key",
+            str(config.private_key),
+        ]
+        found += ["--tls-host", config.tls_host, "--tls-port", str(config.tls_port)]
+    return found
 
 
 def find_program(name: str) -> str | None:

@@ -217,7 +217,7 @@ class Publisher:
         for attempt in itertools.count(number):
             host, port = nodes[attempt % len(nodes)]
             version = self._version
-            login = Login(version, KEEP_ALIVE_S)
+            login = Login(version, KEEP_ALIVE_S, self.address.username, self.address.password)
             under_way: set[_Outgoing] = set()
             try:
                 link = await open_link(host, port, login, self._acknowledger(under_way, wake))

@@ -162,10 +162,11 @@ class Service:
             for client in self.seedlink:
                 group.create_task(client.run(), name=f"seedlink {client.name}")
             if self.config.service.mqtt_waveforms:
-                group.create_task(
-                    MqttWaveforms(self.broker.host, self.broker.port, self.take).run(),
-                    name="waveforms",
+                broker = self.broker
+                waveforms = MqttWaveforms(
+                    broker.host, broker.port, self.take, broker.username, broker.password
                 )
+                group.create_task(waveforms.run(), name="waveforms")
             if self.config.service.watch is not None:
                 group.create_task(watch(self.config.service.watch, self.take), name="watch")
             group.create_task(self._ticks(), name="ticks")

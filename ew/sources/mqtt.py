@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiomqtt
 
@@ -23,6 +23,8 @@ class MqttWaveforms:
     host: str
     port: int
     take: Callable[[Packet], None]
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
     packets: int = 0
     refused: int = 0
 
@@ -30,7 +32,9 @@ class MqttWaveforms:
         """Read until cancelled; a lost broker is tried again each second."""
         while True:
             try:
-                async with aiomqtt.Client(self.host, self.port) as client:
+                async with aiomqtt.Client(
+                    self.host, self.port, username=self.username, password=self.password
+                ) as client:
                     await client.subscribe(TOPIC_WAVEFORM.format("+"), qos=0)
                     async for message in client.messages:
                         self._record(str(message.topic), message.payload)

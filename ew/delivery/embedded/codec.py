@@ -6,10 +6,13 @@ Names and numbers are those of the OASIS standards (MQTT 3.1.1 of 2014, MQTT 5.0
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeAlias
 
 V311, V5 = 4, 5
 MAX_VARINT = 268_435_455
+FAILED = 0x80
+"""Reason codes from here on are refusals (2.4)."""
 
 
 class Type(IntEnum):
@@ -43,6 +46,8 @@ class Reason(IntEnum):
     PROTOCOL_ERROR = 0x82
     UNSUPPORTED_VERSION = 0x84
     CLIENT_ID_INVALID = 0x85
+    BAD_USER_OR_PASSWORD = 0x86
+    NOT_AUTHORIZED = 0x87
     SERVER_SHUTTING_DOWN = 0x8B
     BAD_AUTH_METHOD = 0x8C
     KEEP_ALIVE_TIMEOUT = 0x8D
@@ -54,6 +59,17 @@ class Reason(IntEnum):
     TOPIC_ALIAS_INVALID = 0x94
     PACKET_TOO_LARGE = 0x95
     QUOTA_EXCEEDED = 0x97
+
+
+RETURN_CODES: dict[int, int] = {
+    Reason.SUCCESS: 0,
+    Reason.UNSUPPORTED_VERSION: 1,
+    Reason.CLIENT_ID_INVALID: 2,
+    Reason.QUOTA_EXCEEDED: 3,
+    Reason.BAD_USER_OR_PASSWORD: 4,
+    Reason.NOT_AUTHORIZED: 5,
+}
+"""What CONNACK of 3.1.1 says for a reason of MQTT 5 (its table 3.1); for any other reason it says nothing."""
 
 
 class ProtocolError(Exception):
@@ -171,6 +187,8 @@ class Connect:
     keep_alive_s: int
     will: Will | None
     properties: Properties = field(default_factory=list)
+    username: str | None = None
+    password: bytes | None = None
 
     def get(self, identifier: Prop, default: int) -> int:
         """A numeric property of it."""
@@ -402,10 +420,8 @@ def parse_connect(body: bytes) -> Connect:
         _check_response_topic(will_properties)
         topic = check_topic(reader.text())
         will = Will(topic, reader.binary(), qos, retain, will_properties)
-    if flags & 0x80:
-        reader.text()
-    if flags & 0x40:
-        reader.binary()
+    username = reader.text() if flags & 0x80 else None
+    password = reader.binary() if flags & 0x40 else None
     if not reader.is_done:
         raise ProtocolError(Reason.MALFORMED, "bytes are left over in CONNECT")
     for one in (Prop.RECEIVE_MAXIMUM, Prop.MAXIMUM_PACKET_SIZE):
@@ -414,7 +430,9 @@ def parse_connect(body: bytes) -> Connect:
     given = {name for name, _ in properties}
     if Prop.AUTH_DATA in given and Prop.AUTH_METHOD not in given:
         raise ProtocolError(Reason.PROTOCOL_ERROR, "authentication data without a method")
-    return Connect(version, client_id, bool(flags & 2), keep_alive, will, properties)
+    return Connect(
+        version, client_id, bool(flags & 2), keep_alive, will, properties, username, password
+    )
 
 
 def _check_response_topic(properties: Properties) -> None:
@@ -422,6 +440,17 @@ def _check_response_topic(properties: Properties) -> None:
     for name, value in properties:
         if name == Prop.RESPONSE_TOPIC:
             check_topic(str(value))
+
+
+_CACHED_BYTES = 64
+
+
+@lru_cache(maxsize=256)
+def _publish_properties(part: bytes) -> Properties:
+    """Properties of a PUBLISH; thousands of alerts carry the same, and reading them is a third of the cost of a packet."""
+    properties = Reader(varint(len(part)) + part).properties(_ALLOWED[Type.PUBLISH])
+    _check_response_topic(properties)
+    return properties
 
 
 def parse_publish(version: int, flags: int, body: bytes) -> Publish:
@@ -438,8 +467,11 @@ def parse_publish(version: int, flags: int, body: bytes) -> Publish:
     packet_id = reader.u16() if qos else 0
     if qos and not packet_id:
         raise ProtocolError(Reason.PROTOCOL_ERROR, "packet identifier 0")
-    properties = reader.properties(_ALLOWED[Type.PUBLISH]) if version == V5 else []
-    _check_response_topic(properties)
+    properties: Properties = []
+    if version == V5:
+        part = reader.take(reader.varint())
+        short = len(part) <= _CACHED_BYTES
+        properties = (_publish_properties if short else _publish_properties.__wrapped__)(part)
     return Publish(
         topic, reader.rest(), qos, bool(flags & 1), bool(flags & 8), packet_id, properties
     )
@@ -597,8 +629,7 @@ def connack(version: int, *, session_present: bool, reason: int, items: Properti
     """CONNACK (3.2); for 3.1.1 the reason becomes its return code."""
     if version == V5:
         return packet(Type.CONNACK, 0, bytes([session_present, reason]) + properties(items))
-    codes = {Reason.SUCCESS: 0, Reason.UNSUPPORTED_VERSION: 1, Reason.CLIENT_ID_INVALID: 2}
-    return packet(Type.CONNACK, 0, bytes([session_present, codes.get(Reason(reason), 3)]))
+    return packet(Type.CONNACK, 0, bytes([session_present, RETURN_CODES.get(reason, 3)]))
 
 
 def suback(version: int, kind: Type, packet_id: int, reasons: list[int]) -> bytes:

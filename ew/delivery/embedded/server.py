@@ -2,13 +2,22 @@
 
 import asyncio
 import logging
+import ssl
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ew.delivery.embedded import codec
+from ew.delivery.embedded.access import OPEN, Access, Role
 from ew.delivery.embedded.codec import V5, V311, Prop, ProtocolError, Reason, Type
-from ew.delivery.embedded.state import SHARE, Broker, Session, Subscription, new_message
+from ew.delivery.embedded.state import (
+    SHARE,
+    Broker,
+    Session,
+    Subscription,
+    new_message,
+    unshared,
+)
 
 log = logging.getLogger("ew.broker")
 
@@ -23,6 +32,8 @@ KEEP_ALIVE_MOST_S = 60
 LINGER_S = 2.0
 """How long a client that was refused may still talk, unheard: closing at once would reset the connection before it has read why."""
 TICK_S = 0.5
+LOGINS_AT_ONCE = 2
+"""Passwords checked at the same time: a storm of clients must not take all cores from the alerts."""
 CONNECT_WITHIN_S = 10.0
 KEEP_ALIVE_GRACE = 1.5
 """A client is gone after one and a half keep-alives (3.1.2.10)."""
@@ -46,6 +57,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._aliases: dict[int, str] = {}
         self._is_clean_end = False
+        self._role = Role.SERVICE
+        self._login: asyncio.Task[None] | None = None
+        self._held = b""
         self.session: Session | None = None
         self.version = V311  # until CONNECT says more
         self.keep_alive_s = 0.0
@@ -65,6 +79,11 @@ class Connection(asyncio.Protocol):
         if self._is_gone():
             return
         self.last_heard = self._server.now()
+        if self._is_checking():  # what comes before the password is checked has to wait
+            self._held += data
+            if len(self._held) > self._server.limits.packet_bytes:
+                self.close()
+            return
         session = self.session
         if session is not None and len(data) == 4 and data[:2] == PUBACK_HEAD:
             # One plain PUBACK, what nearly all that devices send is: a quarter of the cost of the long way
@@ -79,7 +98,7 @@ class Connection(asyncio.Protocol):
         try:
             for kind, flags, body in self._splitter.feed(data):
                 self._handle(kind, flags, body)
-                if self._is_gone():
+                if self._is_gone() or self._is_checking():
                     return
         except ProtocolError as error:
             self._refuse(error)
@@ -89,6 +108,8 @@ class Connection(asyncio.Protocol):
         del exc
         self._server.connections.discard(self)
         self._transport = None
+        if self._login is not None:
+            self._login.cancel()
         self._leave()
 
     def send(self, data: bytes) -> None:
@@ -113,9 +134,13 @@ class Connection(asyncio.Protocol):
             if self.version == V5 and self.session is not None:
                 transport.write(codec.disconnect(reason))
             if not transport.is_closing():
-                transport.write_eof()
+                if transport.can_write_eof():  # TLS can't: what was written is sent, then it is cut
+                    transport.write_eof()
                 asyncio.get_running_loop().call_later(LINGER_S, transport.abort)
         self._leave()
+
+    def _is_checking(self) -> bool:
+        return self._login is not None
 
     def _is_gone(self) -> bool:
         return self._transport is None
@@ -137,7 +162,7 @@ class Connection(asyncio.Protocol):
             if kind != Type.CONNECT or flags:
                 raise ProtocolError(Reason.PROTOCOL_ERROR, "the first packet must be CONNECT")
             self.version = codec.version_of(body)
-            self._connect(codec.parse_connect(body))
+            self._ask_who(codec.parse_connect(body))
             return
         if kind == Type.PUBLISH:
             self._publish(self.session, codec.parse_publish(self.version, flags, body))
@@ -163,15 +188,47 @@ class Connection(asyncio.Protocol):
 
     def _is_answered(self, error: ProtocolError) -> bool:
         """Whether a refused CONNECT gets a CONNACK: 3.1.1 has no code for malformed ones and closes (3.1.4)."""
-        known = (Reason.UNSUPPORTED_VERSION, Reason.CLIENT_ID_INVALID, Reason.QUOTA_EXCEEDED)
-        return self.version == V5 or error.reason in known
+        return self.version == V5 or error.reason in codec.RETURN_CODES
+
+    def _ask_who(self, asked: codec.Connect) -> None:
+        """Let the client in at once, or check its password beside the loop: that takes some 50 ms by design."""
+        self.version = asked.version
+        access = self._server.access
+        if any(name == Prop.AUTH_METHOD for name, _ in asked.properties):
+            raise ProtocolError(Reason.BAD_AUTH_METHOD, "no authentication method is known here")
+        if not access.asks(asked.username):
+            self._role = access.anonymous_role
+            self._connect(asked)
+            return
+        self._login = asyncio.create_task(self._log_in(asked), name="broker-login")
+
+    async def _log_in(self, asked: codec.Connect) -> None:
+        async with self._server.logins:
+            role = await asyncio.to_thread(
+                self._server.access.check, asked.username or "", asked.password or b""
+            )
+        self._login = None
+        if self._is_gone():
+            return
+        if role is None:
+            self._refuse(ProtocolError(Reason.BAD_USER_OR_PASSWORD, f"user {asked.username!r}"))
+            return
+        self._role = role
+        try:
+            self._connect(asked)
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        held, self._held = self._held, b""
+        self.data_received(held)
 
     def _connect(self, asked: codec.Connect) -> None:
         self.version = asked.version
         self._splitter.is_strict = asked.version == V5
         now = self._server.now()
-        if any(name == Prop.AUTH_METHOD for name, _ in asked.properties):
-            raise ProtocolError(Reason.BAD_AUTH_METHOD, "no authentication method is known here")
+        if asked.will is not None and not self._role.may_publish(asked.will.topic):
+            text = f"its will may not go to {asked.will.topic!r}"
+            raise ProtocolError(Reason.NOT_AUTHORIZED, text)
         items: codec.Properties = []
         client_id = asked.client_id
         if not client_id:
@@ -236,16 +293,27 @@ class Connection(asyncio.Protocol):
             return
         if packet.qos == 2 and len(session.received) >= RECEIVE_MAXIMUM:
             raise ProtocolError(Reason.RECEIVE_MAXIMUM_EXCEEDED, "too many messages under way")
-        message = new_message(
-            topic, packet.payload, packet.qos, packet.properties, session.client_id, now
-        )
-        receivers = broker.publish(message, retain=packet.retain, now=now)
-        reason = Reason.SUCCESS if receivers else Reason.NO_MATCHING_SUBSCRIBERS
+        if not self._role.may_publish(topic):
+            reason = self._refuse_topic(topic)
+        else:
+            message = new_message(
+                topic, packet.payload, packet.qos, packet.properties, session.client_id, now
+            )
+            receivers = broker.publish(message, retain=packet.retain, now=now)
+            reason = Reason.SUCCESS if receivers else Reason.NO_MATCHING_SUBSCRIBERS
         if packet.qos == 1:
             self.send(codec.ack(self.version, Type.PUBACK, packet.packet_id, reason))
         elif packet.qos == 2:
-            session.received.add(packet.packet_id)
+            if reason < codec.FAILED:
+                session.received.add(packet.packet_id)
             self.send(codec.ack(self.version, Type.PUBREC, packet.packet_id, reason))
+
+    def _refuse_topic(self, topic: str) -> Reason:
+        """A publish that is not allowed is acknowledged as such; 3.1.1 has no word for it and the connection ends (3.3.5)."""
+        log.warning("%s may not publish to %s", self.session and self.session.client_id, topic)
+        if self.version != V5:
+            raise ProtocolError(Reason.NOT_AUTHORIZED, f"not allowed: {topic!r}")
+        return Reason.NOT_AUTHORIZED
 
     def _resolve(self, packet: codec.Publish) -> str:
         """The topic, by its alias if it has one (3.3.2.3.4)."""
@@ -282,6 +350,8 @@ class Connection(asyncio.Protocol):
         for one in filters:
             if not codec.is_filter(one.filter):
                 reasons.append(Reason.FILTER_INVALID)
+            elif not self._role.may_subscribe(unshared(one.filter)):
+                reasons.append(Reason.NOT_AUTHORIZED)
             elif one.filter.startswith(SHARE) and one.no_local:
                 raise ProtocolError(
                     Reason.PROTOCOL_ERROR, "a shared subscription can't be no-local (3.8.3.1)"
@@ -342,11 +412,13 @@ _HANDLERS: dict[int, _Handler] = {
 class Server:
     """The broker on a TCP port."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, access: Access = OPEN) -> None:
         self.limits = limits or Limits()
+        self.access = access
+        self.logins = asyncio.Semaphore(LOGINS_AT_ONCE)
         self.broker = Broker()
         self.connections: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._ticker: asyncio.Task[None] | None = None
 
     @staticmethod
@@ -357,27 +429,37 @@ class Server:
     @property
     def port(self) -> int:
         """The port it listens on."""
-        if self._server is None:
-            raise RuntimeError("the broker is not started")
-        return int(self._server.sockets[0].getsockname()[1])
+        return self.ports[0]
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen.
+    @property
+    def ports(self) -> list[int]:
+        """The ports it listens on, in the order they were asked for."""
+        if not self._servers:
+            raise RuntimeError("the broker is not started")
+        return [int(server.sockets[0].getsockname()[1]) for server in self._servers]
+
+    async def start(
+        self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Listen; may be called again for one more address.
 
         Raises:
             OSError: the port is in use or the address is not here.
         """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=4096)
-        self._ticker = asyncio.create_task(self._tick(), name="broker-tick")
+        self._servers.append(
+            await loop.create_server(lambda: Connection(self), host, port, backlog=4096, ssl=tls)
+        )
+        if self._ticker is None:
+            self._ticker = asyncio.create_task(self._tick(), name="broker-tick")
 
     async def stop(self) -> None:
         """Stop listening and end all connections."""
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in list(self.connections):
             connection.shut_down()
 

@@ -1,0 +1,146 @@
+"""PURE: who may connect to the embedded broker, and who may say and hear what.
+
+Devices listen and send receipts; stations send waveforms and picks; only the service speaks alerts, so that nobody who can
+reach the broker can alert a town (the signature inside the alert would not be theirs either, but a flood of forgeries is a
+flood). Passwords are kept as scrypt hashes (RFC 7914), one user a line: ``NAME:ROLE:N$R$P$SALT$HASH``, salt and hash in base64.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ew.errors import ConfigError
+
+COST, BLOCK, LANES = 1 << 14, 8, 1
+"""scrypt's parameters: 16 MiB and some 50 ms a guess."""
+MEMORY_MOST = 128 << 20
+HASH_BYTES, SALT_BYTES = 32, 16
+SECRET = "EW_BROKER_SECRET"  # noqa: S105 - a variable's name
+"""The environment variable with the service's own password: a command line could be read by everybody."""
+SERVICE_USER = "ew"
+KNOWN_MOST = 10_000
+
+_LISTEN = ("ew/v1/alert/", "ew/v1/event/", "ew/v1/heartbeat", "ew/v1/keys")
+
+
+class Role(Enum):
+    """What a client is; the value stands in the password file."""
+
+    SERVICE = "service"
+    STATION = "station"
+    DEVICE = "device"
+
+    def may_publish(self, topic: str) -> bool:
+        """Whether it may send to a topic."""
+        if self is Role.SERVICE:
+            return True
+        if self is Role.STATION:
+            return topic.startswith(("ew/v1/waveform/", "ew/v1/pick/"))
+        return topic.startswith("ew/v1/receipt/")
+
+    def may_subscribe(self, text: str) -> bool:
+        """Whether it may hear what a filter asks for: alerts, events, heartbeat and keys, or all for the service."""
+        return self is Role.SERVICE or text.startswith(_LISTEN)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One line of the password file."""
+
+    role: Role
+    hashed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The rules of one broker; without users everybody is let in and may do anything (``OPEN``)."""
+
+    users: Mapping[str, User] = field(default_factory=dict)
+    is_anonymous_allowed: bool = True
+    _known: dict[str, bytes] = field(default_factory=dict)  # who was right before: a fast hash
+
+    def asks(self, username: str | None) -> bool:
+        """Whether this client's password has to be checked."""
+        return bool(self.users) and not (username is None and self.is_anonymous_allowed)
+
+    @property
+    def anonymous_role(self) -> Role:
+        """What a client is whose password is not asked for."""
+        return Role.DEVICE if self.users else Role.SERVICE
+
+    def check(self, name: str, password: bytes) -> Role | None:
+        """The role of a user with the right password; slow by design the first time, so keep it off an event loop."""
+        user = self.users.get(name)
+        fast = hashlib.sha256(name.encode() + b"\x00" + password).digest()
+        if user is not None and hmac.compare_digest(self._known.get(name, b""), fast):
+            return user.role
+        # An unknown name takes as long as a wrong password, so that names can't be guessed by the clock
+        is_right = is_password(password, user.hashed if user else _NOBODY)
+        if user is None or not is_right:
+            return None
+        if len(self._known) < KNOWN_MOST:
+            self._known[name] = fast
+        return user.role
+
+
+def hash_password(password: bytes, salt: bytes | None = None) -> str:
+    """A password as the file keeps it."""
+    salt = os.urandom(SALT_BYTES) if salt is None else salt
+    digest = _scrypt(password, salt, COST, BLOCK, LANES)
+    parts = [base64.b64encode(part).decode() for part in (salt, digest)]
+    return "$".join([str(COST), str(BLOCK), str(LANES), *parts])
+
+
+def is_password(password: bytes, hashed: str) -> bool:
+    """Whether a password belongs to a hash."""
+    cost, block, lanes, salt, digest = hashed.split("$")
+    found = _scrypt(password, base64.b64decode(salt), int(cost), int(block), int(lanes))
+    return hmac.compare_digest(found, base64.b64decode(digest))
+
+
+def _scrypt(password: bytes, salt: bytes, cost: int, block: int, lanes: int) -> bytes:
+    return hashlib.scrypt(
+        password, salt=salt, n=cost, r=block, p=lanes, maxmem=MEMORY_MOST, dklen=HASH_BYTES
+    )
+
+
+_NOBODY = f"{COST}${BLOCK}${LANES}${'A' * 22}==${'A' * 43}="
+
+
+def parse_users(text: str, where: str) -> dict[str, User]:
+    """The users in a password file's text.
+
+    Raises:
+        ConfigError: a line is not of the form; it is named by its number, never by what it holds.
+    """
+    users: dict[str, User] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            name, role, hashed = line.strip().split(":")
+            users[name] = User(Role(role), hashed)
+            _check_hash(hashed)
+        except (ValueError, binascii.Error) as error:
+            raise ConfigError(
+                f"{where}, line {number}: not NAME:ROLE:HASH with a role of "
+                f"{', '.join(r.value for r in Role)}; make lines with "
+                "`python -m ew.delivery.embedded --hash-password NAME ROLE`"
+            ) from error
+    return users
+
+
+def _check_hash(hashed: str) -> None:
+    cost, block, lanes, salt, digest = hashed.split("$")
+    memory = 128 * int(cost) * int(block) * int(lanes)
+    base64.b64decode(salt, validate=True)
+    if memory > MEMORY_MOST or len(base64.b64decode(digest, validate=True)) != HASH_BYTES:
+        raise ValueError("no hash of ours")
+
+
+OPEN = Access()

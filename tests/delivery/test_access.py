@@ -1,0 +1,248 @@
+"""TLS, passwords and access rules of the embedded broker, with clients that others wrote."""
+
+import asyncio
+import dataclasses
+import datetime as dt
+import ipaddress
+import shutil
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiomqtt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pydantic import ValidationError
+
+from ew.alerts.signing import Signer
+from ew.config import DeliveryConfig
+from ew.delivery.broker import BrokerAddress, open_broker
+from ew.delivery.embedded.access import Access, Role, User, hash_password, is_password, parse_users
+from ew.delivery.publisher import Publisher
+from ew.errors import BrokerError, ConfigError
+from tests.conftest import SBIN
+from tests.delivery.conftest import PlanMaker
+
+USERS = {"sta-1": ("station", b"waves"), "tv-1": ("device", b"screen"), "ops": ("service", b"all")}
+ALERTS = "ew/v1/alert/#"
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> DeliveryConfig:
+    """A configuration with a certificate for 127.0.0.1 made now, and three users."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ew test")])
+    now = dt.datetime.now(dt.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(minutes=5))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "server.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "server.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    lines = [f"{name}:{role}:{hash_password(word)}" for name, (role, word) in USERS.items()]
+    (folder / "users").write_text("# who may\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    return DeliveryConfig(
+        certificate=folder / "server.crt",
+        private_key=folder / "server.key",
+        tls_host="127.0.0.1",
+        tls_port=0,
+        users=folder / "users",
+    )
+
+
+@pytest.fixture
+async def guarded(secured: DeliveryConfig) -> AsyncIterator[BrokerAddress]:
+    async with open_broker("embedded", config=secured) as address:
+        yield address
+
+
+def tls_client(
+    broker: BrokerAddress, secured: DeliveryConfig, name: str | None = None, **more: object
+) -> aiomqtt.Client:
+    context = ssl.create_default_context(cafile=str(secured.certificate))
+    word = USERS[name][1].decode() if name else None
+    options = {"username": name, "password": word, "protocol": aiomqtt.ProtocolVersion.V5, **more}
+    return aiomqtt.Client(broker.host, broker.tls_port or 0, tls_context=context, **options)  # type: ignore[arg-type]
+
+
+async def test_alerts_of_the_service_reach_a_device_over_tls(
+    guarded: BrokerAddress, secured: DeliveryConfig, signer: Signer, make_plan: PlanMaker
+) -> None:
+    async with tls_client(guarded, secured) as phone:
+        await phone.subscribe(ALERTS, qos=1)
+        async with Publisher(guarded, signer, secured) as publisher:
+            publisher.submit(make_plan(["tv-1"]))
+            await publisher.drain()
+            assert publisher.status.refused == 0
+        async with asyncio.timeout(10):
+            async for message in phone.messages:
+                assert message.topic.value == "ew/v1/alert/device/tv-1"
+                break
+
+
+@pytest.mark.parametrize("name", [None, "tv-1", "sta-1"])
+async def test_only_the_service_may_alert(
+    guarded: BrokerAddress, secured: DeliveryConfig, name: str | None
+) -> None:
+    topics = {None: "ew/v1/receipt/x", "tv-1": "ew/v1/receipt/tv-1", "sta-1": "ew/v1/waveform/x"}
+    async with (
+        tls_client(guarded, secured, "ops") as watcher,
+        tls_client(guarded, secured, name) as one,
+    ):
+        await watcher.subscribe("#", qos=1)
+        await one.publish("ew/v1/alert/cell/85", b"forged", qos=1)
+        await one.publish("ew/v1/heartbeat", b"forged", qos=0)
+        await one.publish(topics[name], b"allowed", qos=1)
+        async with asyncio.timeout(10):
+            async for message in watcher.messages:
+                assert message.payload == b"allowed"
+                break
+
+
+async def test_publisher_that_may_not_alert_says_so_and_does_not_try_for_ever(
+    guarded: BrokerAddress, signer: Signer, make_plan: PlanMaker
+) -> None:
+    address = dataclasses.replace(guarded, username="tv-1", password="screen")  # noqa: S106 - of this test
+    async with Publisher(address, signer) as publisher:
+        publisher.submit(make_plan(["tv-1"]))
+        await publisher.drain()
+        assert (publisher.status.refused, publisher.status.sent) == (1, 0)
+        assert "0x87" in (publisher.status.last_error or "")
+
+
+async def test_device_hears_alerts_and_no_receipts_of_others(
+    guarded: BrokerAddress, secured: DeliveryConfig
+) -> None:
+    async with tls_client(guarded, secured, "tv-1") as one:
+        filters = [(ALERTS, 1), ("ew/v1/keys", 1), ("ew/v1/receipt/+", 1), ("#", 1), ("+/v1/x", 1)]
+        granted = await one.subscribe(filters)
+        assert [int(code.value) for code in granted] == [1, 1, 0x87, 0x87, 0x87]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("protocol", [aiomqtt.ProtocolVersion.V311, aiomqtt.ProtocolVersion.V5])
+@pytest.mark.parametrize(("name", "word"), [("tv-1", "wrong"), ("nobody", "screen")])
+async def test_wrong_password_is_refused(
+    guarded: BrokerAddress, name: str, word: str, protocol: aiomqtt.ProtocolVersion
+) -> None:
+    client = aiomqtt.Client(
+        guarded.host, guarded.port, username=name, password=word, protocol=protocol
+    )
+    with pytest.raises(aiomqtt.MqttError, match=r"[Bb]ad user ?name"):
+        async with client:
+            pass
+
+
+async def test_nobody_without_a_name_where_that_is_asked(secured: DeliveryConfig) -> None:
+    strict = secured.model_copy(update={"anonymous": False})
+    async with open_broker("embedded", config=strict) as broker:
+        with pytest.raises(aiomqtt.MqttError):
+            async with tls_client(broker, strict):
+                pass
+        async with tls_client(broker, strict, "tv-1"):
+            pass
+
+
+async def test_packets_sent_before_the_password_is_checked_are_not_lost(
+    guarded: BrokerAddress,
+) -> None:
+    connect = b"\x10\x1a\x00\x04MQTT\x04\xc2\x00\x00\x00\x00\x00\x04tv-1\x00\x06screen"
+    subscribe = b"\x82\x12\x00\x01\x00\x0dew/v1/alert/#\x01"
+    reader, writer = await asyncio.open_connection(guarded.host, guarded.port)
+    writer.write(connect + subscribe[:5])
+    await writer.drain()
+    writer.write(subscribe[5:] + b"\xc0\x00")
+    async with asyncio.timeout(10):
+        assert await reader.readexactly(11) == b"\x20\x02\x00\x00\x90\x03\x00\x01\x01\xd0\x00"
+    writer.close()
+
+
+async def test_will_that_would_alert_is_refused(
+    guarded: BrokerAddress, secured: DeliveryConfig
+) -> None:
+    with pytest.raises(aiomqtt.MqttError, match=r"[Nn]ot authori"):
+        async with tls_client(guarded, secured, will=aiomqtt.Will("ew/v1/alert/cell/85", b"x")):
+            pass
+
+
+@pytest.mark.skipif(
+    shutil.which("mosquitto_pub", path=SBIN) is None, reason="mosquitto-clients is not installed"
+)
+async def test_mosquittos_clients_speak_over_tls_with_a_password(
+    guarded: BrokerAddress, secured: DeliveryConfig
+) -> None:
+    where = ["-h", guarded.host, "-p", str(guarded.tls_port), "--cafile", str(secured.certificate)]
+    login = ["-u", "sta-1", "-P", "waves"]
+    async with tls_client(guarded, secured, "ops") as watcher:
+        await watcher.subscribe("ew/v1/waveform/+", qos=1)
+        pub = await asyncio.create_subprocess_exec(
+            *("mosquitto_pub", *where, *login, "-t", "ew/v1/waveform/x", "-q", "1", "-m", "from C")
+        )
+        assert await pub.wait() == 0
+        async with asyncio.timeout(10):
+            async for message in watcher.messages:
+                assert message.payload == b"from C"
+                break
+
+
+def test_password_is_known_by_its_hash_alone() -> None:
+    hashed = hash_password(b"secret")
+    assert b"secret" not in hashed.encode()
+    assert hashed != hash_password(b"secret"), "salted"
+    assert is_password(b"secret", hashed)
+    access = Access({"a": User(Role.DEVICE, hashed)})
+    for _ in range(2):  # the second time by the fast hash
+        assert access.check("a", b"secret") is Role.DEVICE
+        assert access.check("a", b"Secret") is None
+    assert access.check("b", b"secret") is None
+
+
+@pytest.mark.parametrize("line", ["a:device", "a:king:1$1$1$AA==$AA==", "a:device:plain"])
+def test_line_that_is_no_user_is_named_by_its_number_and_not_by_its_secret(line: str) -> None:
+    with pytest.raises(ConfigError, match=r"users, line 2") as caught:
+        parse_users(f"\n{line}\n", "users")
+    assert "plain" not in str(caught.value)
+
+
+def test_lines_are_made_by_the_command_line() -> None:
+    command = [sys.executable, "-m", "ew.delivery.embedded", "--hash-password", "tv-2", "device"]
+    made = subprocess.run(command, input="word\n", capture_output=True, text=True, check=True)
+    user = parse_users(made.stdout, "made")["tv-2"]
+    assert user.role is Role.DEVICE
+    assert is_password(b"word", user.hashed)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"certificate": Path("a")},
+        {"anonymous": False},
+        {"certificate": Path("a"), "private_key": Path("b")},
+        {"broker": "mosquitto", "users": Path("a")},
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        DeliveryConfig(**wrong)  # type: ignore[arg-type]
+
+
+async def test_file_of_users_that_is_missing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BrokerError, match="can't read the users"):
+        async with open_broker("embedded", config=DeliveryConfig(users=tmp_path / "none")):
+            pass
