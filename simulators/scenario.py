@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,16 @@ class Station:
         ]
 
 
+class Source(Protocol):
+    """Something else that moves the ground than an earthquake near by: a teleseism, a lone S-wave."""
+
+    def ground(
+        self, rng: np.random.Generator, station: Station, start_s: float, count: int
+    ) -> Floats:
+        """Acceleration at a station, (3, count) m/s² at ``SAMPLING_RATE``, rows Z, N, E, from ``start_s`` (epoch s)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Play:
     """What is played on a network of stations: earthquakes (none: noise) from ``start_s`` for ``seconds``."""
@@ -79,6 +90,7 @@ class Play:
     seconds: float
     seed: int = 0
     delays_s: dict[str, float] = field(default_factory=dict)
+    others: Sequence[Source] = ()
 
     @property
     def inventory(self) -> dict[str, Channel]:
@@ -137,6 +149,8 @@ class Play:
                 p_onset_s=origin.time_s + p_s - self.start_s,
                 s_onset_s=origin.time_s + s_s - self.start_s,
             )
+        for source in self.others:
+            ground += source.ground(rng, station, self.start_s, count)
         if station.sensor == "HN":
             counts = ground * ACCELEROMETER_GAIN
         else:

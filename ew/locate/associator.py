@@ -45,7 +45,10 @@ FROM_AFAR_KM_S = 9.5
 """Pn runs at 8; P from 30 degrees on crosses a network at 13 and more (ak135)."""
 FROM_AFAR_FIT_S = 0.7
 FROM_AFAR_SPAN_S = 20.0
-FROM_AFAR_PERIOD_S = 0.33
+FROM_AFAR_PERIOD_S = 0.3
+FROM_AFAR_SURELY_S = 0.4
+"""Median period of the picks at which a wave has come from afar whatever it looks like: P from 30 degrees on has lost all above
+2 Hz (t* of 0.5-1 s) and gives 0.3-1.3 s, recorded local earthquakes of M 4-7 give 0.14-0.19 s, synthetic ones of M 4-8 up to 0.30 s."""
 FROM_AFAR_DEPTH_KM = 15.0
 FROM_AFAR_APERTURE_KM = 60.0
 CLEAR_STATIONS = 0.75
@@ -328,10 +331,13 @@ class Associator:
         Its waves have lost all that is short. Over a small aperture a deep earthquake looks alike: it has to wait until the
         wave has reached stations that tell the two apart.
         """
-        periods = [o.pick.period_s for o in onsets if math.isfinite(o.pick.period_s)]
-        if periods and float(np.median(periods)) > FROM_AFAR_PERIOD_S:
+        period_s = max(_median_period_s(onsets), _median_period_s(tried))
+        if period_s > FROM_AFAR_SURELY_S:
+            return True
+        if period_s > FROM_AFAR_PERIOD_S:
             # Such waves rise slowly and are picked badly: a majority near the plane is enough
-            return len(self._plane_wave(tried, 2 * FROM_AFAR_FIT_S)) > len(tried) / 2
+            most = max(len(self._plane_wave(tried, n * FROM_AFAR_FIT_S)) for n in (1, 2))
+            return most > len(tried) / 2
         fit = self._plane_wave(tried, FROM_AFAR_FIT_S)
         if len(fit) < max(len(onsets), self._config.min_stations):
             return False
@@ -366,6 +372,12 @@ class Associator:
         stations = [o.station for o in early]
         net = self._network
         return float(net.latitudes[stations].mean()), float(net.longitudes[stations].mean())
+
+
+def _median_period_s(onsets: Sequence[Onset]) -> float:
+    """Median predominant period of the picks that have one; 0 where none has."""
+    periods = [o.pick.period_s for o in onsets if math.isfinite(o.pick.period_s)]
+    return float(np.median(periods)) if periods else 0.0
 
 
 def _first_by_station(onsets: Sequence[Onset]) -> list[Onset]:

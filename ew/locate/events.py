@@ -153,7 +153,7 @@ class EventEngine:
         amplitude = _log_acceleration(pick, self._inventory[pick.seed_id])
         onset = Onset(pick, station, seconds_from_ns(pick.time_ns), log_amplitude=amplitude)
         self._heard.append(onset)
-        is_coda = False
+        is_coda = self._network.is_just_back(station, onset.time_s)
         for event in self._events:
             (claim,) = self._claims(event, [onset])
             if claim == "P":

@@ -17,7 +17,7 @@ class Network:
     """The stations, as arrays in one order.
 
     ``names``; ``latitudes``, ``longitudes`` (S,) f8 degrees; ``ecef`` (S, 3) f8 km; ``first_s`` and ``end_s`` (S,) f8: from when and up to when there are data (infinite and minus infinity
-    before any came).
+    before any came); ``back_s`` (S,) f8: when the station last came back after a gap.
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -31,6 +31,7 @@ class Network:
         ).reshape(-1, 3)
         self.first_s = np.full(len(self.names), np.inf)
         self.end_s = np.full(len(self.names), -np.inf)
+        self.back_s = np.full(len(self.names), -np.inf)
         self._slot = {seed_id: self.index[station_of(seed_id)] for seed_id in inventory}
 
     def station(self, seed_id: str) -> int | None:
@@ -43,10 +44,19 @@ class Network:
             slot = self._slot[packet.seed_id]
             end_s = seconds_from_ns(packet.end_ns)
             if end_s > self.end_s[slot]:
-                if end_s > self.end_s[slot] + LOST_S:
-                    self.first_s[slot] = seconds_from_ns(packet.start_ns)
+                start_s = seconds_from_ns(packet.start_ns)
+                if start_s > self.end_s[slot] + LOST_S:
+                    self.back_s[slot] = start_s if np.isfinite(self.end_s[slot]) else -np.inf
+                    self.first_s[slot] = start_s
                 self.end_s[slot] = end_s
 
 
-LOST_S = 30.0
-"""A station silent for longer has to warm up again before its silence means anything."""
+    def is_just_back(self, station: int, time_s: float) -> bool:
+        """Whether a station's data had a gap a moment before: what came in it, and how loud it is there, is not known."""
+        return bool(time_s - self.back_s[station] < JUST_BACK_S)
+
+
+LOST_S = 10.0
+"""A station silent for longer has to warm up again before its silence means anything: the picker's LTA is as long."""
+JUST_BACK_S = 30.0
+"""An outage may end amid the coda of what caused it: for so long a pick counts as coda does."""
