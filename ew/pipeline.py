@@ -11,6 +11,7 @@ from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.config import Config
 from ew.detect.bank import PickerBank
 from ew.locate.events import EventEngine, warm_up_locate
+from ew.locate.suspects import StationTiming
 from ew.records import EventVersion, Inventory, Packet, Pick
 from ew.times import ns_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
@@ -49,6 +50,7 @@ class Pipeline:
     ) -> None:
         self.bank = PickerBank(config.picker)
         self.engine = EventEngine(config, inventory, travel_times)
+        self.timing = StationTiming(inventory, travel_times)
         self.planner = planner
         self.wake_at_ns: int | None = None
         self.unknown_channels: set[str] = set()
@@ -76,6 +78,7 @@ class Pipeline:
         """The same from picks on, for picks made elsewhere; ``packets`` only serve amplitudes."""
         now_s = seconds_from_ns(now_ns)
         versions = self.engine.feed(picks, packets, now_s)
+        self.timing.feed(picks, versions, now_s)
         plans: tuple[AlertPlan, ...] = ()
         if self.planner is not None:
             plans = tuple(plan for v in versions for plan in self.planner.plan(v, now_s))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ew.geo import distance_km
+from ew.locate.suspects import Suspect
 from ew.records import EventVersion, Inventory, Origin, Pick
 from ew.times import iso_from_ns, iso_from_seconds
 from ew.traveltimes import TravelTimes
@@ -118,6 +119,7 @@ def report(
     picks: Iterable[Pick],
     versions: Sequence[EventVersion],
     score: Score | None = None,
+    suspects: Sequence[Suspect] = (),
 ) -> dict[str, Json]:
     """The report as plain data, ready to be written as JSON."""
     event_of = {
@@ -144,6 +146,10 @@ def report(
             for event_id, history in by_event(versions).items()
         ],
     }
+    data["suspect_stations"] = [
+        {"station": s.station, "residual_s": _rounded(s.residual_s, 2), "events": s.events}
+        for s in suspects
+    ]
     if score is not None:
         data["score"] = {
             name: value if isinstance(value := getattr(score, name), int) else _rounded(value, 3)

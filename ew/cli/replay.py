@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ew.config import Config, load_config
 from ew.errors import ConfigError, InputError
+from ew.locate.suspects import Suspect
 from ew.pipeline import Output, Pipeline
 from ew.records import EventVersion, Origin, Pick
 from ew.report import Score, by_event, physical_limit_s, report, score
@@ -39,6 +40,7 @@ class Run:
 
     picks: list[Pick] = field(default_factory=list)
     versions: list[EventVersion] = field(default_factory=list)
+    suspects: tuple[Suspect, ...] = ()
 
     def add(self, output: Output) -> None:
         """Keep what one call of the pipeline returned."""
@@ -67,7 +69,7 @@ def run_replay(options: ReplayOptions) -> None:
     result = score_run(run.versions, event_dir, config, travel_times)
     print_summary(run, result, console)
     if options.report is not None:
-        data = report(run.picks, run.versions, result)
+        data = report(run.picks, run.versions, result, run.suspects)
         write(options.report, orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
     if options.quakeml is not None:
         from ew.quakeml import write_quakeml  # noqa: PLC0415 - obspy's event classes are slow to load
@@ -101,6 +103,8 @@ def replay(
         run.add(output)
         if not math.isinf(options.speed):
             print_live(output, console)
+    pipeline.timing.finish()
+    run.suspects = pipeline.timing.suspects
     return run
 
 
@@ -169,6 +173,11 @@ def print_summary(run: Run, result: Score | None, console: Console) -> None:
                 str(version.stations),
             )
         console.print(table)
+    for suspect in run.suspects:
+        console.print(
+            f"[yellow]suspect[/] {suspect.station}: P off by {suspect.residual_s:+.1f} s in {suspect.events} "
+            "event(s); look at its clock and its coordinates"
+        )
     if result is not None:
         console.print(score_line(result))
 

@@ -50,7 +50,6 @@ class Network:
                     self.first_s[slot] = start_s
                 self.end_s[slot] = end_s
 
-
     def is_just_back(self, station: int, time_s: float) -> bool:
         """Whether a station's data had a gap a moment before: what came in it, and how loud it is there, is not known."""
         return bool(time_s - self.back_s[station] < JUST_BACK_S)

@@ -29,6 +29,14 @@ class _Numbers(Collector):
         for name, value in service.pipeline.bank.counters.as_dict().items():
             picker.add_metric([name], float(value))
         yield picker
+        suspects = GaugeMetricFamily(
+            "ew_suspect_station_residual_s",
+            "median residual of stations whose P is off in most events: clock or coordinates",
+            labels=["station"],
+        )
+        for suspect in service.pipeline.timing.suspects:
+            suspects.add_metric([suspect.station], suspect.residual_s)
+        yield suspects
         yield GaugeMetricFamily("ew_healthy", "1 while health is ok", value=service.health == "ok")
         yield GaugeMetricFamily(
             "ew_slowest_tick_ms", "slowest tick", value=service.counts.slowest_tick_ms

@@ -305,6 +305,10 @@ class Service:
             "uptime_s": round(time.time() - self.started_s, 1),
             "channels": len(self.inventory),
             "unknown_channels": sorted(self.pipeline.unknown_channels)[:20],
+            "suspect_stations": {
+                s.station: {"residual_s": round(s.residual_s, 2), "events": s.events}
+                for s in self.pipeline.timing.suspects
+            },
             "last_event_id": self.last_event_id,
             "broker": {"url": self.broker.url, "connected": self.publisher.status.connected > 0},
             "seedlink": {
