@@ -113,9 +113,11 @@ def plan_for(targets: Targets, number: int) -> AlertPlan:
 
 
 @contextlib.asynccontextmanager
-async def publisher_to(broker: BrokerAddress, qos: int) -> AsyncIterator[Publisher]:
+async def publisher_to(
+    broker: BrokerAddress, qos: int, *, retain: bool = False
+) -> AsyncIterator[Publisher]:
     signer = Signer.ephemeral("bench", ("test",))
-    async with Publisher(broker, signer, DeliveryConfig(qos=qos, retain=False)) as publisher:
+    async with Publisher(broker, signer, DeliveryConfig(qos=qos, retain=retain)) as publisher:
         yield publisher
 
 
@@ -178,6 +180,23 @@ async def case(spec: str, size: int, qos: int, count: int) -> list[dict[str, obj
                 row = measured.row(spec, qos, by)
                 rows.append({**row, **usage.columns(size), "connect_s": round(connect_s, 1)})
     return rows
+
+
+async def kept(size: int, count: int) -> list[dict[str, object]]:
+    """NATS as it is meant to be used: published at QoS 1 and retained, delivered at QoS 0; and how soon who lost it has it.
+
+    The crowd that comes after the alert stands for devices whose connection died with the alert on it.
+    """
+    people = crowd(size)
+    late = Measured(size)
+    async with open_broker("nats") as broker, publisher_to(broker, 1, retain=True) as out:
+        async with Swarm(broker, people.topics, qos=0) as swarm:
+            live = await rounds(out, swarm, people.cells, size, count, 400)
+        start_ns = time.time_ns()
+        async with Swarm(broker, people.topics, qos=0) as swarm:
+            report = await swarm.report(400 + count, within_s=10.0)
+            late.add(start_ns, report.times_ns, report.reached)
+    return [live.row("nats, retained", 0, "cell"), late.row("nats, back again", 0, "cell")]
 
 
 async def naive(size: int) -> dict[str, object]:
@@ -286,6 +305,8 @@ async def _run(quick: bool) -> BenchmarkResult:
             rows += await case(spec, size, qos, count)
         except BrokerError as error:
             notes.append(f"{spec}, {size} devices, QoS {qos}: {error}")
+    if find_program("nats-server") and not quick:
+        rows += await kept(5_000, count)
     rows.append(await naive(200 if quick else NAIVE_DEVICES))
     for size in (1_000,) if quick else (1_000, 10_000):
         rows.append(await yardstick(size, count))

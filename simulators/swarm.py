@@ -48,10 +48,11 @@ class SwarmOrders:
 
 @dataclass(frozen=True, slots=True)
 class SwarmReport:
-    """What all clients received in one round: a time (epoch ns) for each receipt, and how many clients that is."""
+    """What all clients received in one round: a time (epoch ns) and a client for each receipt, and how many clients that is."""
 
     times_ns: list[int]
     reached: int
+    devices: list[int]
 
 
 class _Crowd:
@@ -151,7 +152,8 @@ async def _run(orders: SwarmOrders) -> None:
             else:
                 found = crowd.received.get(int(number), [])
                 reached = len({n for n, _ in found})
-                _say({"times_ns": [at for _, at in found], "reached": reached})
+                times, devices = [at for _, at in found], [n for n, _ in found]
+                _say({"times_ns": times, "reached": reached, "devices": devices})
         for task in keepers:
             task.cancel()
 
@@ -245,7 +247,10 @@ class Swarm:
             await asyncio.sleep(0.1)
         lines = await self._ask(f"report {number}")
         times = [at for line in lines for at in line["times_ns"]]
-        return SwarmReport(times, sum(line["reached"] for line in lines))
+        # Client k of process p is topic k * processes + p of all
+        step = len(self._processes)
+        devices = [k * step + p for p, line in enumerate(lines) for k in line["devices"]]
+        return SwarmReport(times, sum(line["reached"] for line in lines), devices)
 
     async def _ask(self, command: str) -> list[dict[str, Any]]:
         return [await _ask(process, command) for process in self._processes]

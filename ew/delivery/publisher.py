@@ -28,9 +28,11 @@ log = logging.getLogger("ew.publisher")
 KEEP_ALIVE_S = 5
 """A broker that is silent without closing (a node that hangs, a cable that is cut) is given up after 7.5 s."""
 RECORDS_KEPT = 200_000
+VERSIONS_KEPT = 256
 BATCH_MOST = 16
 """Alerts written in one call: about 1 ms of signing; the first of a plan goes alone."""
 TICK_S = 1.0
+REPEAT_AFTER_S = 2.0
 
 
 @dataclass(slots=True)
@@ -65,6 +67,7 @@ class PublisherStatus:
     sent: int = 0
     expired: int = 0
     refused: int = 0
+    repeated: int = 0
     reconnects: int = 0
     last_error: str | None = None
 
@@ -82,6 +85,7 @@ class Publisher:
         config: DeliveryConfig | None = None,
         *,
         now_s: Callable[[], float] = time.time,
+        queue: AlertQueue | None = None,
     ) -> None:
         self.address = address
         self.signer = signer
@@ -89,11 +93,14 @@ class Publisher:
         self.records: deque[SendRecord] = deque(maxlen=RECORDS_KEPT)
         self._config = config or DeliveryConfig()
         self._now_s = now_s
-        self._alerts = AlertQueue()
-        self._submitted: dict[int, int] = {}
+        self._alerts = AlertQueue() if queue is None else queue
+        self._submitted: dict[tuple[str, int], int] = {}  # ns, by event and version
         self._again: deque[_Outgoing] = deque()
         self._others: deque[_Outgoing] = deque()
-        self._latest: dict[str, tuple[SendRecord, float]] = {}  # by topic, with its expiry
+        self._held: deque[tuple[SendRecord, Due, float]] = deque()  # to be said once more
+        self._latest: dict[str, tuple[SendRecord, Due, float]] = {}  # by topic, with its expiry
+        self._has_lost = False
+        self._repeat: asyncio.TimerHandle | None = None
         self._pending = 0
         self._number = 0
         self._idle = asyncio.Event()
@@ -135,7 +142,9 @@ class Publisher:
     def submit(self, plan: AlertPlan) -> None:
         """Send a plan's alerts, in the order of their urgency among all that is pending."""
         self._alerts.put(plan)
-        self._submitted[id(plan)] = time.time_ns()
+        while len(self._submitted) >= VERSIONS_KEPT:
+            del self._submitted[next(iter(self._submitted))]
+        self._submitted[plan.version.event_id, plan.version.version] = time.time_ns()
         self._wake_all()
 
     def publish(
@@ -158,7 +167,7 @@ class Publisher:
     def clear_expired(self) -> None:
         """Clear retained alerts whose time is over, for brokers without message expiry (MQTT 3.1.1)."""
         now_s = self._now_s()
-        for topic in [topic for topic, (_, until) in self._latest.items() if until < now_s]:
+        for topic in [topic for topic, (*_, until) in self._latest.items() if until < now_s]:
             del self._latest[topic]
             if self._config.retain and self._version != V5:
                 self.publish(topic, b"", retain=True)
@@ -178,10 +187,15 @@ class Publisher:
                 self.status.expired += 1
             else:
                 return outgoing
-        while (due := self._alerts.pop()) is not None:
+        while (due := self._alerts.pop(self._now_s())) is not None:
             if due.plan.expires_s(due.place) > self._now_s():
                 return self._alert(due)
             self.status.expired += 1
+        while self._held:
+            record, due_again, expires_s = self._held.popleft()
+            again = self._outgoing(record, due_again, expires_s)
+            if not self._is_stale(again):
+                return again
         return self._others.popleft() if self._others else None
 
     def _is_stale(self, outgoing: _Outgoing) -> bool:
@@ -196,16 +210,37 @@ class Publisher:
     def _alert(self, due: Due) -> _Outgoing:
         plan, place = due.plan, due.place
         topic = plan.topic(place)
-        submitted_ns = self._submitted.get(id(plan), 0)
-        if place + 1 == len(plan):
-            self._submitted.pop(id(plan), None)
+        submitted_ns = self._submitted.get((plan.version.event_id, plan.version.version), 0)
         record = SendRecord(topic, plan.version.event_id, plan.version.version, submitted_ns)
         self.records.append(record)
-        retain = self._config.retain
         expires_s = plan.expires_s(place)
-        self._latest[topic] = (record, expires_s)
-        payload = plan.message(place, self.signer)
-        return _Outgoing(topic, payload, self._config.qos, retain, expires_s, due, record)
+        self._latest[topic] = (record, due, expires_s)
+        return self._outgoing(record, due, expires_s)
+
+    def _outgoing(self, record: SendRecord, due: Due, expires_s: float) -> _Outgoing:
+        payload = due.plan.message(due.place, self.signer)
+        config = self._config
+        return _Outgoing(record.topic, payload, config.qos, config.retain, expires_s, due, record)
+
+    def _repeat_later(self) -> None:
+        """After a loss, say all that still holds once more when devices have had time to come back.
+
+        A broker that restarted may have forgotten what it acknowledged, and in a cluster a device that subscribes on one
+        node in the moment an alert comes to another can miss both the alert and its retained copy (seen with NATS 2.9).
+        """
+        self._has_lost = False
+        if self._repeat is not None:
+            self._repeat.cancel()
+        loop = asyncio.get_running_loop()
+        self._repeat = loop.call_later(REPEAT_AFTER_S, self._say_again)
+
+    def _say_again(self) -> None:
+        now_s = self._now_s()
+        held = [one for one in self._latest.values() if one[2] > now_s and one[0].acked_ns]
+        self._held.extend(held)
+        self.status.repeated += len(held)
+        if held:
+            self._wake_all()
 
     async def _worker(self, number: int, wake: asyncio.Event) -> None:
         """Keep one connection up and send over it; runs until it is cancelled.
@@ -223,11 +258,14 @@ class Publisher:
                 link = await open_link(host, port, login, self._acknowledger(under_way, wake))
                 self.status.connected += 1
                 self._first_connect.set()
+                if self._has_lost:
+                    self._repeat_later()
                 wait_s = self._config.retry_first_s
                 try:
                     await self._serve(link, wake, under_way)
                 finally:
                     self.status.connected -= 1
+                    self._has_lost = True
             except LinkError as error:
                 if version == V5 and error.is_other_version:
                     self._version = V311  # NATS, for one
@@ -268,7 +306,7 @@ class Publisher:
             self.status.last_error = f"{outgoing.topic}: refused, reason {reason:#x}"
             log.error("broker %s: %s", self.address.url, self.status.last_error)
             return
-        if outgoing.record is not None:
+        if outgoing.record is not None and not outgoing.record.acked_ns:
             outgoing.record.acked_ns = time.time_ns()
         self.status.sent += 1
 
@@ -307,7 +345,7 @@ class Publisher:
             self._pending += 1
             self._number += 1
             outgoing.number = self._number
-            if outgoing.record is not None:
+            if outgoing.record is not None and not outgoing.record.acked_ns:
                 outgoing.record.sent_ns = time.time_ns()
             batch.append(link.encode(self._publish(outgoing), outgoing))
             if outgoing.qos:
@@ -326,10 +364,13 @@ class Publisher:
         )
 
     def _note_idle(self) -> None:
-        if not self._pending and not self._again and not self._others and not self._alerts:
+        waiting = self._again or self._others or self._alerts or self._held
+        if not self._pending and not waiting:
             self._idle.set()
 
     async def _stop(self) -> None:
+        if self._repeat is not None:
+            self._repeat.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

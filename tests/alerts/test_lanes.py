@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ew import Config, EventVersion
-from ew.alerts.lanes import AlertQueue
+from ew.alerts.lanes import USEFUL_LEAD_S, AlertQueue
 from ew.alerts.planner import AlertPlanner
-from ew.shaking.targets import device_targets
+from ew.shaking.targets import Targets, device_targets
 from ew.traveltimes import TravelTimes
 
 
@@ -125,3 +125,51 @@ def test_cancel_of_an_event_nobody_heard_of_is_not_sent(
     planner: AlertPlanner, make_version: Callable[..., EventVersion]
 ) -> None:
     assert planner.plan(make_version(1, kind="cancel"), 0.0) == []
+
+
+def _tvs(count: int) -> Targets:
+    rng = np.random.default_rng(1)
+    places = rng.normal(size=(2, count)) / 3
+    return device_targets(
+        [f"tv-{i}" for i in range(count)], np.ones(count, np.uint8), 28 + places[0], 105 + places[1]
+    )
+
+
+def test_whoever_has_heard_nothing_goes_before_whoever_is_to_hear_a_change(
+    travel_times: TravelTimes, make_version: Callable[..., EventVersion]
+) -> None:
+    planner, queue = AlertPlanner(Config(), travel_times, [_tvs(50)]), AlertQueue()
+    told = set()
+    for number, magnitude in ((1, 6.0), (2, 7.0)):
+        version = make_version(number, magnitude=magnitude)
+        for plan in planner.plan(version, version.issued_s):
+            queue.put(plan)
+        if number == 1:
+            for _ in range(15):
+                due = queue.pop()
+                assert due is not None
+                told.add(due.plan.topic(due.place))
+    rest = [
+        (lane >= 4, topic in told)
+        for topic, _, lane, _ in drain(queue)  # 4 lanes before S, 4 after
+    ]
+    assert any(was_told for _, was_told in rest)
+    assert rest == sorted(rest)
+
+
+def test_whom_the_s_wave_reaches_while_the_alert_waits_goes_to_the_end(
+    travel_times: TravelTimes, make_version: Callable[..., EventVersion]
+) -> None:
+    planner, queue = AlertPlanner(Config(), travel_times, [_tvs(50)]), AlertQueue()
+    version = make_version()
+    (plan,) = planner.plan(version, version.issued_s)
+    queue.put(plan)
+    arrivals = sorted(plan.s_arrival_s(place) for place in range(len(plan)))
+    now_s = arrivals[len(arrivals) // 2]
+    lead_s = min(USEFUL_LEAD_S, now_s - version.issued_s)
+    found = []
+    while (due := queue.pop(now_s)) is not None:
+        found.append(due.plan.s_arrival_s(due.place) <= now_s + lead_s)
+    assert len(found) == len(plan)
+    assert any(found)
+    assert found == sorted(found)

@@ -67,6 +67,22 @@ async def test_broker_lost_while_alerting_loses_no_alert(
         assert publisher.status.last_error
 
 
+async def test_alerts_that_a_restarted_broker_has_forgotten_are_said_once_more(
+    signer: Signer, make_plan: PlanMaker
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        async with open_broker("embedded") as broker:
+            publisher = await stack.enter_async_context(Publisher(broker, signer, QUICK))
+            publisher.submit(make_plan(DEVICES))
+            await publisher.drain()
+        async with open_broker("embedded", port=broker.port) as again:  # it keeps nothing on disk
+            async with aiomqtt.Client(again.host, again.port) as phone:
+                await phone.subscribe("ew/v1/alert/device/+", qos=1)
+                found = await bodies(phone, len(DEVICES))
+        assert sorted(devices_of(found)) == DEVICES
+        assert publisher.status.repeated == len(DEVICES)
+
+
 async def test_alert_that_expired_while_the_broker_was_away_is_not_sent(
     embedded: BrokerAddress, signer: Signer, make_plan: PlanMaker
 ) -> None:

@@ -412,7 +412,13 @@ _HANDLERS: dict[int, _Handler] = {
 class Server:
     """The broker on a TCP port."""
 
-    def __init__(self, limits: Limits | None = None, access: Access = OPEN) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        access: Access = OPEN,
+        connection: type[Connection] = Connection,
+    ) -> None:
+        self._connection = connection
         self.limits = limits or Limits()
         self.access = access
         self.logins = asyncio.Semaphore(LOGINS_AT_ONCE)
@@ -448,7 +454,9 @@ class Server:
         """
         loop = asyncio.get_running_loop()
         self._servers.append(
-            await loop.create_server(lambda: Connection(self), host, port, backlog=4096, ssl=tls)
+            await loop.create_server(
+                lambda: self._connection(self), host, port, backlog=4096, ssl=tls
+            )
         )
         if self._ticker is None:
             self._ticker = asyncio.create_task(self._tick(), name="broker-tick")
