@@ -11,7 +11,8 @@ import numpy as np
 from benchmarks.harness import BenchmarkResult, budget, percentile
 from ew import Channel, Config, Origin, Packet, Pick
 from ew.geo import distance_km
-from ew.locate.events import EventEngine, warm_up_locate
+from ew.locate.events import EventEngine
+from ew.locate.warm_up import warm_up_locate
 from ew.traveltimes import TravelTimes
 from simulators import scenario
 

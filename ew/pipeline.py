@@ -4,14 +4,16 @@ Packets and the time go in, picks, event versions and alert plans come out; ``wa
 again if no packet comes. ``replay`` drives it by data time, ``serve`` by the wall; neither changes what it does.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.config import Config
 from ew.detect.bank import PickerBank
-from ew.locate.events import EventEngine, warm_up_locate
+from ew.locate.events import EventEngine
+from ew.locate.reports import PickReport
 from ew.locate.suspects import StationTiming
+from ew.locate.warm_up import warm_up_locate
 from ew.records import EventVersion, Inventory, Packet, Pick
 from ew.times import ns_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
@@ -85,6 +87,22 @@ class Pipeline:
         wake_at_s = self.engine.wake_at_s
         self.wake_at_ns = None if wake_at_s is None else ns_from_seconds(wake_at_s)
         return Output(tuple(picks), tuple(versions), plans, self.wake_at_ns)
+
+    def feed_reports(
+        self,
+        reports: Sequence[PickReport],
+        ends_s: Mapping[str, float],
+        told: Sequence[EventVersion],
+        now_ns: int,
+    ) -> Output:
+        """The same for what detectors elsewhere report, and what another associator told.
+
+        ``ends_s``: how far the data of channels reach there, epoch seconds.
+        """
+        self.engine.note_ends(ends_s)
+        for version in told:
+            self.engine.hear(version)
+        return self.feed_picks(self.engine.take_reports(reports), (), now_ns)
 
     def moments(self, arrivals: Iterable[tuple[int, Packet]]) -> Iterator[tuple[int, list[Packet]]]:
         """When to call ``feed`` and with what, for packets known beforehand (``replay``, ``demo``).

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from ew.alerts.message import AlertBody, parse_alert
+from ew.alerts.message import AlertBody, OriginBody, parse_alert
 from ew.alerts.signing import Verifier
 from ew.errors import MessageError
 from ew.geo import distance_km
@@ -28,6 +28,9 @@ ALL_CLEAR_S = 20.0
 OFFSET_SHARE = 0.2
 """How fast a new heartbeat moves the clock's offset: jitter averages out, a step is followed at once."""
 STEP_US = 2 * US_PER_S
+SAME_S = 20.0
+SAME_KM = 100.0
+"""Alerts of two ids whose origins are so near are of one earthquake: two services may name it before they hear each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class DeviceMachine:
     offset_us: int | None = None
     refused: dict[str, int] = field(default_factory=dict)
     _versions: dict[str, int] = field(default_factory=dict)
+    _origins: dict[str, OriginBody] = field(default_factory=dict)
     _sounded: set[str] = field(default_factory=set)
     _event_id: str = ""
     _s_arrival_us: int = 0
@@ -171,13 +175,26 @@ class DeviceMachine:
         else:
             level = "notice" if body.intensity >= kind.notice_intensity else "silent"
         s_arrival_us = self._own_arrival_us(body)
-        sounds = level == "full" and kind.sound and body.event_id not in self._sounded
+        earthquake = self._earthquake(body)
+        sounds = level == "full" and kind.sound and earthquake not in self._sounded
         if sounds:
-            self._sounded.add(body.event_id)
+            self._sounded.add(earthquake)
         self._event_id, self._s_arrival_us = body.event_id, s_arrival_us
         self.is_drill = body.status != "actual"
         self.state = "countdown" if s_arrival_us > now_us else "shaking"
         return self._reaction(body, now_us, level, s_arrival_us, sounds=sounds)
+
+    def _earthquake(self, body: AlertBody) -> str:
+        """The first id under which this earthquake was told."""
+        for event_id, origin in self._origins.items():
+            apart_km = distance_km(
+                origin.latitude, origin.longitude, body.origin.latitude, body.origin.longitude
+            )
+            apart_s = abs(origin.time_us - body.origin.time_us) / US_PER_S
+            if event_id == body.event_id or (apart_s < SAME_S and float(apart_km) < SAME_KM):
+                return event_id
+        self._origins[body.event_id] = body.origin
+        return body.event_id
 
     def _own_arrival_us(self, body: AlertBody) -> int:
         """S arrival at the device's own place; its cell's was that of the cell's nearest point."""

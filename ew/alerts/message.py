@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ew.alerts.signing import Signer
 from ew.errors import MessageError
 from ew.records import EventVersion, Origin, Status, VersionKind
-from ew.times import us_from_seconds
+from ew.times import US_PER_S, us_from_seconds
 
 MAX_BYTES = 1024
 TOPIC_CELL = "ew/v1/alert/cell/{}"
@@ -25,6 +25,7 @@ TOPIC_KEYS = "ew/v1/keys"
 TOPIC_RECEIPT = "ew/v1/receipt/{}"
 TOPIC_WAVEFORM = "ew/v1/waveform/{}"
 TOPIC_PICK = "ew/v1/pick/{}"
+TOPIC_DETECTOR = "ew/v1/detector/{}"
 
 Micros = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
@@ -225,6 +226,67 @@ def event_body(version: EventVersion, status: Status, expires_us: int) -> dict[s
         },
         "stations": version.stations,
     }
+
+
+class _UncertaintyBody(_Model):
+    time_s: float | None = None
+    horizontal_km: float | None = None
+    magnitude: float | None = None
+
+
+class _EventOrigin(_Model):
+    time_us: Micros
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    depth_km: float | None
+    magnitude: float | None
+
+
+class _EventBody(_Model):
+    v: Literal[1]
+    event_id: str = Field(min_length=1, max_length=64)
+    version: int = Field(ge=1)
+    kind: VersionKind
+    source: str
+    issued_us: Micros
+    expires_us: Micros
+    origin: _EventOrigin
+    uncertainty: _UncertaintyBody
+    stations: int = Field(ge=0)
+
+
+def parse_event(payload: bytes) -> tuple[EventVersion, dict[str, object]]:
+    """An event message as a version (without its arrivals), and as it was, for its signature.
+
+    Raises:
+        MessageError: it is no event message; it names the first mistake.
+    """
+    try:
+        plain = orjson.loads(payload)
+        body = _EventBody.model_validate(plain)
+    except orjson.JSONDecodeError as error:
+        raise MessageError(f"no JSON: {error}") from error
+    except ValidationError as error:
+        mistake = error.errors()[0]
+        raise MessageError(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}") from error
+    origin = Origin(
+        body.origin.time_us / US_PER_S,
+        body.origin.latitude,
+        body.origin.longitude,
+        _number(body.origin.depth_km),
+        _number(body.origin.magnitude),
+        _number(body.uncertainty.time_s),
+        _number(body.uncertainty.horizontal_km),
+        magnitude_error=_number(body.uncertainty.magnitude),
+    )
+    issued_s = body.issued_us / US_PER_S
+    return EventVersion(
+        body.event_id, body.version, body.kind, issued_s, origin, body.stations, source=body.source
+    ), plain
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _known(value: float) -> float | None:

@@ -10,9 +10,11 @@ import structlog
 import uvicorn
 
 from ew.api.app import create_app
+from ew.api.detector import create_detector_app
 from ew.config import Config, load_config
 from ew.delivery.broker import open_broker
 from ew.errors import EwError, InputError
+from ew.service.detector import Detector
 from ew.service.runtime import Service, load_inventory, load_signer
 from ew.storage.store import Store
 
@@ -62,7 +64,9 @@ def _first(group: BaseExceptionGroup[EwError]) -> EwError:
 
 async def _serve(config: Config) -> None:
     inventory = load_inventory(config)
-    load_signer(config)  # a missing key is told before anything is started
+    is_detector = config.service.role == "detect"
+    if not is_detector:
+        load_signer(config)  # a missing key is told before anything is started
     listener = _listen(config)
     async with (
         Store(config.service.database) as store,
@@ -70,9 +74,15 @@ async def _serve(config: Config) -> None:
             config.delivery.broker, port=config.delivery.broker_port, config=config.delivery
         ) as broker,
     ):
-        service = Service(config, inventory, store, broker)
+        service: Service | Detector
+        if is_detector:
+            service = Detector(config, inventory, store, broker)
+            app = create_detector_app(service)
+        else:
+            service = Service(config, inventory, store, broker)
+            app = create_app(service)
         settings = uvicorn.Config(
-            create_app(service),
+            app,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -84,16 +94,17 @@ async def _serve(config: Config) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         port = listener.getsockname()[1]
-        print(
-            f"ew: http://{config.service.http_host}:{port}  {broker.url}  mode {service.mode}",
-            flush=True,
-        )
+        what = "detector" if is_detector else f"mode {config.policy.mode}"
+        print(f"ew: http://{config.service.http_host}:{port}  {broker.url}  {what}", flush=True)
         await _until(stop, service, server, listener)
         await service.save()
 
 
 async def _until(
-    stop: asyncio.Event, service: Service, server: uvicorn.Server, listener: socket.socket
+    stop: asyncio.Event,
+    service: Service | Detector,
+    server: uvicorn.Server,
+    listener: socket.socket,
 ) -> None:
     running = asyncio.create_task(service.run(), name="service")
     http = asyncio.create_task(server.serve(sockets=[listener]), name="http")

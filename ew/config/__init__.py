@@ -6,8 +6,9 @@ with file, key and allowed values (``ConfigError``).
 
 import tomllib
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ew.config.delivery import DeliveryConfig
 from ew.config.explain import mistakes
@@ -42,6 +43,22 @@ class Config(BaseModel):
     policy: PolicyConfig = Field(default_factory=PolicyConfig)
     delivery: DeliveryConfig = Field(default_factory=DeliveryConfig)
     service: ServiceConfig = Field(default_factory=ServiceConfig)
+
+    @model_validator(mode="after")
+    def _roles_fit(self) -> Self:
+        service = self.service
+        has_sources = bool(service.seedlink or service.mqtt_waveforms or service.watch)
+        if service.role == "detect" and "://" not in self.delivery.broker:
+            raise ValueError(
+                "service.role detect: delivery.broker must be the associators' broker, mqtt://HOST:PORT"
+            )
+        if service.role == "detect" and not has_sources:
+            raise ValueError("service.role detect: needs seedlink, mqtt_waveforms or watch")
+        if service.role == "associate" and has_sources:
+            raise ValueError(
+                "service.role associate: picks come from detectors; name seedlink, mqtt_waveforms and watch there"
+            )
+        return self
 
 
 def load_config(path: Path | None) -> Config:

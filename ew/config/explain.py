@@ -29,7 +29,7 @@ def _mistake(item: ErrorDetails, model: type[BaseModel]) -> str:
     if item["type"] == "missing":
         return f"{key}: is missing{_meaning(item['loc'], model)}"
     if item["type"] == "value_error":
-        return f"{key}: {what}"
+        return f"{key}: {what}" if key else what
     given = repr(item["input"])
     shown = given if len(given) <= LONGEST_VALUE else given[:LONGEST_VALUE] + "…"
     return f"{key}: {what}, not {shown}{_meaning(item['loc'], model)}"

@@ -32,6 +32,15 @@ class ServiceConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    role: Literal["all", "detect", "associate"] = Field(
+        default="all",
+        description="all in one process; or detect: picks go out on ew/v1/pick; or associate: they come in from there",
+    )
+    name: str = Field(
+        default="ew",
+        pattern=r"^[A-Za-z0-9_.-]{1,32}$",
+        description="name of this process among others; detectors need one each",
+    )
     http_host: str = Field(default="127.0.0.1", description="address of the HTTP API")
     http_port: int = Field(
         default=8080, ge=0, le=65535, description="port of the HTTP API; 0: a free one"

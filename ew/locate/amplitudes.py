@@ -4,6 +4,7 @@ The engine keeps the last packets of each vertical channel. When an event claims
 what came before it (so that they have settled and the noise is known) and then over each packet that follows.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from ew.locate.kernels import displacement_peaks
 from ew.locate.magnitude import CORNERS_HZ, Peaks
-from ew.records import Channel, Packet
+from ew.records import Channel, Packet, Pick
 from ew.times import NS_PER_S, seconds_from_ns
 
 HISTORY_S = 45.0
@@ -49,18 +50,44 @@ class History:
         return tuple(self._packets.get(seed_id, ()))
 
 
-class PeakTracker:
-    """Peak displacement of one channel in bins of time from its onset on."""
+class PeakBins:
+    """Peak displacement of one channel in bins of time about its onset.
 
-    def __init__(self, channel: Channel, onset_s: float, history: Iterable[Packet]) -> None:
+    ``bins`` (F, B) f8: m, a row a corner, ``ONSET_BIN`` the first after the onset; ``end_ns``: how far the data reach.
+    """
+
+    def __init__(self, channel: Channel, onset_s: float) -> None:
         self.channel = channel
         self.onset_s = onset_s
         # The noise before the onset, the guard between, and what comes after, in one array for one pass
-        self._bins = np.zeros((len(CORNERS_HZ), ONSET_BIN + round(LONGEST_S / BIN_S)))
+        self.bins = np.zeros((len(CORNERS_HZ), ONSET_BIN + round(LONGEST_S / BIN_S)))
+        self.end_ns: int | None = None
+
+    def peaks(self, window_s: float, distance_km: float) -> Peaks | None:
+        """Peaks up to ``window_s`` after the onset; ``None`` before there is half a second of data."""
+        if self.end_ns is None:
+            return None
+        window_s = min(window_s, seconds_from_ns(self.end_ns) - self.onset_s, LONGEST_S)
+        if window_s < 2 * BIN_S:
+            return None
+        last = ONSET_BIN + int(window_s / BIN_S)
+        return Peaks(
+            seed_id=self.channel.seed_id,
+            distance_km=distance_km,
+            pd_m=self.bins[:, ONSET_BIN:last].max(axis=1),
+            noise_m=np.maximum(self.bins[:, :NOISE_BINS].max(axis=1), 1e-12),
+            window_s=window_s,
+        )
+
+
+class PeakTracker(PeakBins):
+    """Peak displacement of one channel, kept up from its packets."""
+
+    def __init__(self, channel: Channel, onset_s: float, history: Iterable[Packet]) -> None:
+        super().__init__(channel, onset_s)
         self._state = np.zeros((len(CORNERS_HZ), 3, 4))
         self._biquads: Floats | None = None
         self._offset = 0.0
-        self._end_ns: int | None = None
         self._is_broken = False
         packets = list(history)
         if packets:
@@ -72,14 +99,14 @@ class PeakTracker:
         """Go on with the packet that follows; after a gap the peaks stay as they were."""
         if self._biquads is None:
             self._begin([packet])
-        if self._end_ns is not None:
-            ahead = (packet.start_ns - self._end_ns) / NS_PER_S * packet.sampling_rate
+        if self.end_ns is not None:
+            ahead = (packet.start_ns - self.end_ns) / NS_PER_S * packet.sampling_rate
             self._is_broken |= ahead > 1.5 and seconds_from_ns(packet.start_ns) > self.onset_s
             if ahead < -0.5:
                 return
         if self._is_broken or self._biquads is None:
             return
-        self._end_ns = packet.end_ns
+        self.end_ns = packet.end_ns
         since_s = seconds_from_ns(packet.start_ns) - self.onset_s
         samples = packet.samples.astype(np.float64) - self._offset
         # NaN would stay in the filters for ever
@@ -92,25 +119,9 @@ class PeakTracker:
             dt,
             self._biquads,
             self._state,
-            self._bins,
+            self.bins,
             since_s / BIN_S + ONSET_BIN,
             dt / BIN_S,
-        )
-
-    def peaks(self, window_s: float, distance_km: float) -> Peaks | None:
-        """Peaks up to ``window_s`` after the onset; ``None`` before there is half a second of data."""
-        if self._end_ns is None:
-            return None
-        window_s = min(window_s, seconds_from_ns(self._end_ns) - self.onset_s, LONGEST_S)
-        if window_s < 2 * BIN_S:
-            return None
-        last = ONSET_BIN + int(window_s / BIN_S)
-        return Peaks(
-            seed_id=self.channel.seed_id,
-            distance_km=distance_km,
-            pd_m=self._bins[:, ONSET_BIN:last].max(axis=1),
-            noise_m=np.maximum(self._bins[:, :NOISE_BINS].max(axis=1), 1e-12),
-            window_s=window_s,
         )
 
     def _begin(self, packets: list[Packet]) -> None:
@@ -131,3 +142,11 @@ def _high_passes(rate: float) -> Floats:
             [norm, -2 * norm, norm, 2 * (w * w - 1) * norm, (1 - np.sqrt(2) * w + w * w) * norm]
         )
     return np.array(rows)
+
+
+def log_acceleration(pick: Pick, channel: Channel) -> float:
+    """log10 of the first swings' peak in m/s²; a velocity is multiplied by 2 pi over its period."""
+    motion = pick.amplitude / channel.gain
+    if channel.input_units == "M/S":
+        motion *= 2 * math.pi / pick.period_s
+    return math.log10(motion) if motion > 0 else math.nan

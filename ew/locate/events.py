@@ -6,22 +6,23 @@ declare a new one, sizes each event from its stations' waveforms, and returns th
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ew.config import Config
 from ew.geo import distance_km
-from ew.locate.amplitudes import History, PeakTracker
+from ew.locate.amplitudes import PeakBins, log_acceleration
 from ew.locate.associator import Associator, Onset
 from ew.locate.locator import MAX_PICKS, Hypocentre, Locator
 from ew.locate.magnitude import network_magnitude
+from ew.locate.reports import PickReport
 from ew.locate.sizing import station_magnitudes
 from ew.locate.stations import Network
+from ew.locate.waves import Waves
 from ew.records import (
     Arrival,
-    Channel,
     EventVersion,
     Inventory,
     Origin,
@@ -30,7 +31,7 @@ from ew.records import (
     StationMagnitude,
     VersionKind,
 )
-from ew.times import NS_PER_S, iso_from_seconds, seconds_from_ns
+from ew.times import iso_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
 
 KEEP_PICKS_S = 120.0
@@ -58,7 +59,7 @@ class _Event:
     onsets: dict[int, Onset]
     declared_s: float
     source: str = "ew"
-    trackers: dict[int, PeakTracker] = field(default_factory=dict)
+    trackers: dict[int, PeakBins] = field(default_factory=dict)
     stations: tuple[StationMagnitude, ...] = ()
     magnitude: float = math.nan
     magnitude_error: float = math.nan
@@ -83,11 +84,11 @@ class EventEngine:
         self._associator = Associator(
             self._config, self._network, travel_times, Locator(self._config, travel_times)
         )
-        self._history = History()
+        self._waves = Waves(inventory)
         self._heard: list[Onset] = []
         self._free: list[Onset] = []
         self._events: list[_Event] = []
-        self._tracked: dict[str, list[PeakTracker]] = {}
+        self._told: dict[str, EventVersion] = {}
         self.wake_at_s: float | None = None
 
     @property
@@ -111,19 +112,41 @@ class EventEngine:
         self.wake_at_s = now_s + self._config.version_interval_s if going else None
         return versions
 
-    def add_origin(self, version: EventVersion, now_s: float) -> EventVersion:
-        """Another agency's origin: our own event if it is the same earthquake, else an event of its own.
+    def take_reports(self, reports: Sequence[PickReport]) -> list[Pick]:
+        """Take in what detectors elsewhere report; returns the picks that are new, for ``feed``."""
+        known = [r for r in reports if r.pick.seed_id in self._inventory]
+        return [r.pick for r in known if self._waves.take_report(r)]
 
-        Returns the version to act on, under the id of the event it belongs to and marked with its source.
-        """
+    def note_ends(self, ends_s: Mapping[str, float]) -> None:
+        """Take in up to when (epoch seconds) the data of channels reach at detectors elsewhere."""
+        for seed_id, end_s in ends_s.items():
+            if seed_id in self._inventory:
+                self._network.note_end(seed_id, end_s, end_s)
+
+    def hear(self, told: EventVersion) -> None:
+        """Another associator of the same stations told of a version: go on from it instead of telling the same again."""
+        self._told[told.event_id] = told
+        by_id = {event.event_id: event for event in self._events}
+        if told.event_id in by_id:
+            self._go_on_from(by_id[told.event_id], told)
+            return
+        same = [event for event in self._events if _is_same(event.hypocentre, told.origin)]
+        if same:
+            nearest = min(same, key=lambda e: abs(e.hypocentre.time_s - told.origin.time_s))
+            self._go_on_from(nearest, told)
+
+    def _go_on_from(self, event: _Event, told: EventVersion) -> None:
+        """Of two ids of one earthquake the smaller stays, that of the earlier first pick; versions count on."""
+        if told.event_id > event.event_id and event.version:
+            return
+        if told.event_id != event.event_id or told.version > event.version:
+            event.event_id, event.version = told.event_id, max(told.version, event.version)
+            event.issued, event.issued_count = told.origin, told.stations
+
+    def add_origin(self, version: EventVersion, now_s: float) -> EventVersion:
+        """Another agency's origin; returns the version to act on, under the id of our event if it is the same earthquake."""
         for event in self._events:
-            ours = event.hypocentre
-            apart = float(
-                distance_km(
-                    ours.latitude, ours.longitude, version.origin.latitude, version.origin.longitude
-                )
-            )
-            if abs(ours.time_s - version.origin.time_s) < MERGE_S and apart < MERGE_KM:
+            if _is_same(event.hypocentre, version.origin):
                 event.version += 1
                 event.looked_s, event.issued = now_s, version.origin
                 return replace(
@@ -140,17 +163,14 @@ class EventEngine:
     def _take_packets(self, packets: Sequence[Packet]) -> None:
         vertical = [p for p in packets if p.seed_id.endswith("Z")]
         self._network.note(vertical)
-        for packet in vertical:
-            self._history.add(packet)
-            for tracker in self._tracked.get(packet.seed_id, ()):
-                tracker.add(packet)
+        self._waves.take_packets(vertical)
 
     def _take_pick(self, pick: Pick) -> bool:
         """Give a pick to an event, or keep it as free; whether it is free."""
         station = self._network.station(pick.seed_id)
         if station is None:
             return False
-        amplitude = _log_acceleration(pick, self._inventory[pick.seed_id])
+        amplitude = log_acceleration(pick, self._inventory[pick.seed_id])
         onset = Onset(pick, station, seconds_from_ns(pick.time_ns), log_amplitude=amplitude)
         self._heard.append(onset)
         is_coda = self._network.is_just_back(station, onset.time_s)
@@ -185,12 +205,7 @@ class EventEngine:
         event.onsets[onset.station] = onset
         if onset.time_s - event.hypocentre.time_s > self._config.update_until_s:
             return
-        seed_id = onset.pick.seed_id
-        tracker = PeakTracker(
-            self._inventory[seed_id], onset.time_s, self._history.packets(seed_id)
-        )
-        event.trackers[onset.station] = tracker
-        self._tracked.setdefault(seed_id, []).append(tracker)
+        event.trackers[onset.station] = self._waves.follow(onset.pick)
 
     # Declaring, updating, letting go
 
@@ -203,6 +218,10 @@ class EventEngine:
         event = _Event(self._event_id(first), candidate.hypocentre, {}, now_s)
         for onset in candidate.onsets:
             self._join(event, onset)
+        ours = {e.event_id for e in self._events}
+        for told in self._told.values():
+            if told.event_id not in ours and _is_same(event.hypocentre, told.origin):
+                self._go_on_from(event, told)
         self._events.append(event)
         left = [o for o in self._free if o not in used]
         self._free = []
@@ -268,7 +287,7 @@ class EventEngine:
                 del event.onsets[station]
                 tracker = event.trackers.pop(station, None)
                 if tracker is not None:
-                    self._tracked[tracker.channel.seed_id].remove(tracker)
+                    self._waves.let_go(tracker)
         for onset in onsets:
             if onset.station not in event.onsets:
                 self._join(event, onset)
@@ -360,10 +379,12 @@ class EventEngine:
     def _forget(self, now_s: float) -> None:
         self._heard = [o for o in self._heard if now_s - o.time_s <= KEEP_PICKS_S]
         self._free = [o for o in self._free if now_s - o.time_s <= KEEP_PICKS_S]
+        self._waves.forget(now_s - KEEP_PICKS_S)
+        self._told = {k: v for k, v in self._told.items() if now_s - v.origin.time_s <= CLAIM_S}
         for event in self._events:
             if event.trackers and not self._is_open(event, now_s):
                 for tracker in event.trackers.values():
-                    self._tracked[tracker.channel.seed_id].remove(tracker)
+                    self._waves.let_go(tracker)
                 event.trackers.clear()
         # An event goes on claiming its S-waves and coda long after its last version, or they would make new ones
         self._events = [
@@ -371,29 +392,7 @@ class EventEngine:
         ]
 
 
-def _log_acceleration(pick: Pick, channel: Channel) -> float:
-    """log10 of the first swings' peak in m/s²; a velocity is multiplied by 2 pi over its period."""
-    motion = pick.amplitude / channel.gain
-    if channel.input_units == "M/S":
-        motion *= 2 * math.pi / pick.period_s
-    return math.log10(motion) if motion > 0 else math.nan
-
-
-def warm_up_locate(config: Config, travel_times: TravelTimes) -> None:
-    """Compile (or load) the kernels by locating and sizing an event of four stations."""
-    inventory = {
-        f"XX.W{i}..HNZ": Channel(
-            f"XX.W{i}..HNZ", 30.0 + i % 2 * 0.2, 100.0 + i // 2 * 0.2, 0.0, 1.0, "M/S**2"
-        )
-        for i in range(4)
-    }
-    engine = EventEngine(config, inventory, travel_times)
-    rng = np.random.default_rng(0)
-    packets = [Packet(seed_id, 0, 100.0, rng.normal(size=5000)) for seed_id in inventory]
-    picks = [
-        Pick(seed_id, (40 + i) * NS_PER_S, (40 + i) * NS_PER_S, 10.0, period_s=0.2, amplitude=1.0)
-        for i, seed_id in enumerate(inventory)
-    ]
-    engine.feed((), packets, 49.0)
-    engine.feed(picks, (), 50.0)
-    engine.feed((), (), 51.0)
+def _is_same(ours: Hypocentre, theirs: Origin) -> bool:
+    """Whether two origins are of one earthquake."""
+    apart = float(distance_km(ours.latitude, ours.longitude, theirs.latitude, theirs.longitude))
+    return abs(ours.time_s - theirs.time_s) < MERGE_S and apart < MERGE_KM

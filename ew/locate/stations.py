@@ -41,14 +41,18 @@ class Network:
     def note(self, packets: list[Packet]) -> None:
         """Take in how far the data of each station reach."""
         for packet in packets:
-            slot = self._slot[packet.seed_id]
-            end_s = seconds_from_ns(packet.end_ns)
-            if end_s > self.end_s[slot]:
-                start_s = seconds_from_ns(packet.start_ns)
-                if start_s > self.end_s[slot] + LOST_S:
-                    self.back_s[slot] = start_s if np.isfinite(self.end_s[slot]) else -np.inf
-                    self.first_s[slot] = start_s
-                self.end_s[slot] = end_s
+            self.note_end(
+                packet.seed_id, seconds_from_ns(packet.start_ns), seconds_from_ns(packet.end_ns)
+            )
+
+    def note_end(self, seed_id: str, start_s: float, end_s: float) -> None:
+        """The data of a channel reach from ``start_s``, or from before if there was no gap, to ``end_s``."""
+        slot = self._slot[seed_id]
+        if end_s > self.end_s[slot]:
+            if start_s > self.end_s[slot] + LOST_S:
+                self.back_s[slot] = start_s if np.isfinite(self.end_s[slot]) else -np.inf
+                self.first_s[slot] = start_s
+            self.end_s[slot] = end_s
 
     def is_just_back(self, station: int, time_s: float) -> bool:
         """Whether a station's data had a gap a moment before: what came in it, and how loud it is there, is not known."""

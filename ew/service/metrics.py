@@ -22,9 +22,8 @@ class _Numbers(Collector):
         """All families."""
         service = self._service
         for name in ("packets", "packets_dropped", "picks", "versions", "alerts"):
-            yield CounterMetricFamily(
-                f"ew_{name}", f"{name} since the start", value=getattr(service.counts, name)
-            )
+            value = service.status()["counts"][name]
+            yield CounterMetricFamily(f"ew_{name}", f"{name} since the start", value=value)
         picker = CounterMetricFamily("ew_picker", "what the picker met", labels=["what"])
         for name, value in service.pipeline.bank.counters.as_dict().items():
             picker.add_metric([name], float(value))

@@ -7,7 +7,6 @@ the broker's sockets. Every task is owned by one group: when one fails for good,
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,30 +20,28 @@ from ew.alerts.message import (
     TOPIC_KEYS,
     event_body,
     heartbeat,
+    parse_event,
     signed,
 )
 from ew.alerts.planner import AlertPlanner
-from ew.alerts.signing import Signer, keys_document
+from ew.alerts.signing import Signer, Verifier, keys_document
 from ew.config import Config
 from ew.delivery.broker import BrokerAddress
 from ew.delivery.publisher import Publisher
 from ew.errors import ConfigError
 from ew.pipeline import TICK_NS, Output, Pipeline
-from ew.records import Channel, EventVersion, Packet, Status
+from ew.records import Channel, EventVersion, Status
 from ew.service.hub import Hub
+from ew.service.intake import Intake
 from ew.shaking.targets import cell_targets
 from ew.sources.inventory import read_csv, read_stationxml
-from ew.sources.mqtt import MqttWaveforms
-from ew.sources.seedlink import SeedLinkClient
-from ew.sources.watch import watch
+from ew.sources.picks import PickExchange
 from ew.storage.store import RegisteredDevice, Store
 from ew.times import NS_PER_S, iso_from_ns, us_from_seconds
 from ew.traveltimes import TravelTimes
 
 log = logging.getLogger("ew.service")
 
-INBOX_LIMIT = 200_000
-"""Packets waiting for the pipeline; beyond it the oldest go, counted: late data warn nobody."""
 EVENT_LIFE_S = 300.0
 SAVE_EVERY_S = 10.0
 STALE_S = 15.0
@@ -55,7 +52,6 @@ class Counts:
     """What the service has done."""
 
     packets: int = 0
-    packets_dropped: int = 0
     picks: int = 0
     versions: int = 0
     alerts: int = 0
@@ -113,15 +109,21 @@ class Service:
         self.hub = Hub()
         self.counts = Counts()
         self.signer = load_signer(config)
+        self._verifier = Verifier(keys_document([self.signer], time.time_ns() // 1000))
         self.travel_times = TravelTimes.of(config.locate)
         self.planner = AlertPlanner(config, self.travel_times, [], self.signer.key_id)
         self.pipeline = Pipeline(config, inventory, self.travel_times, self.planner)
         self.publisher = Publisher(broker, self.signer, config.delivery)
-        self.seedlink = [SeedLinkClient(source, self.take) for source in config.service.seedlink]
+        self.intake = Intake(config, broker)
+        self.exchange = (
+            PickExchange(
+                broker.host, broker.port, self._check_event, broker.username, broker.password
+            )
+            if config.service.role == "associate"
+            else None
+        )
         self.last_event_id: str | None = None
-        self.last_packet_s = 0.0
         self.started_s = time.time()
-        self._inbox: deque[Packet] = deque()
         self._cells: set[str] = set()
         self._pipeline_lock = asyncio.Lock()
 
@@ -135,40 +137,22 @@ class Service:
         """``ok``, or what is wrong in a word or two."""
         if not self.publisher.status.connected:
             return "broker lost"
-        has_sources = (
-            self.seedlink or self.config.service.mqtt_waveforms or self.config.service.watch
-        )
-        if has_sources and time.time() - max(self.last_packet_s, self.started_s) > STALE_S:
+        since_s = time.time() - max(self.intake.last_packet_s, self.started_s)
+        if self.intake.has_sources and since_s > STALE_S:
             return "no data"
         return "ok"
-
-    def take(self, packet: Packet) -> None:
-        """Take a packet from a source."""
-        if len(self._inbox) >= INBOX_LIMIT:
-            self._inbox.popleft()
-            self.counts.packets_dropped += 1
-        self._inbox.append(packet)
-        self.last_packet_s = time.time()
 
     async def run(self) -> None:
         """Run until cancelled."""
         await asyncio.to_thread(self.pipeline.warm_up)
         await self.reload_targets()
-        for client in self.seedlink:
-            client.status.sequences.update(await self.store.load_state(f"seedlink {client.name}"))
+        await self.intake.load(self.store)
         async with self.publisher, asyncio.TaskGroup() as group:
             keys = keys_document([self.signer], time.time_ns() // 1000)
             self.publisher.publish(TOPIC_KEYS, rfc8785.dumps(keys), retain=True)  # type: ignore[arg-type] # plain JSON
-            for client in self.seedlink:
-                group.create_task(client.run(), name=f"seedlink {client.name}")
-            if self.config.service.mqtt_waveforms:
-                broker = self.broker
-                waveforms = MqttWaveforms(
-                    broker.host, broker.port, self.take, broker.username, broker.password
-                )
-                group.create_task(waveforms.run(), name="waveforms")
-            if self.config.service.watch is not None:
-                group.create_task(watch(self.config.service.watch, self.take), name="watch")
+            self.intake.start(group)
+            if self.exchange is not None:
+                group.create_task(self.exchange.run(), name="picks")
             group.create_task(self._ticks(), name="ticks")
             group.create_task(self._pulse(), name="heartbeat")
             group.create_task(self._save(), name="save")
@@ -184,17 +168,34 @@ class Service:
             await asyncio.sleep(TICK_NS / NS_PER_S)
             now_ns = time.time_ns()
             wake_ns = self.pipeline.wake_at_ns
-            if not self._inbox and (wake_ns is None or wake_ns > now_ns):
+            has_heard = self.exchange is not None and bool(self.exchange.heard)
+            if not len(self.intake) and not has_heard and (wake_ns is None or wake_ns > now_ns):
                 continue
-            packets = [self._inbox.popleft() for _ in range(len(self._inbox))]
             begin = time.perf_counter()
             async with self._pipeline_lock:
-                output = await asyncio.to_thread(self.pipeline.feed, packets, now_ns)
-            self.counts.packets += len(packets)
+                output = await asyncio.to_thread(self._feed, now_ns)
             self.counts.slowest_tick_ms = max(
                 self.counts.slowest_tick_ms, (time.perf_counter() - begin) * 1e3
             )
             await self._act(output)
+
+    def _feed(self, now_ns: int) -> Output:
+        if self.exchange is not None:
+            heard = self.exchange.take()
+            return self.pipeline.feed_reports(heard.reports, heard.ends_s, heard.told, now_ns)
+        packets = self.intake.hand_over()
+        self.counts.packets += len(packets)
+        return self.pipeline.feed(packets, now_ns)
+
+    def _check_event(self, payload: bytes) -> EventVersion:
+        """What another associator tells, if it is signed with the key they share.
+
+        Raises:
+            MessageError: it is not, or is no event message.
+        """
+        version, plain = parse_event(payload)
+        self._verifier.verify(plain, time.time_ns() // 1000)
+        return version
 
     async def _act(self, output: Output) -> None:
         """Alerts first; then the journal and whoever looks on."""
@@ -293,14 +294,14 @@ class Service:
 
     async def save(self) -> None:
         """Keep what a restart goes on from."""
-        for client in self.seedlink:
-            await self.store.save_state(f"seedlink {client.name}", client.status.sequences)
+        await self.intake.save(self.store)
 
     def status(self) -> dict[str, Any]:
         """Health in full, for the API."""
         return {
             "health": self.health,
             "mode": self.mode,
+            "role": self.config.service.role,
             "version": __version__,
             "uptime_s": round(time.time() - self.started_s, 1),
             "channels": len(self.inventory),
@@ -317,8 +318,11 @@ class Service:
                     "packets": client.status.packets,
                     "last_error": client.status.last_error,
                 }
-                for client in self.seedlink
+                for client in self.intake.seedlink
             },
-            "counts": {name: getattr(self.counts, name) for name in Counts.__slots__},
+            "counts": {
+                **{name: getattr(self.counts, name) for name in Counts.__slots__},
+                "packets_dropped": self.intake.dropped,
+            },
             "picker": self.pipeline.bank.counters.as_dict(),
         }

@@ -1,0 +1,51 @@
+"""PURE: which of an event's waveforms size it, and how much of each."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ew.locate.amplitudes import PeakBins
+from ew.locate.magnitude import full_window_s, station_magnitude
+from ew.records import StationMagnitude
+
+LARGE_MAGNITUDE = 5.2
+"""From here on a rupture may outlast the window: peaks are followed up to the S-wave."""
+S_GUARD_S = 0.3
+WINDOW_S = 8.0
+"""So much of the P-wave of smaller ones: twice the usual 4 s, for P-waves from 100 km rise slowly."""
+SIZED_BY = 60
+"""So many stations, the nearest, size an event; more change the mean by less than its error."""
+
+
+def station_magnitudes(
+    trackers: Sequence[PeakBins],
+    distances_km: NDArray[np.float64],
+    s_minus_p_s: NDArray[np.float64],
+    magnitude: float,
+    relation: str,
+) -> tuple[StationMagnitude, ...]:
+    """The magnitude of each station that has data enough.
+
+    Args:
+        trackers: T of them, one a station.
+        distances_km: hypocentral distances, (T,) float64.
+        s_minus_p_s: the way from P to S at each, (T,) float64: what comes after S is not read.
+        magnitude: the event's by now, or NaN: a large one is followed longer.
+        relation: name of the Pd relation.
+    """
+    is_large = magnitude >= LARGE_MAGNITUDE
+    order = np.argsort(distances_km, kind="stable")
+    if (
+        is_large
+    ):  # near stations see too little of a long rupture before S: take some at all distances
+        order = order[np.unique(np.linspace(0, len(order) - 1, SIZED_BY).astype(np.int64))]
+    whole_s = full_window_s(magnitude)
+    found = []
+    for i in order[:SIZED_BY]:
+        window = float(s_minus_p_s[i]) - S_GUARD_S
+        window = window if is_large else min(window, WINDOW_S)
+        peaks = trackers[i].peaks(max(window, 0.5), float(distances_km[i]))
+        if peaks is not None:
+            found.append(station_magnitude(peaks, relation, whole_s))
+    return tuple(found)

@@ -1,0 +1,203 @@
+"""SHELL: the exchange of picks: what detectors publish on ``ew/v1/pick/+`` and associators take in, with each other's events.
+
+Reports are JSON; numbers of displacement have three digits, far below what a station's site adds. A detector's
+``ew/v1/detector/NAME`` says each second how far the data of its channels reach.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import aiomqtt
+import numpy as np
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ew.alerts.message import TOPIC_DETECTOR, TOPIC_EVENT, TOPIC_PICK
+from ew.errors import MessageError
+from ew.locate.magnitude import CORNERS_HZ
+from ew.locate.reports import PickReport
+from ew.records import EventVersion, Pick
+from ew.times import NS_PER_S
+
+log = logging.getLogger("ew.picks")
+
+RETRY_S = 1.0
+Row = Annotated[list[Annotated[float, Field(ge=0, allow_inf_nan=False)]], Field(max_length=400)]
+Rows = Annotated[list[Row], Field(min_length=len(CORNERS_HZ), max_length=len(CORNERS_HZ))]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _PickBody(_Model):
+    v: int = Field(ge=1, le=1)
+    seed_id: str = Field(pattern=r"^[^.]+\.[^.]+\.[^.]*\.[^.]+$", max_length=32)
+    time_ns: int = Field(ge=0)
+    trigger_ns: int = Field(ge=0)
+    decided_ns: int = Field(ge=0)
+    snr: float = Field(gt=0, allow_inf_nan=False)
+    period_s: float | None = None
+    amplitude: float | None = None
+    onset_error_s: float = Field(ge=0, allow_inf_nan=False)
+    noise_m: Row
+    peaks_m: Rows
+    first_bin: int = Field(ge=0, le=1000)
+    end_ns: int = Field(ge=0)
+
+
+class _DetectorBody(_Model):
+    v: int = Field(ge=1, le=1)
+    ends_ns: dict[str, int]
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.3g}") for value in values]
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def encode_report(report: PickReport, detector: str) -> bytes:
+    """A report as it goes over the wire."""
+    pick = report.pick
+    return orjson.dumps(
+        {
+            "v": 1,
+            "detector": detector,
+            "seed_id": pick.seed_id,
+            "time_ns": pick.time_ns,
+            "trigger_ns": pick.trigger_ns,
+            "decided_ns": pick.decided_ns,
+            "snr": round(float(pick.snr), 3),
+            "period_s": _known(float(pick.period_s)),
+            "amplitude": _known(float(pick.amplitude)),
+            "onset_error_s": round(float(pick.onset_error_s), 4),
+            "noise_m": _rounded(report.noise_m),
+            "peaks_m": [_rounded(row) for row in report.peaks_m],
+            "first_bin": report.first_bin,
+            "end_ns": report.end_ns,
+        }
+    )
+
+
+def decode_report(payload: bytes) -> PickReport:
+    """A report from the wire.
+
+    Raises:
+        MessageError: a member is missing or out of range; it names the first.
+    """
+    try:
+        body = _PickBody.model_validate_json(payload)
+    except ValidationError as error:
+        raise MessageError(_first_mistake(error)) from error
+    if len(body.noise_m) != len(CORNERS_HZ) or len({len(row) for row in body.peaks_m}) != 1:
+        raise MessageError(
+            f"noise_m and peaks_m need a value for each of {len(CORNERS_HZ)} corners"
+        )
+    pick = Pick(
+        body.seed_id,
+        body.time_ns,
+        body.trigger_ns,
+        body.snr,
+        body.decided_ns,
+        np.nan if body.period_s is None else body.period_s,
+        np.nan if body.amplitude is None else body.amplitude,
+        body.onset_error_s,
+    )
+    peaks = np.array(body.peaks_m, dtype=np.float64).reshape(len(CORNERS_HZ), -1)
+    return PickReport(pick, np.array(body.noise_m), peaks, body.first_bin, body.end_ns)
+
+
+def encode_ends(ends_ns: Mapping[str, int], detector: str) -> bytes:
+    """How far the data of a detector's channels reach, as it goes over the wire."""
+    return orjson.dumps({"v": 1, "detector": detector, "ends_ns": dict(ends_ns)})
+
+
+def decode_ends(payload: bytes) -> dict[str, float]:
+    """The same from the wire, in epoch seconds.
+
+    Raises:
+        MessageError: a member is missing or out of range; it names the first.
+    """
+    try:
+        body = _DetectorBody.model_validate_json(payload)
+    except ValidationError as error:
+        raise MessageError(_first_mistake(error)) from error
+    return {seed_id: end_ns / NS_PER_S for seed_id, end_ns in body.ends_ns.items()}
+
+
+def _first_mistake(error: ValidationError) -> str:
+    mistake = error.errors()[0]
+    return f"{'.'.join(map(str, mistake['loc'])) or 'message'}: {mistake['msg']}"
+
+
+@dataclass(slots=True)
+class Heard:
+    """What has come in since it was last taken."""
+
+    reports: list[PickReport] = field(default_factory=list)
+    ends_s: dict[str, float] = field(default_factory=dict)
+    told: list[EventVersion] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Whether anything has."""
+        return bool(self.reports or self.ends_s or self.told)
+
+
+@dataclass(slots=True)
+class PickExchange:
+    """Subscribes to detectors' reports and to associators' events, and gathers them; counts what it refuses.
+
+    ``check`` verifies and parses an event message; it raises ``MessageError`` for one not to be trusted.
+    """
+
+    host: str
+    port: int
+    check: Callable[[bytes], EventVersion]
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    heard: Heard = field(default_factory=Heard)
+    reports: int = 0
+    refused: int = 0
+
+    async def run(self) -> None:
+        """Listen until cancelled; a lost broker is tried again each second."""
+        while True:
+            try:
+                async with aiomqtt.Client(
+                    self.host, self.port, username=self.username, password=self.password
+                ) as client:
+                    await client.subscribe(
+                        [(TOPIC_PICK.format("+"), 1), (TOPIC_DETECTOR.format("+"), 0)]
+                    )
+                    await client.subscribe(TOPIC_EVENT.format("+"), qos=1)
+                    async for message in client.messages:
+                        payload = message.payload if isinstance(message.payload, bytes) else b""
+                        if payload:  # a cleared retained message is empty
+                            self._take(str(message.topic), payload)
+            except aiomqtt.MqttError as error:
+                log.warning("picks: broker %s:%d: %s; trying again", self.host, self.port, error)
+                await asyncio.sleep(RETRY_S)
+
+    def take(self) -> Heard:
+        """All that came in since the last call."""
+        heard, self.heard = self.heard, Heard()
+        return heard
+
+    def _take(self, topic: str, payload: bytes) -> None:
+        try:
+            if topic.startswith(TOPIC_PICK.format("")):
+                self.heard.reports.append(decode_report(payload))
+                self.reports += 1
+            elif topic.startswith(TOPIC_DETECTOR.format("")):
+                self.heard.ends_s.update(decode_ends(payload))
+            else:
+                self.heard.told.append(self.check(payload))
+        except MessageError as error:
+            self.refused += 1
+            log.warning("picks: %s refused: %s", topic, error)
