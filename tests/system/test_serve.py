@@ -1,50 +1,29 @@
 """The service as a process: SeedLink in, alerts over MQTT and events over HTTP out."""
 
 import asyncio
-import contextlib
 import json
-import os
-import re
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import aiomqtt
 import httpx
-import numpy as np
 import pytest
 import websockets
 
-from ew import Origin
 from ew.alerts.message import parse_alert
 from ew.alerts.signing import Verifier
-from ew.geo import distance_km
-from simulators import scenario
 from simulators.network import shifted
 from simulators.scenario import Play
 from simulators.seedlink import SeedLinkServer
+from tests.serving import play, serving, write_inventory
 
 TOKEN = "let me in"  # noqa: S105 - of a service that lives for a test
 
 
-def play() -> Play:
-    everyone = scenario.stations()
-    away = distance_km(29.5, 103.5, [s.latitude for s in everyone], [s.longitude for s in everyone])
-    stations = [replace(everyone[i], noise=0.2) for i in np.argsort(away)[:16]]
-    return Play(stations, [Origin(1e9 + 14.0, 29.5, 103.5, 10.0, 5.5)], 1e9, 30.0)
-
-
 def write_config(folder: Path, chosen: Play, seedlink_port: int) -> Path:
-    rows = ["seed_id,latitude,longitude,elevation_m,gain,input_units"]
-    rows += [
-        f"{c.seed_id},{c.latitude},{c.longitude},{c.elevation_m},{c.gain},{c.input_units}"
-        for c in chosen.inventory.values()
-    ]
-    (folder / "stations.csv").write_text("\n".join(rows) + "\n")
+    write_inventory(folder / "stations.csv", chosen.inventory.values())
     config = folder / "ew.toml"
     config.write_text(
         f"""
@@ -61,46 +40,21 @@ mode = "exercise"
     return config
 
 
-@contextlib.asynccontextmanager
-async def serving(config: Path) -> AsyncIterator[tuple[str, str, int]]:
-    """The service's HTTP address, its broker's host and port."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ew", "serve", "--config", str(config),
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(60):
-            line = (await process.stdout.readline()).decode()
-        found = re.search(r"(http://\S+)\s+mqtt://(\S+):(\d+)", line)
-        assert found is not None, line
-        async with asyncio.timeout(60), httpx.AsyncClient(base_url=found[1]) as http:
-            while True:  # until the service has started and is well
-                with contextlib.suppress(httpx.TransportError):
-                    if (await http.get("/health")).status_code == 200:
-                        break
-                await asyncio.sleep(0.1)
-        yield found[1], found[2], int(found[3])
-    finally:
-        if process.returncode is None:
-            os.kill(process.pid, signal.SIGTERM)
-            async with asyncio.timeout(20):
-                await process.wait()
-
-
 async def test_earthquake_over_seedlink_becomes_signed_alerts_and_an_event(tmp_path: Path) -> None:
     chosen = play()
     async with (
         SeedLinkServer() as seedlink,
-        serving(write_config(tmp_path, chosen, seedlink.port)) as (http, host, port),
+        serving(write_config(tmp_path, chosen, seedlink.port)) as served,
     ):
         async with asyncio.timeout(20):
             while seedlink.connections == 0:
                 await asyncio.sleep(0.02)
         async with (
-            httpx.AsyncClient(base_url=http, headers={"Authorization": f"Bearer {TOKEN}"}) as web,
-            aiomqtt.Client(host, port) as mqtt,
-            websockets.connect(http.replace("http", "ws") + "/live") as live,
+            httpx.AsyncClient(
+                base_url=served.http, headers={"Authorization": f"Bearer {TOKEN}"}
+            ) as web,
+            aiomqtt.Client(served.host, served.port) as mqtt,
+            websockets.connect(served.http.replace("http", "ws") + "/live") as live,
         ):
             tv = {"device_id": "tv-1", "kind": "tv", "latitude": 29.8, "longitude": 103.8}
             assert (await web.post("/devices", json=tv)).status_code == 201
@@ -140,9 +94,9 @@ async def test_earthquake_over_seedlink_becomes_signed_alerts_and_an_event(tmp_p
 async def test_doors_are_kept(tmp_path: Path) -> None:
     async with (
         SeedLinkServer() as seedlink,
-        serving(write_config(tmp_path, play(), seedlink.port)) as (http, _, _),
+        serving(write_config(tmp_path, play(), seedlink.port)) as served,
     ):
-        async with httpx.AsyncClient(base_url=http) as stranger:
+        async with httpx.AsyncClient(base_url=served.http) as stranger:
             origin = {
                 "source": "icl", "event_id": "1", "time": "2026-01-01T00:00:00Z", "latitude": 29.5, "longitude": 103.5,
                 "magnitude": 6.0,

@@ -1,0 +1,148 @@
+"""Stations split over two detectors, and two associators at once: any of them may die in mid-event."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiomqtt
+import pytest
+
+from ew import Channel
+from ew.alerts.message import parse_event
+from ew.alerts.signing import Verifier
+from ew.delivery.broker import BrokerAddress, open_broker
+from ew.traveltimes import TravelTimes
+from simulators.device import DeviceMachine, check_with
+from simulators.network import shifted
+from simulators.population import Device
+from simulators.seedlink import SeedLinkServer
+from tests.serving import play, serving, write_inventory
+
+
+def write_role(
+    folder: Path,
+    role: str,
+    name: str,
+    channels: Sequence[Channel],
+    broker: BrokerAddress,
+    source: str = "",
+) -> Path:
+    write_inventory(folder / f"{name}.csv", channels)
+    path = folder / f"{name}.toml"
+    path.write_text(
+        f"""
+[service]
+role = "{role}"
+name = "{name}"
+inventory = "{folder}/{name}.csv"
+database = "{folder}/{name}.sqlite"
+key_file = "{folder}/key.pem"
+http_port = 0
+{source}
+[delivery]
+broker = "{broker.url}"
+[policy]
+mode = "exercise"
+"""
+    )
+    return path
+
+
+@dataclass
+class Witness:
+    """A phone in each cell that is alerted: what they heard and how they acted, and what the services told."""
+
+    machines: dict[str, DeviceMachine] = field(default_factory=dict)
+    versions: dict[str, set[int]] = field(default_factory=dict)
+    told: list[tuple[str, int]] = field(default_factory=list)
+    reporters: set[str] = field(default_factory=set)
+    full: set[str] = field(default_factory=set)
+    sounds: list[str] = field(default_factory=list)
+    verifier: Verifier = field(default_factory=Verifier)
+
+    def take(self, topic: str, payload: bytes, table: TravelTimes) -> None:
+        if topic == "ew/v1/keys":
+            self.verifier.update(json.loads(payload))
+        elif topic.startswith("ew/v1/pick/"):
+            self.reporters.add(json.loads(payload)["detector"])
+        elif topic.startswith("ew/v1/event/"):
+            version, _ = parse_event(payload)
+            self.told.append((version.event_id, version.version))
+        elif topic.startswith("ew/v1/alert/cell/"):
+            machine = self.machines.setdefault(
+                topic,
+                DeviceMachine(
+                    Device(topic, "phone", 29.6, 103.6, ""), check_with(self.verifier), table
+                ),
+            )
+            reaction = machine.on_alert(payload, time.time_ns() // 1000)
+            if reaction is not None:
+                self.versions.setdefault(topic, set()).add(reaction.version)
+                if reaction.level == "full":
+                    self.full.add(topic)
+                if reaction.sounds:
+                    self.sounds.append(topic)
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", path], check=True)
+    return path
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize("victim", ["associator", "detector"])
+async def test_killing_either_in_mid_event_loses_nothing_and_devices_act_once(
+    victim: str, tmp_path: Path, travel_times: TravelTimes
+) -> None:
+    chosen = play()
+    vertical = [c for c in chosen.inventory.values() if c.seed_id.endswith("Z")]
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(open_broker("embedded"))
+        seedlink = await stack.enter_async_context(SeedLinkServer())
+        paths = {}
+        for name, share in (("north", vertical[::2]), ("south", vertical[1::2])):
+            select = ", ".join('"XS_' + c.seed_id.split(".")[1] + '"' for c in share)
+            source = f'seedlink = [{{ host = "127.0.0.1", port = {seedlink.port}, select = [{select}] }}]'
+            paths[name] = write_role(tmp_path, "detect", name, share, broker, source)
+        for name in ("first", "second"):
+            paths[name] = write_role(tmp_path, "associate", name, vertical, broker)
+        started = await asyncio.gather(
+            *(stack.enter_async_context(serving(path)) for path in paths.values())
+        )
+        processes = dict(zip(paths, started, strict=True))
+        async with asyncio.timeout(20):
+            while seedlink.connections < 2:
+                await asyncio.sleep(0.02)
+        witness = Witness()
+        client = await stack.enter_async_context(aiomqtt.Client(broker.host, broker.port))
+        await client.subscribe("ew/v1/#", qos=1)
+        packets = shifted(chosen.packets(0.5), time.time_ns())
+        playing = asyncio.create_task(seedlink.play(packets, speed=1.0))
+        killed_at: int | None = None
+        async with asyncio.timeout(60):
+            async for message in client.messages:
+                assert isinstance(message.payload, bytes)
+                witness.take(str(message.topic), message.payload, travel_times)
+                if killed_at is None and witness.told:
+                    os.kill(
+                        processes["first" if victim == "associator" else "north"].pid,
+                        signal.SIGKILL,
+                    )
+                    killed_at = witness.told[-1][1]
+                if killed_at is not None and witness.told[-1][1] >= killed_at + 3:
+                    break
+        playing.cancel()
+        assert {event_id for event_id, _ in witness.told} == {witness.told[0][0]}
+        assert witness.reporters == {"north", "south"}
+        assert witness.full
+        assert sorted(witness.sounds) == sorted(witness.full)
+        assert max(map(max, witness.versions.values())) > killed_at
