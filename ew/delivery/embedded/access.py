@@ -40,7 +40,7 @@ class Role(Enum):
         if self is Role.SERVICE:
             return True
         if self is Role.STATION:
-            return topic.startswith(("ew/v1/waveform/", "ew/v1/pick/"))
+            return topic.startswith(("ew/v1/waveform/", "ew/v1/pick/", "ew/v1/detector/"))
         return topic.startswith("ew/v1/receipt/")
 
     def may_subscribe(self, text: str) -> bool:
