@@ -163,7 +163,9 @@ def run(quick: bool) -> BenchmarkResult:
         rows = pool.map(aftershocks, sequences, chunksize=1)
         quiet = pool.map(small, range(2 if quick else 24), chunksize=1)
         (memory,) = pool.map(days, [0.3 if quick else 4.0])
-    a_day = (_f(memory, "second half KiB") - _f(memory, "first half KiB")) / (0.5 * _f(memory, "days"))
+    a_day = (_f(memory, "second half KiB") - _f(memory, "first half KiB")) / (
+        0.5 * _f(memory, "days")
+    )
     budgets = [
         budget(NAME, "mainshocks missed", float(sum(not row["main"] for row in rows))),
         budget(

@@ -23,6 +23,8 @@ DISTANCES_KM = np.arange(0.0, 1001.0)
 DEPTHS_KM = np.arange(0.0, 101.0)
 BOTTOM_KM = 400.0
 """First arrivals within 1,000 km turn above it."""
+EDGE_KM = 1e-3
+"""A ray that ends in rounding this near to a whole km counts there: acos near 1 is good to 1e-8 rad, a tenth of a metre."""
 RAYS = 400
 """Rays of a family: with them a linear blend between neighbours is within some milliseconds (tests/test_layered.py)."""
 
@@ -102,7 +104,7 @@ def _keep_earliest(first: Floats, distance_km: Floats, time_s: Floats) -> None:
         part = np.append(run, run[-1] + 1) if run[-1] + 1 < len(distance_km) else run
         order = np.argsort(distance_km[part], kind="stable")
         x, t = distance_km[part][order], time_s[part][order]
-        low, high = np.searchsorted(DISTANCES_KM, [x[0], x[-1] + 1e-9])
+        low, high = np.searchsorted(DISTANCES_KM, [x[0] - EDGE_KM, x[-1] + EDGE_KM])
         first[low:high] = np.minimum(first[low:high], np.interp(DISTANCES_KM[low:high], x, t))
 
 
