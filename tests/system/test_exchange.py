@@ -141,7 +141,8 @@ async def test_killing_either_in_mid_event_loses_nothing_and_devices_act_once(
                 if killed_at is not None and witness.told[-1][1] >= killed_at + 3:
                     break
         playing.cancel()
-        assert {event_id for event_id, _ in witness.told} == {witness.told[0][0]}
+        # Should they have named it before they heard each other, they agree on one name
+        assert witness.told[-1][0] == min(event_id for event_id, _ in witness.told)
         assert witness.reporters == {"north", "south"}
         assert witness.full
         assert sorted(witness.sounds) == sorted(witness.full)
