@@ -22,8 +22,8 @@ import orjson
 from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE, TOPIC_HEARTBEAT, TOPIC_KEYS, AlertBody
 from ew.alerts.signing import Verifier
 from ew.delivery.broker import BrokerAddress
-from ew.delivery.embedded import codec
-from ew.delivery.embedded.codec import Type
+from ew.delivery.embedded import decode, encode
+from ew.delivery.embedded.packets import V311, Type
 from ew.delivery.loop import fast_run
 from ew.errors import BrokerError, MessageError
 from ew.shaking.targets import cell_of
@@ -92,23 +92,20 @@ class _Client(asyncio.Protocol):
         self.is_lost = asyncio.Event()
         self._topic = topic
         self._shared = shared
-        self._splitter = codec.Splitter(1 << 20)
+        self._splitter = decode.Splitter(1 << 20)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connect and subscribe in one go."""
         self.transport = transport  # type: ignore[assignment] # uvloop's transport is not asyncio's class
-        client_id = codec.text(self.machine.device.device_id)
+        client_id = encode.text(self.machine.device.device_id)
         connect = (
-            codec.text("MQTT")
-            + bytes([codec.V311, 2])
-            + KEEP_ALIVE_S.to_bytes(2, "big")
-            + client_id
+            encode.text("MQTT") + bytes([V311, 2]) + KEEP_ALIVE_S.to_bytes(2, "big") + client_id
         )
         wanted = ((self._topic, 1), (TOPIC_KEYS, 1), (TOPIC_HEARTBEAT, 0))
-        filters = b"".join(codec.text(topic) + bytes([qos]) for topic, qos in wanted)
+        filters = b"".join(encode.text(topic) + bytes([qos]) for topic, qos in wanted)
         self.send(
-            codec.packet(Type.CONNECT, 0, connect)
-            + codec.packet(Type.SUBSCRIBE, 2, b"\x00\x01" + filters)
+            encode.packet(Type.CONNECT, 0, connect)
+            + encode.packet(Type.SUBSCRIBE, 2, b"\x00\x01" + filters)
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -127,9 +124,9 @@ class _Client(asyncio.Protocol):
         clock_us = time.time_ns() // 1000
         for kind, flags, body in self._splitter.feed(data):
             if kind == Type.PUBLISH:
-                packet = codec.parse_publish(codec.V311, flags, body)
+                packet = decode.parse_publish(V311, flags, body)
                 if packet.qos:
-                    self.send(codec.ack(codec.V311, Type.PUBACK, packet.packet_id))
+                    self.send(encode.ack(V311, Type.PUBACK, packet.packet_id))
                 self._shared.inbox.append((self, packet.topic, packet.payload, clock_us))
                 self._shared.has_mail.set()
             elif kind == Type.SUBACK:
@@ -191,7 +188,7 @@ async def _ping(clients: Sequence[_Client]) -> None:
     while True:
         await asyncio.sleep(PING_EVERY_S)
         for client in clients:
-            client.send(codec.packet(Type.PINGREQ, 0, b""))
+            client.send(encode.packet(Type.PINGREQ, 0, b""))
 
 
 async def _read_mail(shared: _Shared) -> None:

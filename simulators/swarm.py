@@ -20,8 +20,8 @@ from typing import Any, Self
 import orjson
 
 from ew.delivery.broker import BrokerAddress
-from ew.delivery.embedded import codec
-from ew.delivery.embedded.codec import Type
+from ew.delivery.embedded import decode, encode
+from ew.delivery.embedded.packets import V311, Type
 from ew.delivery.loop import fast_run
 from ew.errors import BrokerError
 
@@ -73,7 +73,7 @@ class _Client(asyncio.Protocol):
     def __init__(self, crowd: _Crowd, number: int) -> None:
         self._crowd = crowd
         self._number = number
-        self._splitter = codec.Splitter(1 << 20)
+        self._splitter = decode.Splitter(1 << 20)
         self._transport: asyncio.Transport | None = None
         self.is_lost = asyncio.get_running_loop().create_future()
 
@@ -83,14 +83,14 @@ class _Client(asyncio.Protocol):
         if orders.is_raw:
             self._crowd.subscribed.add(self._number)
             return
-        head = codec.text("MQTT") + bytes([codec.V311, 2]) + KEEP_ALIVE_S.to_bytes(2, "big")
-        connect = head + codec.text(f"{orders.name}-{self._number}")
+        head = encode.text("MQTT") + bytes([V311, 2]) + KEEP_ALIVE_S.to_bytes(2, "big")
+        connect = head + encode.text(f"{orders.name}-{self._number}")
         filters = b"".join(
-            codec.text(topic) + bytes([orders.qos]) for topic in orders.topics[self._number]
+            encode.text(topic) + bytes([orders.qos]) for topic in orders.topics[self._number]
         )
         self._write(
-            codec.packet(Type.CONNECT, 0, connect)
-            + codec.packet(Type.SUBSCRIBE, 2, b"\x00\x01" + filters)
+            encode.packet(Type.CONNECT, 0, connect)
+            + encode.packet(Type.SUBSCRIBE, 2, b"\x00\x01" + filters)
         )
 
     def connection_lost(self, exc: Exception | None) -> None:

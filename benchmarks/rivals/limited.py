@@ -8,8 +8,9 @@ import asyncio
 import sys
 import time
 
-from ew.delivery.embedded.codec import Type
-from ew.delivery.embedded.server import Connection, Server
+from ew.delivery.embedded.connection import Connection
+from ew.delivery.embedded.packets import Type
+from ew.delivery.embedded.server import Server
 from ew.delivery.loop import fast_run
 
 

@@ -7,7 +7,8 @@ deliver faster on this machine with one core.
 import asyncio
 import sys
 
-from ew.delivery.embedded import codec
+from ew.delivery.embedded import encode
+from ew.delivery.embedded.packets import V311
 from ew.delivery.loop import fast_run
 
 _CLIENTS: set[asyncio.Transport] = set()
@@ -30,9 +31,7 @@ async def _run() -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     print(server.sockets[0].getsockname()[1], flush=True)
     async for line in commands:
-        head, tail = codec.publish_parts(
-            codec.V311, "cell", line.strip(), 0, retain=False, items=[]
-        )
+        head, tail = encode.publish_parts(V311, "cell", line.strip(), 0, retain=False, items=[])
         data = head + tail
         for one in _CLIENTS:
             one.write(data)

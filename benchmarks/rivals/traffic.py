@@ -8,8 +8,8 @@ import asyncio
 import sys
 import time
 
-from ew.delivery.embedded import codec
-from ew.delivery.embedded.codec import Type
+from ew.delivery.embedded import encode
+from ew.delivery.embedded.packets import V311, Type
 from ew.delivery.loop import fast_run
 
 STATIONS = 4
@@ -19,13 +19,13 @@ FLOOD_CHUNK = 64
 
 
 def _connect(name: str) -> bytes:
-    head = codec.text("MQTT") + bytes([codec.V311, 2, 0, 0])
-    return codec.packet(Type.CONNECT, 0, head + codec.text(name))
+    head = encode.text("MQTT") + bytes([V311, 2, 0, 0])
+    return encode.packet(Type.CONNECT, 0, head + encode.text(name))
 
 
 def _waveform(number: int) -> bytes:
     topic = f"ew/v1/waveform/XX.S{number:03d}.00.HHZ"
-    head, tail = codec.publish_parts(codec.V311, topic, PAYLOAD, 0, retain=False, items=[])
+    head, tail = encode.publish_parts(V311, topic, PAYLOAD, 0, retain=False, items=[])
     return head + tail
 
 
@@ -48,8 +48,8 @@ async def _station(host: str, port: int, number: int, rate: float) -> None:
 
 async def _archive(host: str, port: int) -> None:
     reader, writer = await asyncio.open_connection(host, port, limit=1 << 22)
-    filters = codec.text("ew/v1/waveform/#") + b"\x00"
-    writer.write(_connect("archive") + codec.packet(Type.SUBSCRIBE, 2, b"\x00\x01" + filters))
+    filters = encode.text("ew/v1/waveform/#") + b"\x00"
+    writer.write(_connect("archive") + encode.packet(Type.SUBSCRIBE, 2, b"\x00\x01" + filters))
     taken, since = 0, time.monotonic()
     size = len(_waveform(0))
     while data := await reader.read(1 << 20):

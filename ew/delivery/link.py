@@ -2,7 +2,7 @@
 
 A general client (paho under aiomqtt) costs 0.1 ms a publish, twice what making and signing the alert costs; here a batch of
 alerts is encoded and written in one call, and their acknowledgements are read in one as well. MQTT 3.1.1 and 5, by the
-codec of the embedded broker.
+packets of the embedded broker.
 """
 
 import asyncio
@@ -10,15 +10,24 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ew.delivery.embedded import codec
-from ew.delivery.embedded.codec import V5, Prop, ProtocolError, Reason, Type
+from ew.delivery.embedded import decode, encode
+from ew.delivery.embedded.packets import (
+    CONNACK_PROPERTIES,
+    V5,
+    Prop,
+    ProtocolError,
+    Publish,
+    Reason,
+    Type,
+    number,
+)
 
 ANSWER_WITHIN_S = 10.0
 CLOSES_WITHIN_S = 1.5
 """Silence longer than this many keep-alives ends a connection."""
 LARGEST_ANSWER = 1 << 16
-PINGREQ = codec.packet(Type.PINGREQ, 0, b"")
-DISCONNECT = codec.packet(Type.DISCONNECT, 0, b"")
+PINGREQ = encode.packet(Type.PINGREQ, 0, b"")
+DISCONNECT = encode.packet(Type.DISCONNECT, 0, b"")
 
 
 class LinkError(Exception):
@@ -50,7 +59,7 @@ class Link(asyncio.Protocol):
         self.lost: asyncio.Future[None] = loop.create_future()
         self._accepted: asyncio.Future[None] = loop.create_future()
         self._login, self._on_ack = login, on_ack
-        self._splitter = codec.Splitter(LARGEST_ANSWER)
+        self._splitter = decode.Splitter(LARGEST_ANSWER)
         self._transport: asyncio.Transport | None = None
         self._heard = self._spoke = loop.time()
         self._last_id = 0
@@ -105,7 +114,7 @@ class Link(asyncio.Protocol):
             self._reason = f"the broker closed the connection, reason {body[0] if body else 0:#x}"
 
     def _welcome(self, body: bytes) -> None:
-        reader = codec.Reader(body)
+        reader = decode.Reader(body)
         reader.u8()
         reason = reader.u8()
         if self._accepted.done():
@@ -116,17 +125,17 @@ class Link(asyncio.Protocol):
             self._accepted.set_exception(LinkError(text, is_other_version=other))
             return
         if self._login.version == V5 and not reader.is_done:
-            found = reader.properties(codec.CONNACK_PROPERTIES)
-            self.receive_maximum = codec.number(found, Prop.RECEIVE_MAXIMUM, 65_535)
+            found = reader.properties(CONNACK_PROPERTIES)
+            self.receive_maximum = number(found, Prop.RECEIVE_MAXIMUM, 65_535)
         self._accepted.set_result(None)
 
     def has_room(self, window: int) -> bool:
         """Whether one more may be sent with at most ``window`` unacknowledged."""
         return not self._is_full and len(self.under_way) < min(window, self.receive_maximum)
 
-    def encode(self, publish: codec.Publish, token: object) -> bytes:
+    def encode(self, publish: Publish, token: object) -> bytes:
         """A publish as bytes for ``write``; its token comes back with the acknowledgement (QoS 1)."""
-        head, tail = codec.publish_parts(
+        head, tail = encode.publish_parts(
             self._login.version,
             publish.topic,
             publish.payload,
@@ -206,7 +215,7 @@ async def open_link(
 def _connect(login: Login) -> bytes:
     flags = 2 | (0x80 if login.username is not None else 0)
     flags |= 0x40 if login.password is not None else 0
-    head = codec.text("MQTT") + bytes([login.version, flags]) + login.keep_alive_s.to_bytes(2)
+    head = encode.text("MQTT") + bytes([login.version, flags]) + login.keep_alive_s.to_bytes(2)
     properties = b"\x00" if login.version == V5 else b""
-    secrets = [codec.text(part) for part in (login.username, login.password) if part is not None]
-    return codec.packet(Type.CONNECT, 0, head + properties + codec.text("") + b"".join(secrets))
+    secrets = [encode.text(part) for part in (login.username, login.password) if part is not None]
+    return encode.packet(Type.CONNECT, 0, head + properties + encode.text("") + b"".join(secrets))

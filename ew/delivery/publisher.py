@@ -19,7 +19,7 @@ from ew.alerts.planner import AlertPlan
 from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
 from ew.delivery.broker import BrokerAddress
-from ew.delivery.embedded.codec import V5, V311, Prop, Publish
+from ew.delivery.embedded.packets import V5, V311, Prop, Publish
 from ew.delivery.link import Link, LinkError, Login, open_link
 from ew.errors import BrokerError
 

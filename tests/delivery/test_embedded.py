@@ -16,8 +16,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from ew.delivery.broker import BrokerAddress
-from ew.delivery.embedded import codec
-from ew.delivery.embedded.state import matches
+from ew.delivery.embedded import decode, encode
+from ew.delivery.embedded import packets as mqtt_packets
+from ew.delivery.embedded.packets import MAX_VARINT, ProtocolError, Type
+from ew.delivery.embedded.subscriptions import matches
 from tests.conftest import SBIN
 
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
@@ -127,9 +129,9 @@ async def test_will_is_published_when_a_client_dies_and_not_when_it_leaves(
         async with client(embedded, version, will=will):
             pass
         reader, writer = await asyncio.open_connection(embedded.host, embedded.port)
-        body = codec.text("MQTT") + bytes([4, 0b110]) + b"\x00\x3c" + codec.text("dies")
+        body = encode.text("MQTT") + bytes([4, 0b110]) + b"\x00\x3c" + encode.text("dies")
         writer.write(
-            codec.packet(codec.Type.CONNECT, 0, body + codec.text("wills") + codec.text("died"))
+            encode.packet(Type.CONNECT, 0, body + encode.text("wills") + encode.text("died"))
         )
         await reader.readexactly(4)
         writer.transport.abort()
@@ -222,11 +224,11 @@ async def test_mosquittos_own_clients_are_served(embedded: BrokerAddress) -> Non
     [
         b"\x30\x05\x00\x01a1",  # PUBLISH before CONNECT
         b"\x10\xff\xff\xff\xff\x7f",  # a length of five bytes
-        codec.packet(
-            codec.Type.CONNECT, 0, codec.text("MQIsdp") + bytes([3, 2, 0, 60]) + codec.text("old")
+        encode.packet(
+            Type.CONNECT, 0, encode.text("MQIsdp") + bytes([3, 2, 0, 60]) + encode.text("old")
         ),
-        codec.packet(
-            codec.Type.CONNECT, 0, codec.text("MQTT") + bytes([5, 3, 0, 60, 0]) + codec.text("x")
+        encode.packet(
+            Type.CONNECT, 0, encode.text("MQTT") + bytes([5, 3, 0, 60, 0]) + encode.text("x")
         ),
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
@@ -245,10 +247,10 @@ async def test_who_breaks_the_standard_is_disconnected_and_others_are_not(
 
 
 async def test_slow_consumer_is_dropped_without_hurting_others(embedded: BrokerAddress) -> None:
-    body = codec.text("MQTT") + bytes([4, 2]) + b"\x00\x00" + codec.text("slow")
-    subscribe = codec.packet(codec.Type.SUBSCRIBE, 2, b"\x00\x01" + codec.text("flood") + b"\x00")
+    body = encode.text("MQTT") + bytes([4, 2]) + b"\x00\x00" + encode.text("slow")
+    subscribe = encode.packet(Type.SUBSCRIBE, 2, b"\x00\x01" + encode.text("flood") + b"\x00")
     reader, writer = await asyncio.open_connection(embedded.host, embedded.port, limit=1 << 14)
-    writer.write(codec.packet(codec.Type.CONNECT, 0, body) + subscribe)
+    writer.write(encode.packet(Type.CONNECT, 0, body) + subscribe)
     await reader.readexactly(9)
     async with client(embedded) as fast, client(embedded) as pub:
         await fast.subscribe("flood", qos=0)
@@ -267,17 +269,19 @@ async def test_noise_after_a_connect_ends_its_connection_at_worst(embedded: Brok
     async with client(embedded) as other:
         await other.subscribe("a", qos=1)
         for number in range(150):
-            version = rng.choice((codec.V311, codec.V5))
-            body = codec.text("MQTT") + bytes([version, 2]) + b"\x00\x00"
-            body += (b"\x00" if version == codec.V5 else b"") + codec.text(f"noise-{number}")
+            version = rng.choice((mqtt_packets.V311, mqtt_packets.V5))
+            body = encode.text("MQTT") + bytes([version, 2]) + b"\x00\x00"
+            body += (b"\x00" if version == mqtt_packets.V5 else b"") + encode.text(
+                f"noise-{number}"
+            )
             packets = [
-                codec.packet(
+                encode.packet(
                     rng.randrange(1, 16), rng.randrange(16), rng.randbytes(rng.randrange(40))
                 )
                 for _ in range(5)
             ]
             reader, writer = await asyncio.open_connection(embedded.host, embedded.port)
-            writer.write(codec.packet(codec.Type.CONNECT, 0, body) + b"".join(packets))
+            writer.write(encode.packet(Type.CONNECT, 0, body) + b"".join(packets))
             writer.write_eof()
             async with asyncio.timeout(10):
                 with contextlib.suppress(ConnectionError):
@@ -287,22 +291,22 @@ async def test_noise_after_a_connect_ends_its_connection_at_worst(embedded: Brok
 
 
 async def test_who_breaks_the_standard_in_mqtt_5_is_told_why(embedded: BrokerAddress) -> None:
-    body = codec.text("MQTT") + bytes([5, 2]) + b"\x00\x00\x00" + codec.text("told")
+    body = encode.text("MQTT") + bytes([5, 2]) + b"\x00\x00\x00" + encode.text("told")
     for wrong, reason in (
-        (codec.packet(codec.Type.PUBLISH, 0, codec.text("a/#") + b"\x00"), 0x90),
-        (codec.packet(codec.Type.PUBLISH, 0b110, codec.text("a") + b"\x00\x01\x00"), 0x81),
-        (codec.packet(codec.Type.SUBSCRIBE, 0, b"\x00\x01\x00" + codec.text("a") + b"\x00"), 0x81),
-        (codec.packet(codec.Type.PUBLISH, 0, codec.text("") + b"\x03\x23\x00\x63"), 0x94),
-        (codec.packet(codec.Type.CONNECT, 0, body), 0x82),
-        (codec.packet(codec.Type.AUTH, 0, b""), 0x82),
+        (encode.packet(Type.PUBLISH, 0, encode.text("a/#") + b"\x00"), 0x90),
+        (encode.packet(Type.PUBLISH, 0b110, encode.text("a") + b"\x00\x01\x00"), 0x81),
+        (encode.packet(Type.SUBSCRIBE, 0, b"\x00\x01\x00" + encode.text("a") + b"\x00"), 0x81),
+        (encode.packet(Type.PUBLISH, 0, encode.text("") + b"\x03\x23\x00\x63"), 0x94),
+        (encode.packet(Type.CONNECT, 0, body), 0x82),
+        (encode.packet(Type.AUTH, 0, b""), 0x82),
         (b"\x30\xff\xff\xff\x7f", 0x95),
     ):
         reader, writer = await asyncio.open_connection(embedded.host, embedded.port)
-        writer.write(codec.packet(codec.Type.CONNECT, 0, body) + wrong)
+        writer.write(encode.packet(Type.CONNECT, 0, body) + wrong)
         async with asyncio.timeout(10):
-            answers = list(codec.Splitter(1 << 20).feed(await reader.read()))
+            answers = list(decode.Splitter(1 << 20).feed(await reader.read()))
         writer.close()
-        assert [kind for kind, _, _ in answers] == [codec.Type.CONNACK, codec.Type.DISCONNECT]
+        assert [kind for kind, _, _ in answers] == [Type.CONNACK, Type.DISCONNECT]
         assert answers[1][2][0] == reason
 
 
@@ -310,20 +314,20 @@ async def test_who_breaks_the_standard_in_mqtt_5_is_told_why(embedded: BrokerAdd
 def test_splitter_gives_the_same_packets_however_the_bytes_are_cut(
     payload: bytes, step: int
 ) -> None:
-    data = codec.packet(3, 2, payload) + codec.packet(12, 0, b"")
-    whole = list(codec.Splitter(1 << 20).feed(data))
-    splitter = codec.Splitter(1 << 20)
+    data = encode.packet(3, 2, payload) + encode.packet(12, 0, b"")
+    whole = list(decode.Splitter(1 << 20).feed(data))
+    splitter = decode.Splitter(1 << 20)
     parts = [p for at in range(0, len(data), step) for p in splitter.feed(data[at : at + step])]
     assert parts == whole == [(3, 2, payload), (12, 0, b"")]
 
 
-@given(st.integers(0, codec.MAX_VARINT))
+@given(st.integers(0, MAX_VARINT))
 def test_variable_byte_integers_survive(value: int) -> None:
-    assert codec.Reader(codec.varint(value)).varint() == value
+    assert decode.Reader(encode.varint(value)).varint() == value
 
 
 @given(
-    st.sampled_from([codec.V311, codec.V5]),
+    st.sampled_from([mqtt_packets.V311, mqtt_packets.V5]),
     st.text(st.characters(codec="utf-8", exclude_characters="\x00+#"), min_size=1, max_size=40),
     st.binary(max_size=200),
     st.integers(0, 2),
@@ -332,11 +336,11 @@ def test_variable_byte_integers_survive(value: int) -> None:
 def test_publish_survives_encoding_and_parsing(
     version: int, topic: str, payload: bytes, qos: int, retain: bool
 ) -> None:
-    head, tail = codec.publish_parts(version, topic, payload, qos, retain=retain, items=[])
+    head, tail = encode.publish_parts(version, topic, payload, qos, retain=retain, items=[])
     data = head + (b"\x00\x09" if qos else b"") + tail
-    ((kind, flags, body),) = codec.Splitter(1 << 20).feed(data)
-    found = codec.parse_publish(version, flags, body)
-    assert kind == codec.Type.PUBLISH
+    ((kind, flags, body),) = decode.Splitter(1 << 20).feed(data)
+    found = decode.parse_publish(version, flags, body)
+    assert kind == Type.PUBLISH
     assert (found.topic, found.payload, found.qos, found.retain) == (topic, payload, qos, retain)
 
 
@@ -350,14 +354,14 @@ def test_any_body_is_parsed_or_refused_never_worse(
     kind: int, flags: int, body: bytes, version: int
 ) -> None:
     parsers = {
-        1: lambda: codec.parse_connect(body),
-        3: lambda: codec.parse_publish(version, flags, body),
-        4: lambda: codec.parse_ack(version, codec.Type.PUBACK, body),
-        8: lambda: codec.parse_subscribe(version, flags, body),
-        10: lambda: codec.parse_unsubscribe(version, flags, body),
-        14: lambda: codec.parse_disconnect(version, body),
+        1: lambda: decode.parse_connect(body),
+        3: lambda: decode.parse_publish(version, flags, body),
+        4: lambda: decode.parse_ack(version, Type.PUBACK, body),
+        8: lambda: decode.parse_subscribe(version, flags, body),
+        10: lambda: decode.parse_unsubscribe(version, flags, body),
+        14: lambda: decode.parse_disconnect(version, body),
     }
-    with contextlib.suppress(codec.ProtocolError):
+    with contextlib.suppress(ProtocolError):
         parsers.get(kind, lambda: None)()
 
 

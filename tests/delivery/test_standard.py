@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from ew.delivery.broker import BrokerAddress
-from ew.delivery.embedded import codec
-from ew.delivery.embedded.codec import V5, V311, Prop, Publish, Type
+from ew.delivery.embedded import decode, encode
+from ew.delivery.embedded.packets import V5, V311, Prop, Properties, Publish, Type, Value
 
 PINGREQ, PINGRESP = b"\xc0\x00", (Type.PINGRESP, 0, b"")
 Packet = tuple[int, int, bytes]
@@ -22,22 +22,22 @@ class Wire:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     version: int = V5
-    splitter: codec.Splitter = field(default_factory=lambda: codec.Splitter(1 << 24))
+    splitter: decode.Splitter = field(default_factory=lambda: decode.Splitter(1 << 24))
     ready: list[Packet] = field(default_factory=list)
 
     def send(self, kind: int, flags: int, body: bytes) -> None:
-        self.writer.write(codec.packet(kind, flags, body))
+        self.writer.write(encode.packet(kind, flags, body))
 
-    def subscribe(self, text: str, options: int = 1, items: codec.Properties | None = None) -> None:
-        head = b"\x00\x07" + (codec.properties(items or []) if self.version == V5 else b"")
-        self.send(Type.SUBSCRIBE, 2, head + codec.text(text) + bytes([options]))
+    def subscribe(self, text: str, options: int = 1, items: Properties | None = None) -> None:
+        head = b"\x00\x07" + (encode.properties(items or []) if self.version == V5 else b"")
+        self.send(Type.SUBSCRIBE, 2, head + encode.text(text) + bytes([options]))
 
     def publish(
         self, topic: str, payload: bytes = b"x", *, qos: int = 0, packet_id: int = 1, **more: object
     ) -> None:
-        items: codec.Properties = more.get("items", [])  # type: ignore[assignment]
+        items: Properties = more.get("items", [])  # type: ignore[assignment]
         retain = bool(more.get("retain"))
-        head, tail = codec.publish_parts(
+        head, tail = encode.publish_parts(
             self.version, topic, payload, qos, retain=retain, items=items
         )
         self.writer.write(head + (packet_id.to_bytes(2, "big") if qos else b"") + tail)
@@ -53,7 +53,7 @@ class Wire:
     async def next_publish(self) -> Publish:
         kind, flags, body = await self.next()
         assert kind == Type.PUBLISH, (kind, body)
-        return codec.parse_publish(self.version, flags, body)
+        return decode.parse_publish(self.version, flags, body)
 
     async def is_silent(self) -> None:
         """Nothing stands before the answer to a ping."""
@@ -73,12 +73,12 @@ def connect(
     version: int = V5,
     flags: int = 2,
     keep_alive: int = 0,
-    items: Sequence[tuple[int, codec.Value]] = (),
+    items: Sequence[tuple[int, Value]] = (),
     after: bytes = b"",
 ) -> bytes:
-    head = codec.text("MQTT") + bytes([version, flags]) + keep_alive.to_bytes(2, "big")
-    middle = codec.properties(list(items)) if version == V5 else b""
-    return codec.packet(Type.CONNECT, 0, head + middle + codec.text(name) + after)
+    head = encode.text("MQTT") + bytes([version, flags]) + keep_alive.to_bytes(2, "big")
+    middle = encode.properties(list(items)) if version == V5 else b""
+    return encode.packet(Type.CONNECT, 0, head + middle + encode.text(name) + after)
 
 
 @contextlib.asynccontextmanager
@@ -103,8 +103,8 @@ async def joined(
         yield one
 
 
-def will(topic: str, items: codec.Properties, payload: bytes = b"dead") -> bytes:
-    return codec.properties(items) + codec.text(topic) + codec.text(payload.decode())
+def will(topic: str, items: Properties, payload: bytes = b"dead") -> bytes:
+    return encode.properties(items) + encode.text(topic) + encode.text(payload.decode())
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ async def test_connect_that_breaks_a_rule_is_answered_with_its_reason(
 
 
 def _wrong(kind: int, flags: int, body: bytes) -> bytes:
-    return codec.packet(kind, flags, body)
+    return encode.packet(kind, flags, body)
 
 
 @pytest.mark.parametrize(
@@ -146,23 +146,23 @@ def _wrong(kind: int, flags: int, body: bytes) -> bytes:
         (b"\xc0\x80\x00", 0x81),  # remaining length 0 in two bytes
         (_wrong(Type.CONNACK, 0, b"\x00\x00\x00"), 0x82),
         (_wrong(Type.SUBACK, 0, b"\x00\x01\x00\x00"), 0x82),
-        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00" + codec.text("a") + b"\x31"), 0x82),
-        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00" + codec.text("a") + b"\x03"), 0x81),
-        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00" + codec.text("a") + b"\x41"), 0x81),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00" + encode.text("a") + b"\x31"), 0x82),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00" + encode.text("a") + b"\x03"), 0x81),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00" + encode.text("a") + b"\x41"), 0x81),
         (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00"), 0x82),
-        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x00\x00" + codec.text("a") + b"\x00"), 0x82),
-        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x02\x0b\x00" + codec.text("a") + b"\x00"), 0x82),
-        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00" + codec.text("$share/g/a") + b"\x04"), 0x82),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x00\x00" + encode.text("a") + b"\x00"), 0x82),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x02\x0b\x00" + encode.text("a") + b"\x00"), 0x82),
+        (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00" + encode.text("$share/g/a") + b"\x04"), 0x82),
         (_wrong(Type.SUBSCRIBE, 2, b"\x00\x01\x00\x00\x02\xed\xa0\x00"), 0x81),  # a surrogate
         (_wrong(Type.UNSUBSCRIBE, 2, b"\x00\x01\x00"), 0x82),
-        (_wrong(Type.PUBLISH, 8, codec.text("a") + b"\x00"), 0x81),  # DUP at QoS 0
-        (_wrong(Type.PUBLISH, 2, codec.text("a") + b"\x00\x00\x00"), 0x82),
-        (_wrong(Type.PUBLISH, 0, codec.text("") + b"\x00"), 0x82),
-        (_wrong(Type.PUBLISH, 0, codec.text("a\x00") + b"\x00"), 0x81),
-        (_wrong(Type.PUBLISH, 0, codec.text("a") + b"\x02\x0b\x01"), 0x82),
-        (_wrong(Type.PUBLISH, 0, codec.text("a") + b"\x03\x23\x00\x00"), 0x94),
-        (_wrong(Type.PUBLISH, 0, codec.text("a") + b"\x02\x01\x02"), 0x82),
-        (_wrong(Type.PUBLISH, 0, codec.text("a") + b"\x09\x01"), 0x81),
+        (_wrong(Type.PUBLISH, 8, encode.text("a") + b"\x00"), 0x81),  # DUP at QoS 0
+        (_wrong(Type.PUBLISH, 2, encode.text("a") + b"\x00\x00\x00"), 0x82),
+        (_wrong(Type.PUBLISH, 0, encode.text("") + b"\x00"), 0x82),
+        (_wrong(Type.PUBLISH, 0, encode.text("a\x00") + b"\x00"), 0x81),
+        (_wrong(Type.PUBLISH, 0, encode.text("a") + b"\x02\x0b\x01"), 0x82),
+        (_wrong(Type.PUBLISH, 0, encode.text("a") + b"\x03\x23\x00\x00"), 0x94),
+        (_wrong(Type.PUBLISH, 0, encode.text("a") + b"\x02\x01\x02"), 0x82),
+        (_wrong(Type.PUBLISH, 0, encode.text("a") + b"\x09\x01"), 0x81),
         (_wrong(Type.PUBREL, 0, b"\x00\x01"), 0x81),
         (_wrong(Type.PUBACK, 0, b"\x00\x01\x05"), 0x82),  # no such reason code
         (_wrong(Type.DISCONNECT, 0, b"\x00\x05\x11\x00\x00\x00\x05"), 0x82),
@@ -281,7 +281,7 @@ async def test_retain_flag_is_kept_only_as_asked(embedded: BrokerAddress, keeps:
 async def test_properties_are_handed_on_as_they_came_and_in_their_order(
     embedded: BrokerAddress,
 ) -> None:
-    items: codec.Properties = [
+    items: Properties = [
         (Prop.USER_PROPERTY, ("b", "1")),
         (Prop.USER_PROPERTY, ("a", "2")),
         (Prop.USER_PROPERTY, ("b", "1")),
@@ -325,8 +325,8 @@ async def test_client_silent_for_one_and_a_half_keep_alives_is_told_and_dropped(
     [
         _wrong(Type.DISCONNECT, 0, b"\x00"),
         _wrong(Type.PINGREQ, 0, b"\x00"),
-        _wrong(Type.SUBSCRIBE, 2, b"\x00\x01" + codec.text("a") + b"\x04"),
-        _wrong(Type.PUBLISH, 0, codec.text("")),
+        _wrong(Type.SUBSCRIBE, 2, b"\x00\x01" + encode.text("a") + b"\x04"),
+        _wrong(Type.PUBLISH, 0, encode.text("")),
         connect(version=V311),
     ],
 )

@@ -1,11 +1,11 @@
-"""The embedded broker's sessions without a socket: what a client is sent, read back with the codec."""
+"""The embedded broker's sessions without a socket: what a client is sent, read back as packets."""
 
 from dataclasses import dataclass, field
 
 import pytest
 
-from ew.delivery.embedded import codec
-from ew.delivery.embedded.codec import V5, Prop, Publish, Type, Will
+from ew.delivery.embedded import decode
+from ew.delivery.embedded.packets import V5, Prop, Properties, Publish, Type, Will, number
 from ew.delivery.embedded.state import (
     QUEUE_BYTES,
     QUEUE_LIMIT,
@@ -27,13 +27,13 @@ class Link:
         self.data += data
 
     def publishes(self) -> list[Publish]:
-        packets = codec.Splitter(1 << 26).feed(bytes(self.data))
+        packets = decode.Splitter(1 << 26).feed(bytes(self.data))
         self.data.clear()
-        return [codec.parse_publish(V5, f, b) for kind, f, b in packets if kind == Type.PUBLISH]
+        return [decode.parse_publish(V5, f, b) for kind, f, b in packets if kind == Type.PUBLISH]
 
 
 def message(topic: str = "a", payload: bytes = b"x", life_s: int | None = None) -> Message:
-    items: codec.Properties = [] if life_s is None else [(Prop.MESSAGE_EXPIRY, life_s)]
+    items: Properties = [] if life_s is None else [(Prop.MESSAGE_EXPIRY, life_s)]
     return new_message(topic, payload, 1, items, "someone", 0.0)
 
 
@@ -61,7 +61,7 @@ def test_client_that_takes_aliases_is_told_each_topic_once(broker: Broker) -> No
     link = connect(session, aliases=1)
     for topic in ("a/1", "a/1", "a/2"):
         broker.publish(message(topic), retain=False, now=0.0)
-    found = [(p.topic, codec.number(p.properties, Prop.TOPIC_ALIAS, 0)) for p in link.publishes()]
+    found = [(p.topic, number(p.properties, Prop.TOPIC_ALIAS, 0)) for p in link.publishes()]
     assert found == [("a/1", 1), ("", 1), ("a/2", 0)]
     link = connect(session, aliases=1)
     broker.publish(message("a/1"), retain=False, now=0.0)
@@ -71,8 +71,8 @@ def test_client_that_takes_aliases_is_told_each_topic_once(broker: Broker) -> No
 def test_no_more_is_under_way_than_the_client_takes(broker: Broker) -> None:
     session = join(broker, "phone")
     link = connect(session, receive=2)
-    for number in range(4):
-        broker.publish(message(payload=b"%d" % number), retain=False, now=0.0)
+    for place in range(4):
+        broker.publish(message(payload=b"%d" % place), retain=False, now=0.0)
     first = link.publishes()
     assert [p.payload for p in first] == [b"0", b"1"]
     session.acknowledge(Type.PUBACK, first[0].packet_id, 0, 0.0)
@@ -105,13 +105,13 @@ def test_expired_message_is_not_sent_to_who_comes_back_and_the_rest_tells_its_ti
     session.resend(20.0)
     (found,) = link.publishes()
     assert found.payload == b"long"
-    assert codec.number(found.properties, Prop.MESSAGE_EXPIRY, 0) == 40
+    assert number(found.properties, Prop.MESSAGE_EXPIRY, 0) == 40
 
 
 def test_queue_of_a_client_that_is_away_is_bounded_in_number_and_bytes(broker: Broker) -> None:
     session = join(broker, "phone")
-    for number in range(QUEUE_LIMIT + 5):
-        broker.publish(message(payload=b"%d" % number), retain=False, now=0.0)
+    for place in range(QUEUE_LIMIT + 5):
+        broker.publish(message(payload=b"%d" % place), retain=False, now=0.0)
     assert session.dropped == 5
     large = bytes(QUEUE_BYTES // 2)
     for _ in range(3):

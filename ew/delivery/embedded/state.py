@@ -5,12 +5,21 @@ or wait in the session when there is none or it has as many unacknowledged as th
 """
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ew.delivery.embedded import codec
-from ew.delivery.embedded.codec import Prop, Properties, Type
+from ew.delivery.embedded import encode
+from ew.delivery.embedded.packets import (
+    MAX_VARINT,
+    Prop,
+    Properties,
+    ProtocolError,
+    Reason,
+    Type,
+    Will,
+    number,
+)
+from ew.delivery.embedded.subscriptions import Subscription, Subscriptions, matches
 
 QUEUE_LIMIT = 1000
 """Messages kept for a client that is away or slow to acknowledge; beyond it the oldest is dropped."""
@@ -18,7 +27,6 @@ QUEUE_BYTES = 4 << 20
 """And their payloads together: a thousand phones that are away must not fill the memory."""
 INFLIGHT_LIMIT = 1024
 """Unacknowledged at once to one client, even if it would take more."""
-SHARE = "$share/"
 _FORWARDED = {1, 3, 8, 9, 0x26}
 
 
@@ -78,24 +86,9 @@ class Message:
         if alias:
             items.append((Prop.TOPIC_ALIAS, abs(alias)))
         topic = self.topic if alias >= 0 else ""
-        made = codec.publish_parts(version, topic, self.payload, qos, retain=retain, items=items)
+        made = encode.publish_parts(version, topic, self.payload, qos, retain=retain, items=items)
         self._parts[key] = made
         return made
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """One subscription of a session."""
-
-    qos: int
-    no_local: bool
-    retain_as_published: bool
-    identifier: int
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """Its identifier as a PUBLISH carries it."""
-        return (self.identifier,) if self.identifier else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +106,11 @@ class Session:
     client_id: str
     version: int
     receive_maximum: int = 65_535
-    maximum_packet: int = codec.MAX_VARINT
+    maximum_packet: int = MAX_VARINT
     expiry_s: float = 0.0
     alias_maximum: int = 0
     link: Link | None = None
-    will: codec.Will | None = None
+    will: Will | None = None
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     received: set[int] = field(default_factory=set)  # QoS 2 identifiers between PUBLISH and PUBREL
     dropped: int = 0
@@ -127,6 +120,11 @@ class Session:
     _again: deque[int] = field(default_factory=deque)  # under way before, not yet sent on this link
     _last_id: int = 0
     _aliases: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has a connection now."""
+        return self.link is not None
 
     def attach(self, link: Link, receive_maximum: int, maximum_packet: int, aliases: int) -> None:
         """A connection has come, with what its client can take."""
@@ -164,16 +162,16 @@ class Session:
     def acknowledge(self, kind: Type, packet_id: int, reason: int, now: float) -> bytes:
         """Take a PUBACK, PUBREC or PUBCOMP; returns what is to be answered."""
         if packet_id not in self._inflight:
-            missing = codec.Reason.PACKET_ID_NOT_FOUND
+            missing = Reason.PACKET_ID_NOT_FOUND
             return (
-                codec.ack(self.version, Type.PUBREL, packet_id, missing)
+                encode.ack(self.version, Type.PUBREL, packet_id, missing)
                 if kind == Type.PUBREC
                 else b""
             )
         self._check_turn(kind, packet_id)
         if kind == Type.PUBREC and reason < 0x80:
             self._inflight[packet_id] = None
-            return codec.ack(self.version, Type.PUBREL, packet_id)
+            return encode.ack(self.version, Type.PUBREL, packet_id)
         del self._inflight[packet_id]
         self.flush(now)
         return b""
@@ -187,7 +185,7 @@ class Session:
             fits = kind == (Type.PUBACK if delivery.qos == 1 else Type.PUBREC)
         if not fits:
             text = f"{kind.name} is no answer to packet {packet_id}"
-            raise codec.ProtocolError(codec.Reason.PROTOCOL_ERROR, text)
+            raise ProtocolError(Reason.PROTOCOL_ERROR, text)
 
     def flush(self, now: float) -> None:
         """Send what waits, as far as the client allows; first what was under way on an earlier connection."""
@@ -223,7 +221,7 @@ class Session:
         self._again.clear()
         for packet_id, delivery in self._inflight.items():
             if delivery is None:
-                link.send(codec.ack(self.version, Type.PUBREL, packet_id))
+                link.send(encode.ack(self.version, Type.PUBREL, packet_id))
             else:
                 self._again.append(packet_id)
         self.flush(now)
@@ -266,92 +264,14 @@ class Session:
                 return self._last_id
 
 
-class Subscriptions:
-    """Who wants which topic: exact topics by name, filters with wildcards level by level, groups that share one."""
-
-    def __init__(self) -> None:
-        self._exact: dict[str, dict[Session, Subscription]] = {}
-        self._wild: dict[str, dict[Session, Subscription]] = {}
-        self._levels: dict[str, list[str]] = {}  # of the filters that have wildcards or are shared
-        self._shared: dict[str, dict[Session, Subscription]] = {}
-
-    def add(self, session: Session, text: str, subscription: Subscription) -> bool:
-        """Subscribe; whether it is new."""
-        is_new = text not in session.subscriptions
-        session.subscriptions[text] = subscription
-        table = self._table(text)
-        if table is not self._exact:
-            self._levels[text] = unshared(text).split("/")
-        table.setdefault(text, {})[session] = subscription
-        return is_new
-
-    def remove(self, session: Session, text: str) -> bool:
-        """Unsubscribe; whether it was there."""
-        if session.subscriptions.pop(text, None) is None:
-            return False
-        table = self._table(text)
-        del table[text][session]
-        if not table[text]:
-            del table[text]
-            self._levels.pop(text, None)
-        return True
-
-    def remove_all(self, session: Session) -> None:
-        """Let go of a session's subscriptions."""
-        for text in list(session.subscriptions):
-            self.remove(session, text)
-
-    def match(self, topic: str) -> Iterator[tuple[Session, Subscription]]:
-        """Subscriptions of a topic, once each; a session may come more than once."""
-        yield from self._exact.get(topic, {}).items()
-        if self._wild:
-            levels = topic.split("/")
-            for text, receivers in self._wild.items():
-                if matches(self._levels[text], levels):
-                    yield from receivers.items()
-
-    def match_shared(self, topic: str) -> Iterator[tuple[Session, Subscription]]:
-        """One member of each group that shares a fitting filter, in turns; who is connected goes first (4.8.2)."""
-        if not self._shared:
-            return
-        levels = topic.split("/")
-        for text, members in self._shared.items():
-            if matches(self._levels[text], levels):
-                chosen = next((s for s in members if s.link is not None), next(iter(members)))
-                members[chosen] = members.pop(chosen)  # to the end of the row
-                yield chosen, members[chosen]
-
-    def _table(self, text: str) -> dict[str, dict[Session, Subscription]]:
-        if text.startswith(SHARE):
-            return self._shared
-        return self._wild if "+" in text or "#" in text else self._exact
-
-
-def unshared(text: str) -> str:
-    """The filter within ``$share/GROUP/FILTER``, or the filter itself."""
-    return text.split("/", 2)[2] if text.startswith(SHARE) else text
-
-
-def matches(pattern: list[str], levels: list[str]) -> bool:
-    """Whether a filter's levels match a topic's (4.7); wildcards at the start don't match topics that start with $."""
-    if levels[0].startswith("$") and pattern[0] in "+#":
-        return False
-    for i, part in enumerate(pattern):
-        if part == "#":
-            return True
-        if i >= len(levels) or part not in ("+", levels[i]):
-            return False
-    return len(pattern) == len(levels)
-
-
 class Broker:
     """Sessions, subscriptions and retained messages together."""
 
     def __init__(self) -> None:
         self.sessions: dict[str, Session] = {}
-        self.subscriptions = Subscriptions()
+        self.subscriptions: Subscriptions[Session] = Subscriptions()
         self.retained: dict[str, Message] = {}
-        self.wills: list[tuple[float, Session, codec.Will]] = []
+        self.wills: list[tuple[float, Session, Will]] = []
         self.away: dict[Session, float] = {}
 
     def publish(self, message: Message, *, retain: bool, now: float) -> int:
@@ -401,7 +321,7 @@ class Broker:
         session.link = None
         will, session.will = session.will, None
         if will is not None and with_will:
-            delay = codec.number(will.properties, Prop.WILL_DELAY, 0)
+            delay = number(will.properties, Prop.WILL_DELAY, 0)
             if delay and session.expiry_s > 0:
                 self.wills.append((now + delay, session, will))
             else:
@@ -445,7 +365,7 @@ class Broker:
         for topic in [t for t, m in self.retained.items() if m.is_expired(now)]:
             del self.retained[topic]
 
-    def _publish_will(self, session: Session, will: codec.Will, now: float) -> None:
+    def _publish_will(self, session: Session, will: Will, now: float) -> None:
         message = new_message(
             will.topic, will.payload, will.qos, will.properties, session.client_id, now
         )
@@ -456,6 +376,6 @@ def new_message(
     topic: str, payload: bytes, qos: int, properties: Properties, publisher: str, now: float
 ) -> Message:
     """A message with its expiry as a moment of the broker's time."""
-    life = codec.number(properties, Prop.MESSAGE_EXPIRY, -1)
+    life = number(properties, Prop.MESSAGE_EXPIRY, -1)
     expires = None if life < 0 else now + life
     return Message(topic, payload, qos, properties, publisher, expires)

@@ -1,0 +1,113 @@
+"""PURE: who subscribes to what, and whom a topic concerns."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+SHARE = "$share/"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One subscription of a session."""
+
+    qos: int
+    no_local: bool
+    retain_as_published: bool
+    identifier: int
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Its identifier as a PUBLISH carries it."""
+        return (self.identifier,) if self.identifier else ()
+
+
+class Subscriber(Protocol):
+    """A session, as subscriptions see it."""
+
+    subscriptions: dict[str, Subscription]
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has a connection now."""
+
+
+S = TypeVar("S", bound=Subscriber)
+
+
+class Subscriptions(Generic[S]):
+    """Who wants which topic: exact topics by name, filters with wildcards level by level, groups that share one."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, dict[S, Subscription]] = {}
+        self._wild: dict[str, dict[S, Subscription]] = {}
+        self._levels: dict[str, list[str]] = {}  # of the filters that have wildcards or are shared
+        self._shared: dict[str, dict[S, Subscription]] = {}
+
+    def add(self, session: S, text: str, subscription: Subscription) -> bool:
+        """Subscribe; whether it is new."""
+        is_new = text not in session.subscriptions
+        session.subscriptions[text] = subscription
+        table = self._table(text)
+        if table is not self._exact:
+            self._levels[text] = unshared(text).split("/")
+        table.setdefault(text, {})[session] = subscription
+        return is_new
+
+    def remove(self, session: S, text: str) -> bool:
+        """Unsubscribe; whether it was there."""
+        if session.subscriptions.pop(text, None) is None:
+            return False
+        table = self._table(text)
+        del table[text][session]
+        if not table[text]:
+            del table[text]
+            self._levels.pop(text, None)
+        return True
+
+    def remove_all(self, session: S) -> None:
+        """Let go of a session's subscriptions."""
+        for text in list(session.subscriptions):
+            self.remove(session, text)
+
+    def match(self, topic: str) -> Iterator[tuple[S, Subscription]]:
+        """Subscriptions of a topic, once each; a session may come more than once."""
+        yield from self._exact.get(topic, {}).items()
+        if self._wild:
+            levels = topic.split("/")
+            for text, receivers in self._wild.items():
+                if matches(self._levels[text], levels):
+                    yield from receivers.items()
+
+    def match_shared(self, topic: str) -> Iterator[tuple[S, Subscription]]:
+        """One member of each group that shares a fitting filter, in turns; who is connected goes first (4.8.2)."""
+        if not self._shared:
+            return
+        levels = topic.split("/")
+        for text, members in self._shared.items():
+            if matches(self._levels[text], levels):
+                chosen = next((s for s in members if s.is_connected), next(iter(members)))
+                members[chosen] = members.pop(chosen)  # to the end of the row
+                yield chosen, members[chosen]
+
+    def _table(self, text: str) -> dict[str, dict[S, Subscription]]:
+        if text.startswith(SHARE):
+            return self._shared
+        return self._wild if "+" in text or "#" in text else self._exact
+
+
+def unshared(text: str) -> str:
+    """The filter within ``$share/GROUP/FILTER``, or the filter itself."""
+    return text.split("/", 2)[2] if text.startswith(SHARE) else text
+
+
+def matches(pattern: list[str], levels: list[str]) -> bool:
+    """Whether a filter's levels match a topic's (4.7); wildcards at the start don't match topics that start with $."""
+    if levels[0].startswith("$") and pattern[0] in "+#":
+        return False
+    for i, part in enumerate(pattern):
+        if part == "#":
+            return True
+        if i >= len(levels) or part not in ("+", levels[i]):
+            return False
+    return len(pattern) == len(levels)
