@@ -17,6 +17,7 @@ from ew.alerts.signing import Verifier
 from simulators.network import shifted
 from simulators.scenario import Play
 from simulators.seedlink import SeedLinkServer
+from tests import asyncapi
 from tests.serving import play, serving, write_inventory
 
 TOKEN = "let me in"  # noqa: S105 - of a service that lives for a test
@@ -68,6 +69,7 @@ async def test_earthquake_over_seedlink_becomes_signed_alerts_and_an_event(tmp_p
                     topic = str(message.topic)
                     payload = message.payload
                     assert isinstance(payload, bytes)
+                    asyncapi.check(topic, payload)
                     if topic == "ew/v1/keys":
                         verifier.update(json.loads(payload))
                     elif topic.startswith("ew/v1/alert/"):
