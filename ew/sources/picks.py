@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import aiomqtt
 import numpy as np
@@ -54,6 +54,9 @@ class _DetectorBody(_Model):
     ends_ns: dict[str, int]
 
 
+Body = TypeVar("Body", _PickBody, _DetectorBody)
+
+
 def _rounded(values: np.ndarray) -> list[float]:
     return [float(f"{value:.3g}") for value in values]
 
@@ -91,10 +94,7 @@ def decode_report(payload: bytes) -> PickReport:
     Raises:
         MessageError: a member is missing or out of range; it names the first.
     """
-    try:
-        body = _PickBody.model_validate_json(payload)
-    except ValidationError as error:
-        raise MessageError(_first_mistake(error)) from error
+    body = _checked(_PickBody, payload)
     if len(body.noise_m) != len(CORNERS_HZ) or len({len(row) for row in body.peaks_m}) != 1:
         raise MessageError(
             f"noise_m and peaks_m need a value for each of {len(CORNERS_HZ)} corners"
@@ -124,16 +124,17 @@ def decode_ends(payload: bytes) -> dict[str, float]:
     Raises:
         MessageError: a member is missing or out of range; it names the first.
     """
-    try:
-        body = _DetectorBody.model_validate_json(payload)
-    except ValidationError as error:
-        raise MessageError(_first_mistake(error)) from error
+    body = _checked(_DetectorBody, payload)
     return {seed_id: end_ns / NS_PER_S for seed_id, end_ns in body.ends_ns.items()}
 
 
-def _first_mistake(error: ValidationError) -> str:
-    mistake = error.errors()[0]
-    return f"{'.'.join(map(str, mistake['loc'])) or 'message'}: {mistake['msg']}"
+def _checked(model: type[Body], payload: bytes) -> Body:
+    try:
+        return model.model_validate_json(payload)
+    except ValidationError as error:
+        mistake = error.errors()[0]
+        where = ".".join(map(str, mistake["loc"])) or "message"
+        raise MessageError(f"{where}: {mistake['msg']}") from error
 
 
 @dataclass(slots=True)
