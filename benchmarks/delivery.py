@@ -8,6 +8,7 @@ a yardstick that only writes the same bytes to as many sockets.
 
 import asyncio
 import contextlib
+import math
 import os
 import sys
 import time
@@ -42,6 +43,7 @@ SIZES = (
     19_500,
 )  # a process may hold 20,000 descriptors here, the broker's too
 ROUNDS = 5
+TURNS = 7  # with and without other traffic
 NATS_QOS_1_MOST = 1_000  # each QoS 1 subscriber of NATS is a JetStream consumer
 NAIVE_DEVICES = 1_000
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -64,12 +66,14 @@ class Measured:
     size: int
     latencies_ms: list[float] = field(default_factory=list)
     lasts_ms: list[float] = field(default_factory=list)
+    p99s_ms: list[float] = field(default_factory=list)
     reached: list[int] = field(default_factory=list)
 
     def add(self, start_ns: int, times_ns: Sequence[int], reached: int) -> None:
         found = (np.array(times_ns, np.int64) - start_ns) / 1e6
         self.latencies_ms += found.tolist()
-        self.lasts_ms.append(float(found.max()) if len(found) else float("inf"))
+        self.lasts_ms.append(float(found.max()) if len(found) else math.inf)
+        self.p99s_ms.append(percentile(found.tolist(), 99) if len(found) else math.inf)
         self.reached.append(reached)
 
     def row(self, case: str, qos: int, by: str) -> dict[str, object]:
@@ -126,15 +130,22 @@ async def rounds(
 ) -> Measured:
     """Several events; the one before the first is for warming up."""
     measured = Measured(size)
-    for number in range(first, first + count + 1):
-        plan = plan_for(targets, number)
-        start_ns = time.time_ns()
-        publisher.submit(plan)
-        report = await swarm.report(number, within_s=10.0)
-        await publisher.drain()
-        if number > first:
-            measured.add(start_ns, report.times_ns, report.reached)
+    await one_round(publisher, swarm, targets, first, Measured(size))
+    for number in range(first + 1, first + count + 1):
+        await one_round(publisher, swarm, targets, number, measured)
     return measured
+
+
+async def one_round(
+    publisher: Publisher, swarm: Swarm, targets: Targets, number: int, measured: Measured
+) -> None:
+    """One event, told to all."""
+    plan = plan_for(targets, number)
+    start_ns = time.time_ns()
+    publisher.submit(plan)
+    report = await swarm.report(number, within_s=10.0)
+    await publisher.drain()
+    measured.add(start_ns, report.times_ns, report.reached)
 
 
 class Usage:
@@ -246,41 +257,60 @@ async def yardstick(size: int, count: int) -> dict[str, object]:
     return measured.row("sockets only", 0, "cell")
 
 
+class Traffic:
+    """Stations and an archive beside the alerts, as a process, at the rate it is told."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    def ask(self, rate: float) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(f"{rate}\n".encode())
+
+    async def rates(self, seconds: int) -> list[int]:
+        assert self._process.stdout
+        return [int(await self._process.stdout.readline()) for _ in range(seconds)]
+
+
 @contextlib.asynccontextmanager
-async def traffic(broker: BrokerAddress, rate: float) -> AsyncIterator[asyncio.subprocess.Process]:
+async def traffic_to(broker: BrokerAddress) -> AsyncIterator[Traffic]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.rivals.traffic"),
-        *(broker.host, str(broker.port), str(rate)),
+        *(sys.executable, "-m", "benchmarks.rivals.traffic", broker.host, str(broker.port)),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        yield process
+        yield Traffic(process)
     finally:
         process.terminate()
         await process.wait()
 
 
-async def _rates(process: asyncio.subprocess.Process, seconds: int) -> list[int]:
-    assert process.stdout
-    return [int(await process.stdout.readline()) for _ in range(seconds)]
-
-
 async def with_traffic(spec: str, size: int, count: int) -> tuple[list[dict[str, object]], float]:
-    """Alerts alone and beside half of what the broker can carry; the ratio of the p99."""
+    """Alerts alone and beside half of what the broker can carry, in turns; the ratio of the rounds' median p99."""
     people = crowd(size)
-    async with open_broker(spec) as broker:
-        async with traffic(broker, 0) as flood:
-            capacity = median(await _rates(flood, 3))
-        async with Swarm(broker, people.topics, qos=1) as swarm, publisher_to(broker, 1) as out:
-            alone = await rounds(out, swarm, people.cells, size, count, 200)
-            async with traffic(broker, capacity / 2) as half:
-                await _rates(half, 1)
-                beside = await rounds(out, swarm, people.cells, size, count, 300)
+    alone, beside = Measured(size), Measured(size)
+    async with (
+        open_broker(spec) as broker,
+        Swarm(broker, people.topics, qos=1) as swarm,
+        publisher_to(broker, 1) as out,
+        traffic_to(broker) as flood,
+    ):
+        flood.ask(math.inf)
+        capacity = median((await flood.rates(4))[1:])
+        flood.ask(0)
+        await rounds(out, swarm, people.cells, size, 1, 200)
+        for number in range(202, 202 + 2 * count, 2):
+            await one_round(out, swarm, people.cells, number, alone)
+            flood.ask(capacity / 2)
+            await flood.rates(2)  # the first began without it
+            await one_round(out, swarm, people.cells, number + 1, beside)
+            flood.ask(0)
     rows = [
         alone.row(f"{spec} alone", 1, "cell"),
-        {**beside.row(f"{spec} + {capacity / 2:.0f} msg/s", 1, "cell")},
+        beside.row(f"{spec} + {capacity / 2:.0f} msg/s", 1, "cell"),
     ]
-    return rows, percentile(beside.latencies_ms, 99) / percentile(alone.latencies_ms, 99)
+    return rows, median(beside.p99s_ms) / median(alone.p99s_ms)
 
 
 async def storm(spec: str, size: int) -> float:
@@ -313,7 +343,7 @@ async def _run(quick: bool) -> BenchmarkResult:
     budgets = _budgets(rows)
     for spec in ("embedded",) if quick else ("embedded", "mosquitto"):
         if spec == "embedded" or find_program(spec):
-            more, ratio = await with_traffic(spec, 500 if quick else 5_000, count)
+            more, ratio = await with_traffic(spec, 500 if quick else 5_000, TURNS)
             rows += more
             if spec == "embedded":
                 budgets.append(budget(NAME, "p99 beside half the broker's capacity", ratio))

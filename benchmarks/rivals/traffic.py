@@ -1,10 +1,12 @@
 """Background traffic for the delivery benchmark: stations publish waveforms through the same broker, one archive subscribes to all.
 
-``python -m benchmarks.rivals.traffic HOST PORT RATE``: RATE messages of 512 bytes a second over four connections (0: as fast as the
-broker takes them). Prints the rate that came out at the subscriber, a line a second.
+``python -m benchmarks.rivals.traffic HOST PORT``: each line of standard input is a rate, messages of 512 bytes a second over four
+connections (``inf``: as fast as the broker takes them; 0, as at first: none). Prints the rate that came out at the subscriber, a
+line a second while anything does.
 """
 
 import asyncio
+import math
 import sys
 import time
 
@@ -29,20 +31,26 @@ def _waveform(number: int) -> bytes:
     return head + tail
 
 
-async def _station(host: str, port: int, number: int, rate: float) -> None:
+class _Rate:
+    """What is asked for now, messages a second in all."""
+
+    each = 0.0
+
+
+async def _station(host: str, port: int, number: int, rate: _Rate) -> None:
     _, writer = await asyncio.open_connection(host, port)
     writer.write(_connect(f"traffic-{number}"))
     record, owed, last = _waveform(number), 0.0, time.monotonic()
     while True:
-        if rate:
-            await asyncio.sleep(STEP_S)
-            now = time.monotonic()
-            owed += (now - last) * rate
-            last = now
+        now = time.monotonic()
+        if math.isinf(rate.each):
+            writer.write(record * FLOOD_CHUNK)
+        else:
+            owed += (now - last) * rate.each
             writer.write(record * int(owed))
             owed -= int(owed)
-        else:
-            writer.write(record * FLOOD_CHUNK)
+            await asyncio.sleep(STEP_S)
+        last = now
         await writer.drain()
 
 
@@ -60,12 +68,18 @@ async def _archive(host: str, port: int) -> None:
             taken, since = 0, now
 
 
-async def _run(host: str, port: int, rate: float) -> None:
+async def _run(host: str, port: int) -> None:
+    rate, orders = _Rate(), asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
+    )
     async with asyncio.TaskGroup() as group:
         group.create_task(_archive(host, port))
         for number in range(STATIONS):
-            group.create_task(_station(host, port, number, rate / STATIONS))
+            group.create_task(_station(host, port, number, rate))
+        async for line in orders:
+            rate.each = float(line) / STATIONS
 
 
 if __name__ == "__main__":
-    fast_run(_run(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+    fast_run(_run(sys.argv[1], int(sys.argv[2])))

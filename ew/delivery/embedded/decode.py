@@ -51,14 +51,26 @@ class Splitter:
         """Whether no begun packet is held."""
         return not self._buffer
 
+    def hold(self, data: bytes) -> None:
+        """Keep bytes until ``packets`` is asked for."""
+        self._buffer += data
+
     def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
-        """The packets that are complete by now.
+        """The packets that are complete by now, with these bytes.
+
+        Raises:
+            ProtocolError: a packet is too large or its length malformed.
+        """
+        self._buffer += data
+        return self.packets()
+
+    def packets(self) -> Iterator[tuple[int, int, bytes]]:
+        """The packets that are complete by now; those not asked for stay.
 
         Raises:
             ProtocolError: a packet is too large or its length malformed.
         """
         buffer = self._buffer
-        buffer += data
         at = 0
         try:
             while len(buffer) - at >= 2:

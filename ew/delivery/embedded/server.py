@@ -7,6 +7,7 @@ from ew.delivery.embedded.access import OPEN, Access
 from ew.delivery.embedded.connection import Connection, Limits
 from ew.delivery.embedded.packets import Reason
 from ew.delivery.embedded.state import Broker
+from ew.delivery.embedded.turns import Turns
 
 TICK_S = 0.5
 CONNECT_WITHIN_S = 10.0
@@ -30,6 +31,8 @@ class Server:
         self.access = access
         self.logins = asyncio.Semaphore(LOGINS_AT_ONCE)
         self.broker = Broker()
+        self.turns = Turns(lambda call: asyncio.get_running_loop().call_soon(call))
+        self.urgent = tuple(topic.encode() for topic in self.limits.urgent)
         self.connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
         self._ticker: asyncio.Task[None] | None = None

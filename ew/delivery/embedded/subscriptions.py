@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 SHARE = "$share/"
+TOPICS_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Subscriptions(Generic[S]):
         self._wild: dict[str, dict[S, Subscription]] = {}
         self._levels: dict[str, list[str]] = {}  # of the filters that have wildcards or are shared
         self._shared: dict[str, dict[S, Subscription]] = {}
+        self._fitting: dict[str, list[dict[S, Subscription]]] = {}  # of wildcards, by topic
 
     def add(self, session: S, text: str, subscription: Subscription) -> bool:
         """Subscribe; whether it is new."""
@@ -51,6 +53,8 @@ class Subscriptions(Generic[S]):
         table = self._table(text)
         if table is not self._exact:
             self._levels[text] = unshared(text).split("/")
+        if table is self._wild and text not in table:
+            self._fitting.clear()
         table.setdefault(text, {})[session] = subscription
         return is_new
 
@@ -63,6 +67,8 @@ class Subscriptions(Generic[S]):
         if not table[text]:
             del table[text]
             self._levels.pop(text, None)
+            if table is self._wild:
+                self._fitting.clear()
         return True
 
     def remove_all(self, session: S) -> None:
@@ -72,12 +78,22 @@ class Subscriptions(Generic[S]):
 
     def match(self, topic: str) -> Iterator[tuple[S, Subscription]]:
         """Subscriptions of a topic, once each; a session may come more than once."""
-        yield from self._exact.get(topic, {}).items()
+        exact = self._exact.get(topic)
+        if exact:
+            yield from exact.items()
         if self._wild:
-            levels = topic.split("/")
-            for text, receivers in self._wild.items():
-                if matches(self._levels[text], levels):
-                    yield from receivers.items()
+            fitting = self._fitting.get(topic)
+            for receivers in self._find_fitting(topic) if fitting is None else fitting:
+                yield from receivers.items()
+
+    def _find_fitting(self, topic: str) -> list[dict[S, Subscription]]:
+        """What wildcards fit a topic, kept for its next message: stations send to the same few topics for ever."""
+        levels = topic.split("/")
+        found = [who for text, who in self._wild.items() if matches(self._levels[text], levels)]
+        if len(self._fitting) >= TOPICS_KEPT:
+            self._fitting.clear()
+        self._fitting[topic] = found
+        return found
 
     def match_shared(self, topic: str) -> Iterator[tuple[S, Subscription]]:
         """One member of each group that shares a fitting filter, in turns; who is connected goes first (4.8.2)."""
