@@ -45,7 +45,7 @@ class History:
         while kept[0].end_ns < oldest:
             kept.popleft()
 
-    def packets(self, seed_id: str) -> Iterable[Packet]:
+    def packets(self, seed_id: str) -> tuple[Packet, ...]:
         """What is kept of a channel, oldest first."""
         return tuple(self._packets.get(seed_id, ()))
 

@@ -6,7 +6,7 @@ what was picked at all. A pick that fits an event's P, S or coda is not free.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from ew.locate.locator import (
     Locator,
     Observations,
 )
+from ew.locate.shear import SOnset
 from ew.locate.stations import Network
 from ew.records import Pick
 from ew.traveltimes import TravelTimes
@@ -65,6 +66,12 @@ AROUND_KM = 60.0
 FASTEST_KM_S = 8.0
 """... and those at stations within its waves' reach (Pn) and so much more."""
 WIDEST_KM = 250.0
+S_STATIONS = 8
+S_DOUBT = 2.0
+"""S so many times louder than the coda before it counts for nothing, twice as loud in full: the rise of an emergent P is seldom more than three times."""
+SECOND_WEIGHT = 0.7
+SECOND_SCALE = 2.0
+"""A second pick on the vertical may be S, often late, or coda."""
 STAYS = 0.2
 """A hypocentre stays where it is unless another one is likelier by so much: among equals it must not jump about."""
 
@@ -101,12 +108,18 @@ class Associator:
     """Forms events from free onsets, and tells what an event explains."""
 
     def __init__(
-        self, config: LocateConfig, network: Network, travel_times: TravelTimes, locator: Locator
+        self,
+        config: LocateConfig,
+        network: Network,
+        travel_times: TravelTimes,
+        locator: Locator,
+        s_onset: Callable[[Pick], SOnset | None],
     ) -> None:
         self._config = config
         self._network = network
         self._travel = travel_times
         self._locator = locator
+        self._s_onset = s_onset
 
     def declare(self, free: Sequence[Onset]) -> Candidate | None:
         """An event from free onsets, the newest among them, if they make one.
@@ -215,7 +228,7 @@ class Associator:
         )
         return Observations(
             picks=self._rows(onsets),
-            seconds=self._rows(seconds),
+            seconds=self._s_rows(onsets, seconds),
             silent=self._silent(centre, onsets),
         )
 
@@ -241,6 +254,21 @@ class Associator:
         far = max(float(np.median(reach)), 25.0)
         rows[:, 4], rows[:, 5] = -np.inf, 1 / (1 + (away / (1.5 * far)) ** 4)
         return rows
+
+    def _s_rows(self, onsets: Sequence[Onset], seconds: Sequence[Onset]) -> Floats:
+        """What may be S: clear onsets on the horizontals of the stations first reached; elsewhere the next pick."""
+        rows, found = [], set()
+        for onset in onsets[:S_STATIONS]:
+            s = self._s_onset(onset.pick)
+            if s is not None:
+                found.add(onset.station)
+                weight = min((s.clarity - S_DOUBT) / S_DOUBT, 1.0)
+                rows.append((*self._network.ecef[onset.station], s.time_s, weight, 1.0))
+        for onset in seconds:
+            if onset.station not in found:
+                weight = SECOND_WEIGHT * onset.weight
+                rows.append((*self._network.ecef[onset.station], onset.time_s, weight, SECOND_SCALE))
+        return np.array(rows, dtype=np.float64).reshape(-1, 6)
 
     def _rows(self, onsets: Sequence[Onset]) -> Floats:
         rows = np.empty((len(onsets), 6))

@@ -81,10 +81,14 @@ class EventEngine:
         self._inventory = inventory
         self._travel = travel_times
         self._network = Network(inventory)
-        self._associator = Associator(
-            self._config, self._network, travel_times, Locator(self._config, travel_times)
-        )
         self._waves = Waves(inventory)
+        self._associator = Associator(
+            self._config,
+            self._network,
+            travel_times,
+            Locator(self._config, travel_times),
+            self._waves.s_onset,
+        )
         self._heard: list[Onset] = []
         self._free: list[Onset] = []
         self._events: list[_Event] = []
@@ -161,9 +165,8 @@ class EventEngine:
     # What comes in
 
     def _take_packets(self, packets: Sequence[Packet]) -> None:
-        vertical = [p for p in packets if p.seed_id.endswith("Z")]
-        self._network.note(vertical)
-        self._waves.take_packets(vertical)
+        self._network.note([p for p in packets if p.seed_id.endswith("Z")])
+        self._waves.take_packets(packets)
 
     def _take_pick(self, pick: Pick) -> bool:
         """Give a pick to an event, or keep it as free; whether it is free."""

@@ -7,7 +7,7 @@ not-yet-arrived stations after Horiuchi et al. (2005):
                                       + e_P exp(-|q_i| / 2 s_i) )
                           r_i = t_i - (t0 + P_i), t0 the weighted median; q_i = t_i - (t0 + S_i), for P may have been missed;
                           a_i the log10 amplitude, A the weighted median: it must fit as well, or the pick is noise
-    + sum over second     w_S * -log( (1 - e_S) exp(-|q_i| / 2 s_i) + e_S )
+    + sum over second     w_i * -log( (1 - e_S) exp(-|q_i| / c_i s_i) + e_S )      c_i: 1 for S onsets, 2 for second picks
     + sum over silent     c * p_j * min(1, (end_j - (t0 + P_j) - delay) / ramp)    P must have been seen by now; p_j: how
                           likely it is, from A at its distance and the noise
     + 1.4 ln R          R: hypocentral distance of the nearest pick; to be seen from R takes a magnitude that grows by
@@ -25,7 +25,6 @@ OUTLIER = 0.02  # e: share of the likelihood an outlier keeps, which bounds its 
 SCALE_S = 0.45  # s_0: picking and clock error
 SCALE_SHARE = 0.02  # s_1: error of a one-dimensional model, share of the travel time
 S_OUTLIER = 0.15  # e_S: a second pick at a station is often coda
-S_WEIGHT = 0.7
 # The peak of the first swings falls off as R^-n: 1.6 in acceleration (Wu & Kanamori 2008 have 1.4-1.9 for P amplitudes);
 # single stations scatter by a factor of 2-3 for their sites and the radiation pattern.
 DECAY = 1.6
@@ -123,9 +122,9 @@ def _second_cost(seconds, arcs, table, row, part, t0):
     total = 0.0
     for i in range(len(arcs)):
         travel_s = _travel_s(table, row, part, arcs[i])
-        scale = 2 * (SCALE_S + SCALE_SHARE * travel_s)
+        scale = seconds[i, 5] * (SCALE_S + SCALE_SHARE * travel_s)
         off = abs(seconds[i, 3] - t0 - travel_s)
-        total += seconds[i, 4] * S_WEIGHT * _cost(S_COST, off / scale)
+        total += seconds[i, 4] * _cost(S_COST, off / scale)
     return total
 
 
@@ -152,8 +151,8 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
 
     ``nodes`` (N, 3) f8 ECEF of epicentres, km; ``depths``, ``prior`` (D,) f8; ``tables`` (2, depths, distances) f8 P and S
     times; ``picks`` (n, 6), ``seconds`` (k, 6), ``silent`` (m, 6) f8: rows of ECEF x, y, z, time, weight and log10 amplitude of
-    the first and second picks of stations; of those without one, how far their data reach, the log10 amplitude from which
-    they would have picked, and how far that can be relied on.
+    the first picks of stations; of what may be S there the width c instead of the amplitude; of stations without a pick how
+    far their data reach, the log10 amplitude from which they would have picked, and how far that can be relied on.
     Out: ``misfit``, ``origin`` (N, D) f8.
     """
     n = len(picks)

@@ -4,25 +4,34 @@ from collections.abc import Sequence
 
 from ew.locate.amplitudes import History, PeakBins, PeakTracker
 from ew.locate.reports import PickReport, add_report
+from ew.locate.shear import SOnset, ShearWaves
 from ew.records import Inventory, Packet, Pick
 from ew.times import seconds_from_ns
 
 
 class Waves:
-    """Gives the peaks about a pick, and keeps them growing while an event follows them."""
+    """Gives the peaks about a pick and the S-wave behind it, and keeps the peaks growing while an event follows them."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._history = History()
+        self._shear = ShearWaves()
         self._trackers: dict[str, list[PeakTracker]] = {}
         self._reported: dict[tuple[str, int], PeakBins] = {}
 
     def take_packets(self, packets: Sequence[Packet]) -> None:
-        """Take in packets of vertical components."""
+        """Take in packets of all components."""
         for packet in packets:
+            if not packet.seed_id.endswith("Z"):
+                self._shear.take_packet(packet)
+                continue
             self._history.add(packet)
             for tracker in self._trackers.get(packet.seed_id, ()):
                 tracker.add(packet)
+
+    def s_onset(self, pick: Pick) -> SOnset | None:
+        """The S-wave behind a pick, if it is in by now and stands out."""
+        return self._shear.behind(pick)
 
     def take_report(self, report: PickReport) -> bool:
         """Take in what a detector reports; whether its pick is new. The channel must be in the inventory."""
@@ -54,3 +63,4 @@ class Waves:
     def forget(self, before_s: float) -> None:
         """Let go of reports of picks older than that."""
         self._reported = {k: b for k, b in self._reported.items() if b.onset_s >= before_s}
+        self._shear.forget(before_s)
