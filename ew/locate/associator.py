@@ -267,7 +267,9 @@ class Associator:
         for onset in seconds:
             if onset.station not in found:
                 weight = SECOND_WEIGHT * onset.weight
-                rows.append((*self._network.ecef[onset.station], onset.time_s, weight, SECOND_SCALE))
+                rows.append(
+                    (*self._network.ecef[onset.station], onset.time_s, weight, SECOND_SCALE)
+                )
         return np.array(rows, dtype=np.float64).reshape(-1, 6)
 
     def _rows(self, onsets: Sequence[Onset]) -> Floats:

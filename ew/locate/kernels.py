@@ -1,4 +1,4 @@
-"""PURE: compiled loops of location: the misfit of trial hypocentres, and displacement from a waveform.
+"""PURE: compiled loops of location: the misfit of trial hypocentres, displacement and S onsets from waveforms.
 
 Misfit of a trial hypocentre (smaller is better), a robust likelihood in the manner of Satriano et al. (2008) with
 not-yet-arrived stations after Horiuchi et al. (2005):
@@ -226,3 +226,74 @@ def displacement_peaks(
             bin_at = int(np.floor(first_bin + i * bin_per_sample))
             if 0 <= bin_at < bins.shape[1]:
                 bins[f, bin_at] = max(bins[f, bin_at], abs(v))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_energy(samples, gain, a1, a2, energy):
+    """Add the squares of the band-passed ``samples`` (N,) f8 to ``energy`` (N,) f8; the filter starts from rest."""
+    z = np.zeros(8)
+    for i in range(len(energy)):
+        v = gain * samples[i]
+        for k in range(4):
+            u = v + z[2 * k]
+            z[2 * k] = z[2 * k + 1] - a1[k] * u
+            z[2 * k + 1] = -a2[k] * u - v
+            v = u
+        energy[i] += v * v
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def s_onset(energy, p_at, first, rise, enough, before, clear):
+    """Index of the S onset in ``energy`` (N,) f8 and its clarity; -1 if none stands out.
+
+    ``p_at``: the sample of P; ``first``: that from which S is looked for; ``rise``, ``enough``, ``before``: samples (``shear``);
+    ``clear``: the least clarity.
+    """
+    loudest = _loudest(energy, first, enough)
+    onset = _largest_rise(energy, first, min(loudest + enough, len(energy)), enough // 2)
+    if onset < 0 or len(energy) - onset < enough:
+        return -1, 0.0
+    here = energy[onset : onset + 2 * enough].mean()
+    coda = energy[max(onset - before, p_at) : onset].mean()
+    clarity = np.sqrt(here / max(coda, 1e-60))
+    if clarity < clear:
+        return -1, 0.0
+    # Again from nearby: the loudest of S must not draw the onset away from where it begins to rise
+    start = max(first, onset - before)
+    earlier = _largest_rise(energy, start, onset + rise, rise // 2)
+    return (earlier if earlier >= 0 else onset), clarity
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _loudest(energy, first, width):
+    """Where the mean over ``width`` samples is largest: the last of them."""
+    running, best, at = 0.0, -1.0, first
+    for i in range(first, len(energy)):
+        running += energy[i]
+        if i >= first + width:
+            running -= energy[i - width]
+        if running > best:
+            best, at = running, i
+    return at
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _largest_rise(energy, first, end, least):
+    """The sample in ``first`` to ``end`` from which on energy is higher: that of the least AIC; -1 if there is no room.
+
+    At least ``least`` samples stay on either side.
+    """
+    n = end - first
+    if n < 2 * least + 2:
+        return -1
+    total = energy[first:end].sum()
+    floor = 1e-12 * total / n + 1e-60
+    head, best, best_at = 0.0, np.inf, -1
+    for k in range(1, n - least):
+        head += energy[first + k - 1]
+        below, above = max(head / k, floor), max((total - head) / (n - k), floor)
+        if k >= least and above > below:
+            aic = k * np.log(below) + (n - k) * np.log(above)
+            if aic < best:
+                best, best_at = aic, first + k
+    return best_at

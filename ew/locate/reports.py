@@ -1,7 +1,8 @@
-"""PURE: what a detector tells an associator: picks, how the displacement grew after them, and which stations live.
+"""PURE: what a detector tells an associator: picks, what followed them, and which stations live.
 
 A pick goes out as soon as it is made; what its station saw before and after it follows packet by packet, as the
-displacement's peaks in bins of a quarter second: some hundred bytes, whatever the sampling rate.
+displacement's peaks in bins of a quarter second, and the S-wave once it stands out: some hundred bytes, whatever the
+sampling rate.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,7 @@ from ew.locate.amplitudes import (
     PeakBins,
     PeakTracker,
 )
+from ew.locate.shear import ShearWaves, SOnset
 from ew.records import Inventory, Packet, Pick
 from ew.times import NS_PER_S, seconds_from_ns
 
@@ -28,7 +30,7 @@ class PickReport:
     """A pick and a run of the peaks around it.
 
     ``noise_m`` (F,) f8: peak before the onset; ``peaks_m`` (F, n) f8: from bin ``first_bin`` after the onset on, m, a row a
-    corner; ``end_ns``: how far the data reach that they rest on.
+    corner; ``end_ns``: how far the data reach that they rest on; ``s_onset``: the S-wave behind it, once it stands out.
     """
 
     pick: Pick
@@ -36,6 +38,7 @@ class PickReport:
     peaks_m: NDArray[np.float64]
     first_bin: int
     end_ns: int
+    s_onset: SOnset | None = None
 
 
 class Reporter:
@@ -44,22 +47,27 @@ class Reporter:
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._history = History()
+        self._shear = ShearWaves()
         self._followed: dict[str, list[tuple[Pick, PeakTracker]]] = {}
         self.ends_ns: dict[str, int] = {}
 
     def take(self, picks: Sequence[Pick], packets: Iterable[Packet]) -> list[PickReport]:
         """The reports due after a tick: new picks, and what the packets add to those of the last minute."""
         reports = []
+        vertical = []
         for packet in packets:
-            if not packet.seed_id.endswith("Z"):
-                continue
+            if packet.seed_id.endswith("Z"):
+                vertical.append(packet)
+            else:
+                self._shear.take_packet(packet)
+        for packet in vertical:
             self._history.add(packet)
             self.ends_ns[packet.seed_id] = max(packet.end_ns, self.ends_ns.get(packet.seed_id, 0))
             for pick, tracker in self._followed.get(packet.seed_id, ()):
                 before = tracker.end_ns
                 tracker.add(packet)
                 if before is not None and tracker.end_ns != before:
-                    reports.append(_report(pick, tracker, before))
+                    reports.append(_report(pick, tracker, before, self._shear.behind(pick)))
         reports.extend(self._begin(pick) for pick in picks)
         self._let_go()
         return reports
@@ -69,7 +77,7 @@ class Reporter:
         history = self._history.packets(pick.seed_id)
         tracker = PeakTracker(self._inventory[pick.seed_id], onset_s, history)
         self._followed.setdefault(pick.seed_id, []).append((pick, tracker))
-        return _report(pick, tracker, pick.time_ns)
+        return _report(pick, tracker, pick.time_ns, self._shear.behind(pick))
 
     def _let_go(self) -> None:
         for seed_id, followed in list(self._followed.items()):
@@ -79,9 +87,11 @@ class Reporter:
                 self._followed[seed_id] = kept
             else:
                 del self._followed[seed_id]
+        newest_ns = max(self.ends_ns.values(), default=0)
+        self._shear.forget(seconds_from_ns(newest_ns) - LONGEST_S)
 
 
-def _report(pick: Pick, tracker: PeakTracker, since_ns: int) -> PickReport:
+def _report(pick: Pick, tracker: PeakTracker, since_ns: int, s_onset: SOnset | None) -> PickReport:
     end_ns = tracker.end_ns or pick.time_ns
     first = max(int((since_ns - pick.time_ns) / NS_PER_S / BIN_S), 0)
     last = max(int(np.ceil((end_ns - pick.time_ns) / NS_PER_S / BIN_S)), first)
@@ -91,6 +101,7 @@ def _report(pick: Pick, tracker: PeakTracker, since_ns: int) -> PickReport:
         peaks_m=tracker.bins[:, ONSET_BIN + first : ONSET_BIN + last].copy(),
         first_bin=first,
         end_ns=end_ns,
+        s_onset=s_onset,
     )
 
 

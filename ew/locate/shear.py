@@ -8,19 +8,19 @@ Akaike criterion (Maeda 1985) for exponentially distributed energy,
 
     AIC(k) = k log mean(e[:k]) + (n - k) log mean(e[k:])
 
-and it is taken for S if its amplitude is ``CLEAR`` times that of the coda just before and louder than all of P. The
-onset does not depend on what comes more than ``AFTER_S`` later.
+for k before the loudest half second; it is taken for S if its amplitude is ``CLEAR`` times that of the coda just before.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ew.detect.filters import band_pass
 from ew.locate.amplitudes import History
+from ew.locate.kernels import add_energy, s_onset
 from ew.records import Packet, Pick
 from ew.times import NS_PER_S, seconds_from_ns
 
@@ -30,20 +30,23 @@ LEAD_S = 4.0
 """Data before P, for the filter to settle."""
 LEAST_S_MINUS_P_S = 0.7
 """S is not looked for sooner: 5 km away, and the rise of P itself."""
-AFTER_S = 2.0
-RISE_S = 0.4
-DELAY_S = 0.1
 ENOUGH_AFTER_S = 0.6
 """So much of S must be in: less may be a swing of the coda."""
 BEFORE_S = 2.0
+RISE_S = 0.4
+"""The onset is looked for once more with only so much of S: its loudest part may come a second later."""
+DELAY_S = 0.1
+"""By so much the band-pass brings S late: on synthetic S-waves of M 4.5-5.5 (tests/locate/test_shear.py)."""
 CLEAR = 2.5
 LONGEST_S = 40.0
 """S - P at 350 km; the history holds no more."""
 
 HORIZONTAL = "NE123XYRT"
 """SEED orientation codes of the components that are not vertical."""
-SURE = 4.0
-"""An S so clear, with ``AFTER_S`` and a second more of data behind it, is not looked for again."""
+DEAD_S = 5.0
+STEP_S = 0.5
+SURE, SURE_S = 4.0, 3.0
+"""An S so clear, with so much of data behind it, is not looked for again."""
 
 Floats = NDArray[np.float64]
 
@@ -82,13 +85,17 @@ class ShearWaves:
         if not channels:
             return None
         key, p_s = (pick.seed_id, pick.time_ns), seconds_from_ns(pick.time_ns)
-        end_s = min(self._end_s[c] for c in channels)
-        looked_s, found = self._found.get(key, (-np.inf, None))
-        is_sure = found is not None and found.clarity >= SURE and looked_s > found.time_s + AFTER_S + 1
-        if end_s <= looked_s or looked_s > p_s + LONGEST_S or is_sure:
-            return found
-        found = find_s([self._history.packets(c) for c in channels], p_s)
-        self._found[key] = end_s, found
+        newest_s = max(self._end_s[c] for c in channels)
+        # A component that has died must not hold up the other
+        live = [c for c in channels if self._end_s[c] > newest_s - DEAD_S]
+        since_s = min(min(self._end_s[c] for c in live) - p_s, LONGEST_S)
+        # In whole steps after P, so that it does not matter when and how often it is asked
+        end_s = p_s + math.floor(since_s / STEP_S) * STEP_S
+        looked_s, found = self._found.get(key, (-math.inf, None))
+        is_sure = found is not None and found.clarity >= SURE and looked_s > found.time_s + SURE_S
+        if end_s > looked_s and not is_sure:
+            found = find_s([self._history.packets(c) for c in live], p_s, end_s)
+            self._found[key] = end_s, found
         return found
 
     def forget(self, before_s: float) -> None:
@@ -97,12 +104,13 @@ class ShearWaves:
         self._found = {k: v for k, v in self._found.items() if k[1] >= before_ns}
 
 
-def find_s(components: Sequence[Sequence[Packet]], p_s: float) -> SOnset | None:
-    """The S onset after a P onset at ``p_s`` (epoch s), or ``None`` while none stands out.
+def find_s(components: Sequence[Sequence[Packet]], p_s: float, end_s: float) -> SOnset | None:
+    """The S onset after a P onset at ``p_s`` in data up to ``end_s`` (epoch s), or ``None`` while none stands out.
 
     ``components``: packets of one or two horizontal channels of one sensor, in order of time.
     """
-    traces = [trace for packets in components if (trace := _joined(packets, p_s)) is not None]
+    joined = (_joined(packets, p_s, end_s) for packets in components)
+    traces = [trace for trace in joined if trace is not None]
     if not traces:
         return None
     start_s, rate, _ = traces[0]
@@ -115,93 +123,31 @@ def find_s(components: Sequence[Sequence[Packet]], p_s: float) -> SOnset | None:
     per_s = [round(s * rate) for s in (RISE_S, ENOUGH_AFTER_S, BEFORE_S)]
     p_at = (p_s - start_s) * rate
     first = round(p_at + LEAST_S_MINUS_P_S * rate)
-    onset, clarity = s_onset(energy, round(p_at), first, *per_s)
+    onset, clarity = s_onset(energy, round(p_at), first, *per_s, CLEAR)
     return SOnset(start_s + onset / rate - DELAY_S, clarity) if onset >= 0 else None
 
 
-def _joined(packets: Sequence[Packet], p_s: float) -> tuple[float, float, Floats] | None:
-    """Start (epoch s), rate and samples of a channel from ``LEAD_S`` before P up to the first gap; the offset is removed."""
-    from_ns = round((p_s - LEAD_S) * NS_PER_S)
-    used = [p for p in packets if p.end_ns > from_ns and p.start_ns < from_ns + round((LEAD_S + LONGEST_S) * NS_PER_S)]
-    for i in range(1, len(used)):
-        if used[i].start_ns - used[i - 1].end_ns > 1.5 * NS_PER_S / used[i].sampling_rate:
-            used = used[:i]
+def _joined(
+    packets: Sequence[Packet], p_s: float, end_s: float
+) -> tuple[float, float, Floats] | None:
+    """Start (epoch s), rate and samples of a channel from ``LEAD_S`` before P to ``end_s`` or a gap; the offset is removed."""
+    first = next(
+        (i for i, p in enumerate(packets) if seconds_from_ns(p.end_ns) > p_s - LEAD_S), None
+    )
+    if first is None or seconds_from_ns(packets[first].start_ns) > p_s - LEAD_S / 2:
+        return None  # no data, or too few for the filter to settle
+    used = [packets[first]]
+    for packet in packets[first + 1 :]:
+        is_gap = (packet.start_ns - used[-1].end_ns) * packet.sampling_rate > 1.5 * NS_PER_S
+        if is_gap or packet.sampling_rate != used[0].sampling_rate:
             break
-    if not used or used[0].start_ns / NS_PER_S > p_s - LEAD_S / 2:
+        used.append(packet)
+    rate, start_s = used[0].sampling_rate, seconds_from_ns(used[0].start_ns)
+    skipped = max(round((p_s - LEAD_S - start_s) * rate), 0)
+    start_s += skipped / rate
+    samples = np.concatenate([p.samples for p in used]).astype(np.float64)[skipped:]
+    samples = samples[: math.floor((end_s - start_s) * rate)]
+    if not len(samples):
         return None
-    samples = np.concatenate([p.samples for p in used]).astype(np.float64)
-    skipped = max(int((from_ns - used[0].start_ns) / NS_PER_S * used[0].sampling_rate), 0)
-    rate = used[0].sampling_rate
-    samples = samples[skipped:]
-    samples = np.where(np.isfinite(samples), samples, 0.0) - samples[0]
-    return used[0].start_ns / NS_PER_S + skipped / rate, rate, samples
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def add_energy(samples, gain, a1, a2, energy):
-    """Add the squares of the band-passed ``samples`` (N,) f8 to ``energy`` (N,) f8; the filter starts from rest."""
-    z = np.zeros(8)
-    for i in range(len(energy)):
-        v = gain * samples[i]
-        for k in range(4):
-            u = v + z[2 * k]
-            z[2 * k] = z[2 * k + 1] - a1[k] * u
-            z[2 * k + 1] = -a2[k] * u - v
-            v = u
-        energy[i] += v * v
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def s_onset(energy, p_at, first, rise, enough, before):
-    """Index of the S onset in ``energy`` (N,) f8 and its clarity; -1 if none stands out.
-
-    ``p_at``: the sample of P; ``first``: that from which S is looked for; ``rise``, ``enough``, ``before``: samples.
-    """
-    loudest = _loudest(energy, first, enough)
-    onset = _largest_rise(energy, first, min(loudest + enough, len(energy)), enough // 2)
-    if onset < 0 or len(energy) - onset < enough:
-        return -1, 0.0
-    here = energy[onset : onset + 2 * enough].mean()
-    coda = energy[max(onset - before, p_at) : onset].mean()
-    clarity = np.sqrt(here / max(coda, 1e-60))
-    if clarity < CLEAR:
-        return -1, 0.0
-    # Again from nearby: the loudest of S must not draw the onset away from where it begins to rise
-    start = max(first, onset - before)
-    earlier = _largest_rise(energy, start, onset + rise, rise // 2)
-    return (earlier if earlier >= 0 else onset), clarity
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _loudest(energy, first, width):
-    """Where the mean over ``width`` samples is largest: the last of them."""
-    running, best, at = 0.0, -1.0, first
-    for i in range(first, len(energy)):
-        running += energy[i]
-        if i >= first + width:
-            running -= energy[i - width]
-        if running > best:
-            best, at = running, i
-    return at
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _largest_rise(energy, first, end, least):
-    """The sample in ``first`` to ``end`` from which on energy is higher: that of the least AIC; -1 if there is no room.
-
-    At least ``least`` samples stay on either side.
-    """
-    n = end - first
-    if n < 2 * least + 2:
-        return -1
-    total = energy[first:end].sum()
-    floor = 1e-12 * total / n + 1e-60
-    head, best, best_at = 0.0, np.inf, -1
-    for k in range(1, n - least):
-        head += energy[first + k - 1]
-        below, above = max(head / k, floor), max((total - head) / (n - k), floor)
-        if k >= least and above > below:
-            aic = k * np.log(below) + (n - k) * np.log(above)
-            if aic < best:
-                best, best_at = aic, first + k
-    return best_at
+    samples = np.where(np.isfinite(samples), samples, 0.0)
+    return start_s, rate, samples - samples[0]

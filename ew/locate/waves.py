@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ew.locate.amplitudes import History, PeakBins, PeakTracker
 from ew.locate.reports import PickReport, add_report
-from ew.locate.shear import SOnset, ShearWaves
+from ew.locate.shear import ShearWaves, SOnset
 from ew.records import Inventory, Packet, Pick
 from ew.times import seconds_from_ns
 
@@ -18,6 +18,7 @@ class Waves:
         self._shear = ShearWaves()
         self._trackers: dict[str, list[PeakTracker]] = {}
         self._reported: dict[tuple[str, int], PeakBins] = {}
+        self._s_reported: dict[tuple[str, int], SOnset | None] = {}
 
     def take_packets(self, packets: Sequence[Packet]) -> None:
         """Take in packets of all components."""
@@ -31,6 +32,9 @@ class Waves:
 
     def s_onset(self, pick: Pick) -> SOnset | None:
         """The S-wave behind a pick, if it is in by now and stands out."""
+        key = pick.seed_id, pick.time_ns
+        if key in self._s_reported:
+            return self._s_reported[key]
         return self._shear.behind(pick)
 
     def take_report(self, report: PickReport) -> bool:
@@ -40,6 +44,8 @@ class Waves:
         if bins is None:
             onset_s = seconds_from_ns(report.pick.time_ns)
             bins = self._reported[key] = PeakBins(self._inventory[report.pick.seed_id], onset_s)
+        if is_new or report.end_ns >= (bins.end_ns or 0):  # what rests on the most data counts
+            self._s_reported[key] = report.s_onset
         add_report(bins, report)
         return is_new
 
@@ -63,4 +69,5 @@ class Waves:
     def forget(self, before_s: float) -> None:
         """Let go of reports of picks older than that."""
         self._reported = {k: b for k, b in self._reported.items() if b.onset_s >= before_s}
+        self._s_reported = {k: s for k, s in self._s_reported.items() if k in self._reported}
         self._shear.forget(before_s)

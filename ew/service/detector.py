@@ -67,8 +67,8 @@ class Detector:
                     )
 
     def _detect(self, packets: list[Packet]) -> list[PickReport]:
-        known = [p for p in packets if p.seed_id in self.inventory and p.seed_id.endswith("Z")]
-        picks = self.bank.process(known)
+        known = [p for p in packets if p.seed_id in self.inventory]
+        picks = self.bank.process([p for p in known if p.seed_id.endswith("Z")])
         self.picks += len(picks)
         return self.reporter.take(picks, known)
 

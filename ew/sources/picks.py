@@ -19,8 +19,9 @@ from ew.alerts.message import TOPIC_DETECTOR, TOPIC_EVENT, TOPIC_PICK
 from ew.errors import MessageError
 from ew.locate.magnitude import CORNERS_HZ
 from ew.locate.reports import PickReport
+from ew.locate.shear import SOnset
 from ew.records import EventVersion, Pick
-from ew.times import NS_PER_S
+from ew.times import NS_PER_S, ns_from_seconds, seconds_from_ns
 
 log = logging.getLogger("ew.picks")
 
@@ -47,6 +48,8 @@ class _PickBody(_Model):
     peaks_m: Rows
     first_bin: int = Field(ge=0, le=1000)
     end_ns: int = Field(ge=0)
+    s_time_ns: int | None = Field(default=None, ge=0)
+    s_clarity: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 class _DetectorBody(_Model):
@@ -84,8 +87,15 @@ def encode_report(report: PickReport, detector: str) -> bytes:
             "peaks_m": [_rounded(row) for row in report.peaks_m],
             "first_bin": report.first_bin,
             "end_ns": report.end_ns,
+            **_s_members(report.s_onset),
         }
     )
+
+
+def _s_members(s: SOnset | None) -> dict[str, float]:
+    if s is None:
+        return {}
+    return {"s_time_ns": ns_from_seconds(s.time_s), "s_clarity": round(s.clarity, 2)}
 
 
 def decode_report(payload: bytes) -> PickReport:
@@ -110,7 +120,10 @@ def decode_report(payload: bytes) -> PickReport:
         body.onset_error_s,
     )
     peaks = np.array(body.peaks_m, dtype=np.float64).reshape(len(CORNERS_HZ), -1)
-    return PickReport(pick, np.array(body.noise_m), peaks, body.first_bin, body.end_ns)
+    s_onset = None
+    if body.s_time_ns is not None and body.s_clarity is not None:
+        s_onset = SOnset(seconds_from_ns(body.s_time_ns), body.s_clarity)
+    return PickReport(pick, np.array(body.noise_m), peaks, body.first_bin, body.end_ns, s_onset)
 
 
 def encode_ends(ends_ns: Mapping[str, int], detector: str) -> bytes:
