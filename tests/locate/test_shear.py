@@ -1,6 +1,7 @@
 """S onsets on the horizontals: found where S is, only there, and worth something to the location."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def packets(
     edges = [0, *sorted(cuts), len(samples)]
     return [
         Packet(f"XX.A..HN{component}", START_NS + round(a / rate * 1e9), rate, samples[a:b])
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in pairwise(edges)
         if b > a
     ]
 
