@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -37,13 +38,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """What one benchmark found; ``error`` is set by the harness when the benchmark itself broke."""
+    """What one benchmark found; ``error`` is set by the harness when the benchmark itself broke; ``details`` go into the JSON alone."""
 
     name: str
     rows: Sequence[Row]
     budgets: Sequence[Budget] = ()
     notes: Sequence[str] = field(default_factory=tuple)
     error: str | None = None
+    details: Sequence[Row] = ()
 
     @property
     def ok(self) -> bool:
@@ -134,9 +136,14 @@ def run(name: str, *, quick: bool) -> BenchmarkResult:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as text, one column for each key."""
+    """The rows as text, one column for each key; rows that begin with another key make another table."""
     if not rows:
         return "  (no rows)"
+    groups = [list(group) for _, group in groupby(rows, key=lambda row: next(iter(row)))]
+    return "\n\n".join(_table(group) for group in groups)
+
+
+def _table(rows: Sequence[Row]) -> str:
     keys = list(dict.fromkeys(key for row in rows for key in row))
     cells = [keys, *([_text(row.get(key, "")) for key in keys] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(keys))]
@@ -147,6 +154,8 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -313,13 +313,19 @@ class Associator:
         return self._travel.p_s(self.distances_km(hypocentre, stations), hypocentre.depth_km)
 
     def share_in_reach(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> float:
-        """Of the stations that must have seen P by now, nearer than the farthest that picked: the share that did."""
+        """Of the stations that must have seen P by now, nearer than the farthest that picked: the share that did.
+
+        A station that is warming up is excused, unless all that picked are in coda or just back as well: a network that comes
+        back amid S-waves has not seen what is nearer.
+        """
         picked = np.array(sorted({o.station for o in onsets}))
         everyone = np.arange(len(self._network.names))
         away = self.distances_km(hypocentre, everyone)
         expected_s = hypocentre.time_s + self._travel.p_s(away, hypocentre.depth_km)
         net = self._network
-        must = (net.end_s > expected_s + LATE_S) & (net.first_s < expected_s - WARM_UP_S)
+        must = net.end_s > expected_s + LATE_S
+        if not all(o.is_coda for o in onsets):
+            must &= net.first_s < expected_s - WARM_UP_S
         must &= away <= np.sort(away[picked])[min(len(picked), self._config.min_stations) - 1]
         must[picked] = False
         nearer = picked[

@@ -1,0 +1,1 @@
+"""What the scenario benchmarks play: recordings, and what is no earthquake near by."""
