@@ -119,6 +119,17 @@ class StationMagnitude:
 
 
 @dataclass(frozen=True, slots=True)
+class StationMotion:
+    """How hard the ground has shaken at a station since P: peak acceleration (m/s²) and velocity (m/s)."""
+
+    seed_id: str
+    latitude: float
+    longitude: float
+    pga_m_s2: float
+    pgv_m_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class EventVersion:
     """What is known of one earthquake at ``issued_s`` (epoch seconds); versions count from 1."""
 
@@ -131,3 +142,4 @@ class EventVersion:
     arrivals: tuple[Arrival, ...] = ()
     station_magnitudes: tuple[StationMagnitude, ...] = ()
     source: str = "ew"
+    motions: tuple[StationMotion, ...] = ()

@@ -16,9 +16,10 @@ from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE, AlertTemplate
 from ew.alerts.signing import Signer
 from ew.config import Config
 from ew.geo import ecef_km, in_polygon, local_radius_km
-from ew.records import EventVersion, Origin, VersionKind
+from ew.records import EventVersion, Origin, StationMotion, VersionKind
 from ew.shaking import event_rows, lane_reach_km
 from ew.shaking.kernels import rank_targets
+from ew.shaking.observed import raise_by_observed
 from ew.shaking.relations import RELATIONS
 from ew.shaking.targets import Targets, device_targets
 from ew.traveltimes import TravelTimes
@@ -170,11 +171,13 @@ class AlertPlanner:
         self._groups = [self._group(targets) for targets in groups if len(targets)]
 
     def warm_up(self) -> None:
-        """Compile (or load) the kernel, on one target."""
+        """Compile (or load) the kernels, on one target."""
         one = device_targets(
             ["warm-up"], np.zeros(1, np.uint8), np.array([30.0]), np.array([100.0])
         )
-        version = EventVersion("warm-up", 1, "alert", 0.0, Origin(0.0, 30.0, 100.0, 10.0, 6.0), 4)
+        shaken = tuple(StationMotion(f"XX.W{i}..HNZ", 30.0, 100.0, 9.0, 2.0) for i in range(2))
+        origin = Origin(0.0, 30.0, 100.0, 10.0, 6.0)
+        version = EventVersion("warm-up", 1, "alert", 0.0, origin, 4, motions=shaken)
         self._plan(self._group(one), version, 5.0)
 
     def set_groups(self, groups: Sequence[Targets]) -> None:
@@ -235,6 +238,12 @@ class AlertPlanner:
             s_s,
             strength,
         )
+        scale = RELATIONS[self._config.shaking.relation][0]
+        raised = raise_by_observed(version.motions, origin, rows, scale, group.targets, strength)
+        if len(raised):
+            since_s = np.float32(now_s - origin.time_s)
+            least = self._least(group, version)[raised]
+            keys[raised] = self._keys(strength[raised], s_s[raised], least, since_s)
         told = group.told.get(version.event_id)
         chosen = self._chosen(told, version, keys, s_s, strength)
         knew = None if told is None else ~np.isnan(told.intensity)
@@ -252,12 +261,26 @@ class AlertPlanner:
             template=AlertTemplate(
                 version,
                 self._config.policy.mode,
-                RELATIONS[self._config.shaking.relation][0],
+                scale,
                 self._key_id,
             ),
             lanes=LANES,
             expire_s=self._config.policy.expire_s,
         )
+
+    def _keys(
+        self,
+        strength: NDArray[np.float32],
+        s_s: NDArray[np.float32],
+        least: NDArray[np.float32],
+        since_s: np.float32,
+    ) -> NDArray[np.uint16]:
+        """Sending keys by intensity instead of distance, in the form of ``rank_targets``."""
+        lane = sum(strength < bound for bound in self._config.policy.lanes[: LANES - 1])
+        lane = np.minimum(lane, LANES - 1) + LANES * (s_s <= since_s)
+        step = np.minimum(s_s * KEY_STEPS_PER_S, 8190)
+        keys = (lane.astype(np.uint16) << 13) | step.astype(np.uint16)
+        return np.where(strength >= least, keys, NOT_TOLD).astype(np.uint16)
 
     def _least(self, group: _Group, version: EventVersion) -> NDArray[np.float32]:
         """Least intensity of each target, out of reach for kinds whose magnitude threshold is not met."""

@@ -6,7 +6,7 @@ what came before it (so that they have settled and the noise is known) and then 
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +34,14 @@ class History:
 
     def __init__(self) -> None:
         self._packets: dict[str, deque[Packet]] = {}
+        self._channels: dict[str, list[str]] = {}
 
     def add(self, packet: Packet) -> None:
         """Keep a packet and let go of what is too old."""
-        kept = self._packets.setdefault(packet.seed_id, deque())
+        kept = self._packets.get(packet.seed_id)
+        if kept is None:
+            kept = self._packets[packet.seed_id] = deque()
+            self._channels.setdefault(packet.seed_id[:-1], []).append(packet.seed_id)
         if kept and packet.start_ns < kept[-1].end_ns - NS_PER_S / packet.sampling_rate:
             return  # late or repeated: the picker counts these
         kept.append(packet)
@@ -48,6 +52,14 @@ class History:
     def packets(self, seed_id: str) -> tuple[Packet, ...]:
         """What is kept of a channel, oldest first."""
         return tuple(self._packets.get(seed_id, ()))
+
+    def end_s(self, seed_id: str) -> float:
+        """How far the data of a channel that has some reach, epoch seconds."""
+        return seconds_from_ns(self._packets[seed_id][-1].end_ns)
+
+    def components(self, seed_id: str) -> Sequence[str]:
+        """The channels with data of the sensor a channel belongs to: those whose names differ in the last letter."""
+        return self._channels.get(seed_id[:-1], ())
 
 
 class PeakBins:
@@ -126,22 +138,17 @@ class PeakTracker(PeakBins):
 
     def _begin(self, packets: list[Packet]) -> None:
         rate = packets[-1].sampling_rate
-        self._biquads = _high_passes(rate)
+        self._biquads = np.array([high_pass(corner, rate) for corner in CORNERS_HZ])
         before = [p.samples for p in packets if seconds_from_ns(p.end_ns) < self.onset_s - GUARD_S]
         samples = np.concatenate(before or [packets[0].samples]).astype(np.float64)
         self._offset = float(np.nanmean(np.where(np.isfinite(samples), samples, np.nan)))
 
 
-def _high_passes(rate: float) -> Floats:
-    """Second-order Butterworth high-passes at the corners, by the bilinear transform: (F, 5) b0 b1 b2 a1 a2."""
-    rows = []
-    for corner in CORNERS_HZ:
-        w = np.tan(np.pi * corner / rate)
-        norm = 1 / (1 + np.sqrt(2) * w + w * w)
-        rows.append(
-            [norm, -2 * norm, norm, 2 * (w * w - 1) * norm, (1 - np.sqrt(2) * w + w * w) * norm]
-        )
-    return np.array(rows)
+def high_pass(corner_hz: float, rate: float) -> list[float]:
+    """A second-order Butterworth high-pass by the bilinear transform: b0, b1, b2, a1, a2."""
+    w = np.tan(np.pi * corner_hz / rate)
+    norm = 1 / (1 + np.sqrt(2) * w + w * w)
+    return [norm, -2 * norm, norm, 2 * (w * w - 1) * norm, (1 - np.sqrt(2) * w + w * w) * norm]
 
 
 def log_acceleration(pick: Pick, channel: Channel) -> float:

@@ -4,33 +4,23 @@
 declare a new one, sizes each event from its stations' waveforms, and returns the versions that are due.
 """
 
-import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ew.config import Config
-from ew.geo import distance_km
-from ew.locate.amplitudes import PeakBins, log_acceleration
+from ew.locate.amplitudes import log_acceleration
 from ew.locate.associator import Associator, Onset
-from ew.locate.locator import MAX_PICKS, Hypocentre, Locator
+from ew.locate.event import Event
+from ew.locate.locator import MAX_PICKS, Locator
 from ew.locate.magnitude import network_magnitude
 from ew.locate.reports import PickReport
 from ew.locate.sizing import station_magnitudes
 from ew.locate.stations import Network
 from ew.locate.waves import Waves
-from ew.records import (
-    Arrival,
-    EventVersion,
-    Inventory,
-    Origin,
-    Packet,
-    Pick,
-    StationMagnitude,
-    VersionKind,
-)
+from ew.records import Arrival, EventVersion, Inventory, Packet, Pick
 from ew.times import iso_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
 
@@ -40,34 +30,15 @@ CLAIM_S = 300.0
 S_TOLERANCE_S = 2.0
 CODA_FACTOR = 3.0
 """Coda lasts to about three S travel times (Rautian & Khalturin 1978 start theirs at two)."""
-MOVED_KM = 2.0
-GREW = 0.1
-"""A version is due when the epicentre moved or the magnitude changed by so much."""
 WITHDRAW_AFTER_S = 8.0
 WITHDRAW_SHARE = 0.25
 FEW_ONSETS = 8
 RECONSIDER_S = 30.0
 """So few onsets may have been grouped wrongly: for so long the whole is looked at anew."""
-MERGE_S = 20.0
-MERGE_KM = 100.0
-
-
-@dataclass(slots=True, eq=False)
-class _Event:
-    event_id: str
-    hypocentre: Hypocentre
-    onsets: dict[int, Onset]
-    declared_s: float
-    source: str = "ew"
-    trackers: dict[int, PeakBins] = field(default_factory=dict)
-    stations: tuple[StationMagnitude, ...] = ()
-    magnitude: float = math.nan
-    magnitude_error: float = math.nan
-    version: int = 0
-    looked_s: float = -math.inf
-    issued: Origin | None = None
-    issued_count: int = 0
-    is_cancelled: bool = False
+SHAKEN_FROM = 5.0
+"""From this magnitude on it is kept up how hard the ground shakes: below it what is computed is near enough."""
+LEAST_SHAKEN_M_S2 = 0.03
+"""Peak acceleration of CSIS 2; less is nothing to tell."""
 
 
 class EventEngine:
@@ -91,7 +62,7 @@ class EventEngine:
         )
         self._heard: list[Onset] = []
         self._free: list[Onset] = []
-        self._events: list[_Event] = []
+        self._events: list[Event] = []
         self._told: dict[str, EventVersion] = {}
         self.wake_at_s: float | None = None
 
@@ -134,12 +105,12 @@ class EventEngine:
         if told.event_id in by_id:
             self._go_on_from(by_id[told.event_id], told)
             return
-        same = [event for event in self._events if _is_same(event.hypocentre, told.origin)]
+        same = [event for event in self._events if event.is_same(told.origin)]
         if same:
             nearest = min(same, key=lambda e: abs(e.hypocentre.time_s - told.origin.time_s))
             self._go_on_from(nearest, told)
 
-    def _go_on_from(self, event: _Event, told: EventVersion) -> None:
+    def _go_on_from(self, event: Event, told: EventVersion) -> None:
         """Of two ids of one earthquake the smaller stays, that of the earlier first pick; versions count on."""
         if told.event_id > event.event_id and event.version:
             return
@@ -150,7 +121,7 @@ class EventEngine:
     def add_origin(self, version: EventVersion, now_s: float) -> EventVersion:
         """Another agency's origin; returns the version to act on, under the id of our event if it is the same earthquake."""
         for event in self._events:
-            if _is_same(event.hypocentre, version.origin):
+            if event.is_same(version.origin):
                 event.version += 1
                 event.looked_s, event.issued = now_s, version.origin
                 return replace(
@@ -188,7 +159,7 @@ class EventEngine:
         self._free.append(replace(onset, is_coda=is_coda))
         return True
 
-    def _claims(self, event: _Event, onsets: Sequence[Onset]) -> list[str]:
+    def _claims(self, event: Event, onsets: Sequence[Onset]) -> list[str]:
         """What each onset is to an event: P, S, coda or nothing."""
         stations = np.array([o.station for o in onsets], dtype=np.int64)
         since = np.array([o.time_s for o in onsets]) - event.hypocentre.time_s
@@ -204,7 +175,7 @@ class EventEngine:
         claims: list[str] = np.select([is_p, is_s, is_coda], ["P", "S", "coda"], "").tolist()
         return claims
 
-    def _join(self, event: _Event, onset: Onset) -> None:
+    def _join(self, event: Event, onset: Onset) -> None:
         event.onsets[onset.station] = onset
         if onset.time_s - event.hypocentre.time_s > self._config.update_until_s:
             return
@@ -218,12 +189,12 @@ class EventEngine:
             return
         used = set(candidate.onsets)
         first = min(candidate.onsets, key=lambda o: (o.time_s, o.pick.seed_id))
-        event = _Event(self._event_id(first), candidate.hypocentre, {}, now_s)
+        event = Event(self._event_id(first), candidate.hypocentre, {}, now_s)
         for onset in candidate.onsets:
             self._join(event, onset)
         ours = {e.event_id for e in self._events}
         for told in self._told.values():
-            if told.event_id not in ours and _is_same(event.hypocentre, told.origin):
+            if told.event_id not in ours and event.is_same(told.origin):
                 self._go_on_from(event, told)
         self._events.append(event)
         left = [o for o in self._free if o not in used]
@@ -241,7 +212,7 @@ class EventEngine:
         stamp = iso_from_seconds(first.time_s)[:19].translate({ord(c): None for c in "-:"})
         return f"ew{stamp}{zlib.crc32(name.encode()) & 0xFFFF:04x}"
 
-    def _update(self, event: _Event, now_s: float) -> EventVersion | None:
+    def _update(self, event: Event, now_s: float) -> EventVersion | None:
         if now_s - event.looked_s < self._config.version_interval_s:
             return None
         event.looked_s = now_s
@@ -249,13 +220,12 @@ class EventEngine:
         self._size(event)
         if event.version and self._is_refuted(event, now_s):
             event.is_cancelled = True
-            return self._issue(event, "cancel", now_s)
-        origin = self._origin(event)
-        if event.version == 0:
-            return self._issue(event, "alert", now_s)
-        return self._issue(event, "update", now_s) if self._is_changed(event, origin) else None
+            return event.issue("cancel", now_s, self._arrivals(event))
+        if event.version and not event.is_changed:
+            return None
+        return event.issue("update" if event.version else "alert", now_s, self._arrivals(event))
 
-    def _relocate(self, event: _Event, now_s: float) -> None:
+    def _relocate(self, event: Event, now_s: float) -> None:
         """The hypocentre again; a young event of few onsets may turn out to be another one, with other onsets."""
         onsets = list(event.onsets.values())
         pool = self._not_others(event)
@@ -268,7 +238,7 @@ class EventEngine:
         elif event.issued_count < len(onsets) and event.issued_count <= MAX_PICKS:
             event.hypocentre = self._associator.relocate(event.hypocentre, onsets, pool)
 
-    def _not_others(self, event: _Event) -> list[Onset]:
+    def _not_others(self, event: Event) -> list[Onset]:
         """What was heard and is neither P nor S of another event."""
         pool = self._heard
         for other in self._events:
@@ -282,7 +252,7 @@ class EventEngine:
                 ]
         return pool
 
-    def _regroup(self, event: _Event, onsets: Sequence[Onset]) -> None:
+    def _regroup(self, event: Event, onsets: Sequence[Onset]) -> None:
         """Give an event these onsets instead of those it has."""
         kept = {o.pick for o in onsets}
         for station, onset in list(event.onsets.items()):
@@ -297,7 +267,7 @@ class EventEngine:
         taken = {o.pick for o in event.onsets.values()}
         self._free = [o for o in self._free if o.pick not in taken]
 
-    def _size(self, event: _Event) -> None:
+    def _size(self, event: Event) -> None:
         where = np.array(list(event.trackers), dtype=np.int64)
         away = self._associator.distances_km(event.hypocentre, where)
         depth = event.hypocentre.depth_km
@@ -309,8 +279,15 @@ class EventEngine:
             self._config.pd_relation,
         )
         event.magnitude, event.magnitude_error = network_magnitude(event.stations)
+        if event.magnitude >= SHAKEN_FROM:
+            motions = (
+                self._waves.motion(event.onsets[station].pick)
+                for station in event.trackers
+                if station in event.onsets
+            )
+            event.motions = tuple(m for m in motions if m.pga_m_s2 >= LEAST_SHAKEN_M_S2)
 
-    def _is_refuted(self, event: _Event, now_s: float) -> bool:
+    def _is_refuted(self, event: Event, now_s: float) -> bool:
         """Too many stations that must have seen it by now did not."""
         if (
             now_s - event.declared_s < WITHDRAW_AFTER_S
@@ -322,49 +299,7 @@ class EventEngine:
             < WITHDRAW_SHARE
         )
 
-    def _is_changed(self, event: _Event, origin: Origin) -> bool:
-        if event.issued is None or len(event.onsets) != event.issued_count:
-            return True
-        moved = float(
-            distance_km(
-                origin.latitude, origin.longitude, event.issued.latitude, event.issued.longitude
-            )
-        )
-        return (
-            moved >= max(MOVED_KM, 0.3 * origin.horizontal_error_km)
-            or abs(origin.magnitude - event.issued.magnitude) >= GREW
-        )
-
-    def _origin(self, event: _Event) -> Origin:
-        h = event.hypocentre
-        return Origin(
-            time_s=h.time_s,
-            latitude=h.latitude,
-            longitude=h.longitude,
-            depth_km=h.depth_km,
-            magnitude=event.magnitude,
-            time_error_s=h.time_error_s,
-            horizontal_error_km=h.horizontal_error_km,
-            depth_error_km=h.depth_error_km,
-            magnitude_error=event.magnitude_error,
-        )
-
-    def _issue(self, event: _Event, kind: VersionKind, now_s: float) -> EventVersion:
-        event.version += 1
-        event.issued, event.issued_count = self._origin(event), len(event.onsets)
-        return EventVersion(
-            event_id=event.event_id,
-            version=event.version,
-            kind=kind,
-            issued_s=now_s,
-            origin=event.issued,
-            stations=len(event.onsets),
-            arrivals=self._arrivals(event),
-            station_magnitudes=event.stations,
-            source=event.source,
-        )
-
-    def _arrivals(self, event: _Event) -> tuple[Arrival, ...]:
+    def _arrivals(self, event: Event) -> tuple[Arrival, ...]:
         onsets = sorted(event.onsets.values(), key=lambda o: o.time_s)
         where = np.array([o.station for o in onsets])
         away = self._associator.distances_km(event.hypocentre, where)
@@ -374,7 +309,7 @@ class EventEngine:
             for o, d, t in zip(onsets, away, predicted, strict=True)
         )
 
-    def _is_open(self, event: _Event, now_s: float) -> bool:
+    def _is_open(self, event: Event, now_s: float) -> bool:
         """Whether versions of an event may still come."""
         age_s = now_s - event.hypocentre.time_s
         return not event.is_cancelled and age_s <= self._config.update_until_s
@@ -393,9 +328,3 @@ class EventEngine:
         self._events = [
             e for e in self._events if not e.is_cancelled and now_s - e.hypocentre.time_s <= CLAIM_S
         ]
-
-
-def _is_same(ours: Hypocentre, theirs: Origin) -> bool:
-    """Whether two origins are of one earthquake."""
-    apart = float(distance_km(ours.latitude, ours.longitude, theirs.latitude, theirs.longitude))
-    return abs(ours.time_s - theirs.time_s) < MERGE_S and apart < MERGE_KM

@@ -60,35 +60,25 @@ class SOnset:
 
 
 class ShearWaves:
-    """The last packets of the horizontal channels, and the S onsets found in them."""
+    """The S onsets behind picks, found in the horizontal channels of a history."""
 
-    def __init__(self) -> None:
-        self._history = History()
-        self._channels: dict[str, list[str]] = {}
+    def __init__(self, history: History) -> None:
+        self._history = history
         self._found: dict[tuple[str, int], tuple[float, SOnset | None]] = {}
-        self._end_s: dict[str, float] = {}
-
-    def take_packet(self, packet: Packet) -> None:
-        """Keep a packet of a horizontal channel."""
-        sensor, orientation = packet.seed_id[:-1], packet.seed_id[-1]
-        if orientation not in HORIZONTAL:
-            return
-        self._history.add(packet)
-        channels = self._channels.setdefault(sensor, [])
-        if packet.seed_id not in channels:
-            channels.append(packet.seed_id)
-        self._end_s[packet.seed_id] = seconds_from_ns(packet.end_ns)
 
     def behind(self, pick: Pick) -> SOnset | None:
         """The S onset behind a pick of the same sensor, if it is in by now and stands out."""
-        channels = self._channels.get(pick.seed_id[:-1])
-        if not channels:
+        ends_s = {
+            channel: self._history.end_s(channel)
+            for channel in self._history.components(pick.seed_id)
+            if channel[-1] in HORIZONTAL
+        }
+        if not ends_s:
             return None
         key, p_s = (pick.seed_id, pick.time_ns), seconds_from_ns(pick.time_ns)
-        newest_s = max(self._end_s[c] for c in channels)
         # A component that has died must not hold up the other
-        live = [c for c in channels if self._end_s[c] > newest_s - DEAD_S]
-        since_s = min(min(self._end_s[c] for c in live) - p_s, LONGEST_S)
+        live = [c for c, end_s in ends_s.items() if end_s > max(ends_s.values()) - DEAD_S]
+        since_s = min(min(ends_s[c] for c in live) - p_s, LONGEST_S)
         # In whole steps after P, so that it does not matter when and how often it is asked
         end_s = p_s + math.floor(since_s / STEP_S) * STEP_S
         looked_s, found = self._found.get(key, (-math.inf, None))

@@ -1,59 +1,86 @@
 """PURE: the waveforms behind the picks: our own, packet by packet, or what detectors elsewhere report of theirs."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ew.locate.amplitudes import History, PeakBins, PeakTracker
+from ew.locate.motion import MotionTracker
 from ew.locate.reports import PickReport, add_report
 from ew.locate.shear import ShearWaves, SOnset
-from ew.records import Inventory, Packet, Pick
+from ew.records import Inventory, Packet, Pick, StationMotion
 from ew.times import seconds_from_ns
 
 
+@dataclass(slots=True)
+class _Reported:
+    """What detectors elsewhere have told of a pick."""
+
+    bins: PeakBins
+    s_onset: SOnset | None = None
+    peaks: tuple[float, float] = (0.0, 0.0)
+
+
 class Waves:
-    """Gives the peaks about a pick and the S-wave behind it, and keeps the peaks growing while an event follows them."""
+    """Gives the peaks about a pick, the S-wave and the shaking behind it; keeps up what an event follows."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._history = History()
-        self._shear = ShearWaves()
+        self._shear = ShearWaves(self._history)
         self._trackers: dict[str, list[PeakTracker]] = {}
-        self._reported: dict[tuple[str, int], PeakBins] = {}
-        self._s_reported: dict[tuple[str, int], SOnset | None] = {}
+        self._motions: dict[str, MotionTracker] = {}
+        self._reported: dict[tuple[str, int], _Reported] = {}
 
     def take_packets(self, packets: Sequence[Packet]) -> None:
         """Take in packets of all components."""
         for packet in packets:
-            if not packet.seed_id.endswith("Z"):
-                self._shear.take_packet(packet)
-                continue
             self._history.add(packet)
             for tracker in self._trackers.get(packet.seed_id, ()):
                 tracker.add(packet)
-
-    def s_onset(self, pick: Pick) -> SOnset | None:
-        """The S-wave behind a pick, if it is in by now and stands out."""
-        key = pick.seed_id, pick.time_ns
-        if key in self._s_reported:
-            return self._s_reported[key]
-        return self._shear.behind(pick)
+            if packet.seed_id[:-1] in self._motions:
+                self._motions[packet.seed_id[:-1]].add([packet])
 
     def take_report(self, report: PickReport) -> bool:
         """Take in what a detector reports; whether its pick is new. The channel must be in the inventory."""
         key = report.pick.seed_id, report.pick.time_ns
-        bins, is_new = self._reported.get(key), key not in self._reported
-        if bins is None:
+        known, is_new = self._reported.get(key), key not in self._reported
+        if known is None:
             onset_s = seconds_from_ns(report.pick.time_ns)
-            bins = self._reported[key] = PeakBins(self._inventory[report.pick.seed_id], onset_s)
-        if is_new or report.end_ns >= (bins.end_ns or 0):  # what rests on the most data counts
-            self._s_reported[key] = report.s_onset
-        add_report(bins, report)
+            known = _Reported(PeakBins(self._inventory[report.pick.seed_id], onset_s))
+            self._reported[key] = known
+        if report.end_ns >= (known.bins.end_ns or 0):  # what rests on the most data counts
+            known.s_onset, known.peaks = report.s_onset, (report.pga_m_s2, report.pgv_m_s)
+        add_report(known.bins, report)
         return is_new
+
+    def s_onset(self, pick: Pick) -> SOnset | None:
+        """The S-wave behind a pick, if it is in by now and stands out."""
+        reported = self._reported.get((pick.seed_id, pick.time_ns))
+        return self._shear.behind(pick) if reported is None else reported.s_onset
+
+    def motion(self, pick: Pick) -> StationMotion:
+        """How hard the pick's station has shaken since; kept up from the first call until ``let_go``."""
+        channel = self._inventory[pick.seed_id]
+        pga, pgv = self._peak_motion(pick)
+        return StationMotion(channel.seed_id, channel.latitude, channel.longitude, pga, pgv)
+
+    def _peak_motion(self, pick: Pick) -> tuple[float, float]:
+        reported = self._reported.get((pick.seed_id, pick.time_ns))
+        if reported is not None:
+            return reported.peaks
+        sensor = pick.seed_id[:-1]
+        if sensor not in self._motions:
+            tracker = MotionTracker(self._inventory, pick.time_ns)
+            for channel in self._history.components(pick.seed_id):
+                tracker.add(self._history.packets(channel))
+            self._motions[sensor] = tracker
+        return self._motions[sensor].peaks
 
     def follow(self, pick: Pick) -> PeakBins:
         """The peaks about a pick, from now on kept up."""
         reported = self._reported.get((pick.seed_id, pick.time_ns))
         if reported is not None:
-            return reported
+            return reported.bins
         history = self._history.packets(pick.seed_id)
         onset_s = seconds_from_ns(pick.time_ns)
         tracker = PeakTracker(self._inventory[pick.seed_id], onset_s, history)
@@ -61,13 +88,13 @@ class Waves:
         return tracker
 
     def let_go(self, bins: PeakBins) -> None:
-        """Keep these peaks up no longer."""
+        """Keep these peaks, and the motion of their station, up no longer."""
+        self._motions.pop(bins.channel.seed_id[:-1], None)
         trackers = self._trackers.get(bins.channel.seed_id, [])
         if bins in trackers:
             trackers.remove(bins)
 
     def forget(self, before_s: float) -> None:
-        """Let go of reports of picks older than that."""
-        self._reported = {k: b for k, b in self._reported.items() if b.onset_s >= before_s}
-        self._s_reported = {k: s for k, s in self._s_reported.items() if k in self._reported}
+        """Let go of what belongs to picks older than that."""
+        self._reported = {k: r for k, r in self._reported.items() if r.bins.onset_s >= before_s}
         self._shear.forget(before_s)

@@ -97,6 +97,23 @@ def _rank_targets(
         )
 
 
+@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+def second_strongest(ecef, radius_km, places, seen, reach_km, found):
+    """The second strongest intensity seen by stations within reach of each target; 0 where fewer than two are.
+
+    ``ecef`` (3, D), ``radius_km`` (D,) f4: targets; ``places`` (3, N), ``seen`` (N,) f4: stations. Out: ``found`` (D,) f4.
+    """
+    for i in prange(ecef.shape[1]):
+        first, second = np.float32(0), np.float32(0)
+        reach = reach_km + radius_km[i]
+        for k in range(places.shape[1]):
+            dx, dy = ecef[0, i] - places[0, k], ecef[1, i] - places[1, k]
+            dz = ecef[2, i] - places[2, k]
+            if dx * dx + dy * dy + dz * dz <= reach * reach and seen[k] > second:
+                first, second = max(first, seen[k]), min(first, seen[k])
+        found[i] = second
+
+
 def rank_targets(
     ecef,
     radius_km,

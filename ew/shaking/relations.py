@@ -64,6 +64,22 @@ def csis_from_motion(pga_m_s2: float, pgv_m_s: float) -> float:
     return float(np.clip((by_acceleration + by_velocity) / 2, 1.0, HIGHEST))
 
 
+def mmi_from_motion(pga_m_s2: float, pgv_m_s: float) -> float:
+    """MMI from recorded motion, the mean of both (Worden et al. 2012, Bull. Seismol. Soc. Am. 102, eq. 3 and table 2; cm/s², cm/s).
+
+    PGA: 1.78 + 1.55 log10, from 1.57 on -1.60 + 3.70 log10; PGV: 3.78 + 1.47 log10, from 0.53 on 2.89 + 3.16 log10.
+    """
+    log_a, log_v = np.log10(max(100 * pga_m_s2, 1e-9)), np.log10(max(100 * pgv_m_s, 1e-9))
+    by_acceleration = 1.78 + 1.55 * log_a if log_a <= 1.57 else -1.60 + 3.70 * log_a
+    by_velocity = 3.78 + 1.47 * log_v if log_v <= 0.53 else 2.89 + 3.16 * log_v
+    return float(np.clip((by_acceleration + by_velocity) / 2, 1.0, HIGHEST))
+
+
+def from_motion(scale: str, pga_m_s2: float, pgv_m_s: float) -> float:
+    """Intensity on a scale (CSIS or MMI) from recorded motion."""
+    return (csis_from_motion if scale == "CSIS" else mmi_from_motion)(pga_m_s2, pgv_m_s)
+
+
 def intensity(relation: str, magnitude: float, distance_km: Floats, depth_km: float) -> Floats:
     """Intensity by the named relation, held to 1-12; a magnitude of NaN gives 1."""
     value = RELATIONS[relation][1](magnitude, distance_km, depth_km)

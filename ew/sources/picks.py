@@ -50,6 +50,8 @@ class _PickBody(_Model):
     end_ns: int = Field(ge=0)
     s_time_ns: int | None = Field(default=None, ge=0)
     s_clarity: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    pga_m_s2: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    pgv_m_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
 class _DetectorBody(_Model):
@@ -88,6 +90,8 @@ def encode_report(report: PickReport, detector: str) -> bytes:
             "first_bin": report.first_bin,
             "end_ns": report.end_ns,
             **_s_members(report.s_onset),
+            "pga_m_s2": float(f"{report.pga_m_s2:.3g}"),
+            "pgv_m_s": float(f"{report.pgv_m_s:.3g}"),
         }
     )
 
@@ -123,7 +127,16 @@ def decode_report(payload: bytes) -> PickReport:
     s_onset = None
     if body.s_time_ns is not None and body.s_clarity is not None:
         s_onset = SOnset(seconds_from_ns(body.s_time_ns), body.s_clarity)
-    return PickReport(pick, np.array(body.noise_m), peaks, body.first_bin, body.end_ns, s_onset)
+    return PickReport(
+        pick=pick,
+        noise_m=np.array(body.noise_m),
+        peaks_m=peaks,
+        first_bin=body.first_bin,
+        end_ns=body.end_ns,
+        s_onset=s_onset,
+        pga_m_s2=body.pga_m_s2,
+        pgv_m_s=body.pgv_m_s,
+    )
 
 
 def encode_ends(ends_ns: Mapping[str, int], detector: str) -> bytes:

@@ -1,0 +1,104 @@
+"""PURE: one earthquake under way: what it rests on, what was told of it, and whether that has changed."""
+
+import math
+from dataclasses import dataclass, field
+
+from ew.geo import distance_km
+from ew.locate.amplitudes import PeakBins
+from ew.locate.associator import Onset
+from ew.locate.locator import Hypocentre
+from ew.records import (
+    Arrival,
+    EventVersion,
+    Origin,
+    StationMagnitude,
+    StationMotion,
+    VersionKind,
+)
+
+MOVED_KM = 2.0
+GREW = 0.1
+"""A version is due when the epicentre moved or the magnitude changed by so much."""
+SHAKEN_M_S2 = 0.1
+"""Or where the ground shakes harder than this (CSIS 3.4, felt by many) and ``HARDER`` times as hard as was told."""
+HARDER = 1.5
+MERGE_S = 20.0
+MERGE_KM = 100.0
+
+
+@dataclass(slots=True, eq=False)
+class Event:
+    """An earthquake under way; ``onsets`` and ``trackers`` by station, ``version`` 0 before it was told."""
+
+    event_id: str
+    hypocentre: Hypocentre
+    onsets: dict[int, Onset]
+    declared_s: float
+    source: str = "ew"
+    trackers: dict[int, PeakBins] = field(default_factory=dict)
+    stations: tuple[StationMagnitude, ...] = ()
+    motions: tuple[StationMotion, ...] = ()
+    magnitude: float = math.nan
+    magnitude_error: float = math.nan
+    version: int = 0
+    looked_s: float = -math.inf
+    issued: Origin | None = None
+    issued_count: int = 0
+    issued_motions: dict[str, float] = field(default_factory=dict)
+    is_cancelled: bool = False
+
+    @property
+    def origin(self) -> Origin:
+        """What is known of it now."""
+        h = self.hypocentre
+        return Origin(
+            time_s=h.time_s,
+            latitude=h.latitude,
+            longitude=h.longitude,
+            depth_km=h.depth_km,
+            magnitude=self.magnitude,
+            time_error_s=h.time_error_s,
+            horizontal_error_km=h.horizontal_error_km,
+            depth_error_km=h.depth_error_km,
+            magnitude_error=self.magnitude_error,
+        )
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether enough has changed since it was last told to tell it again."""
+        told, now = self.issued, self.origin
+        if told is None or len(self.onsets) != self.issued_count:
+            return True
+        moved = float(distance_km(now.latitude, now.longitude, told.latitude, told.longitude))
+        return (
+            moved >= max(MOVED_KM, 0.3 * now.horizontal_error_km)
+            or abs(now.magnitude - told.magnitude) >= GREW
+            or any(
+                m.pga_m_s2 >= max(SHAKEN_M_S2, HARDER * self.issued_motions.get(m.seed_id, 0.0))
+                for m in self.motions
+            )
+        )
+
+    def issue(self, kind: VersionKind, now_s: float, arrivals: tuple[Arrival, ...]) -> EventVersion:
+        """The next version, told at ``now_s``."""
+        self.version += 1
+        self.issued, self.issued_count = self.origin, len(self.onsets)
+        self.issued_motions = {m.seed_id: m.pga_m_s2 for m in self.motions}
+        return EventVersion(
+            event_id=self.event_id,
+            version=self.version,
+            kind=kind,
+            issued_s=now_s,
+            origin=self.issued,
+            stations=len(self.onsets),
+            arrivals=arrivals,
+            station_magnitudes=self.stations,
+            source=self.source,
+            motions=self.motions,
+        )
+
+    def is_same(self, theirs: Origin) -> bool:
+        """Whether another origin is of this earthquake."""
+        ours = self.hypocentre
+        apart = float(distance_km(ours.latitude, ours.longitude, theirs.latitude, theirs.longitude))
+        return abs(ours.time_s - theirs.time_s) < MERGE_S and apart < MERGE_KM
