@@ -1,6 +1,6 @@
 """S onsets on the horizontals: found where S is, only there, and worth something to the location."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ew import Channel, Config, Origin, Packet, Pick
 from ew.geo import destination, distance_km
+from ew.locate.amplitudes import History
 from ew.locate.events import EventEngine
 from ew.locate.shear import ShearWaves, SOnset
 from ew.traveltimes import TravelTimes
@@ -51,11 +52,14 @@ def packets(
 
 
 def found(components: dict[str, np.ndarray], rate: float = 100.0) -> SOnset | None:
-    waves = ShearWaves()
-    for name, samples in components.items():
-        for packet in packets(name, samples, rate):
-            waves.take_packet(packet)
-    return waves.behind(PICK)
+    return behind(p for name, row in components.items() for p in packets(name, row, rate))
+
+
+def behind(given: Iterable[Packet]) -> SOnset | None:
+    history = History()
+    for packet in given:
+        history.add(packet)
+    return ShearWaves(history).behind(PICK)
 
 
 def after_p(onset: SOnset | None) -> float:
@@ -92,13 +96,9 @@ def test_noise_has_no_s() -> None:
 @given(cuts=st.lists(st.integers(1, 5999), max_size=40), seed=st.integers(0, 5))
 def test_the_onset_does_not_depend_on_how_samples_are_cut(cuts: list[int], seed: int) -> None:
     moved = station(seed, 6.0)
-    whole, cut = ShearWaves(), ShearWaves()
-    for name, row in (("N", moved[1]), ("E", moved[2])):
-        for packet in packets(name, row, 100.0):
-            whole.take_packet(packet)
-        for packet in packets(name, row, 100.0, cuts):
-            cut.take_packet(packet)
-    assert cut.behind(PICK) == whole.behind(PICK)
+    rows = (("N", moved[1]), ("E", moved[2]))
+    cut = behind(p for name, row in rows for p in packets(name, row, 100.0, cuts))
+    assert cut == behind(p for name, row in rows for p in packets(name, row, 100.0))
 
 
 def test_one_component_is_enough_and_a_dead_one_does_not_hold_it_up() -> None:
@@ -110,12 +110,9 @@ def test_one_component_is_enough_and_a_dead_one_does_not_hold_it_up() -> None:
 
 def test_nothing_is_read_across_a_gap() -> None:
     moved = station(4, 6.0)
-    waves = ShearWaves()
-    gap = slice(round((P_S + 3) * 100), round((P_S + 5) * 100))
-    for packet in packets("N", moved[1], 100.0, [gap.start, gap.stop]):
-        if packet.start_ns != START_NS + gap.start * 10**7:
-            waves.take_packet(packet)
-    assert waves.behind(PICK) is None
+    edges = [round((P_S + s) * 100) for s in (3, 5)]
+    before, _, after = packets("N", moved[1], 100.0, edges)
+    assert behind([before, after]) is None
 
 
 def test_bad_samples_are_passed_over() -> None:
