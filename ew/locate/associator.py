@@ -14,14 +14,9 @@ from numpy.typing import NDArray
 
 from ew.config import LocateConfig
 from ew.geo import distance_km
-from ew.locate.locator import (
-    KM_PER_DEGREE,
-    MAX_PICKS,
-    MAX_SILENT,
-    Hypocentre,
-    Locator,
-    Observations,
-)
+from ew.locate.afar import is_from_afar
+from ew.locate.locator import MAX_PICKS, MAX_SILENT, Hypocentre, Locator, Observations
+from ew.locate.onsets import Onset, first_by_station
 from ew.locate.shear import SOnset
 from ew.locate.stations import Network
 from ew.records import Pick
@@ -42,16 +37,6 @@ APART_S = 60.0
 SLOWEST_KM_S = 5.0
 """P crosses the crust no slower; with the slack this bounds how far apart in time two stations hear one P-wave."""
 APART_SLACK_S = 2.0
-FROM_AFAR_KM_S = 9.5
-"""Pn runs at 8; P from 30 degrees on crosses a network at 13 and more (ak135)."""
-FROM_AFAR_FIT_S = 0.7
-FROM_AFAR_SPAN_S = 20.0
-FROM_AFAR_PERIOD_S = 0.3
-FROM_AFAR_SURELY_S = 0.4
-"""Median period of the picks at which a wave has come from afar whatever it looks like: P from 30 degrees on has lost all above
-2 Hz (t* of 0.5-1 s) and gives 0.3-1.3 s, recorded local earthquakes of M 4-7 give 0.14-0.19 s, synthetic ones of M 4-8 up to 0.30 s."""
-FROM_AFAR_DEPTH_KM = 15.0
-FROM_AFAR_APERTURE_KM = 60.0
 CLEAR_STATIONS = 0.75
 """Of the stations needed so much in clear onsets: four barely clear ones, as noise makes them, wait for a fifth."""
 MORE_IN_CODA = 2
@@ -74,26 +59,6 @@ SECOND_SCALE = 2.0
 """A second pick on the vertical may be S, often late, or coda."""
 STAYS = 0.2
 """A hypocentre stays where it is unless another one is likelier by so much: among equals it must not jump about."""
-
-
-@dataclass(frozen=True, slots=True)
-class Onset:
-    """A pick as the associator sees it.
-
-    ``is_coda``: it came within the coda of an event at its station. ``log_amplitude``: log10 of the peak acceleration of
-    its first swings, m/s² (NaN where the pick gives no amplitude).
-    """
-
-    pick: Pick
-    station: int
-    time_s: float
-    is_coda: bool = False
-    log_amplitude: float = math.nan
-
-    @property
-    def weight(self) -> float:
-        """Clear onsets count in full, weak ones for half; what may be coda for less."""
-        return min(1.0, 0.4 + self.pick.snr / 10) * (0.5 if self.is_coda else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +99,7 @@ class Associator:
             return None
         tried = 0
         for size in TRY_STATIONS:
-            first = _first_by_station(near[:size])
+            first = first_by_station(near[:size])
             if len(first) < self._config.min_stations or len(first) == tried:
                 continue
             tried = len(first)
@@ -207,7 +172,7 @@ class Associator:
         pool = [o for o in heard if o.time_s >= since_s]
         away = self.distances_km(hypocentre, np.array([o.station for o in pool], dtype=np.int64))
         pool = [o for o, km in zip(pool, away, strict=True) if km <= reach_km]
-        first = _first_by_station(pool)
+        first = first_by_station(pool)
         seen = self.observations(first, _seconds(pool, first), silent_among=hypocentre)
         half_km = min(reach_km + AROUND_KM, WIDEST_KM)
         best = self._locator.locate(*self._centre(own), seen, half_km)
@@ -338,7 +303,7 @@ class Associator:
     ) -> bool:
         config = self._config
         picked = np.array([o.station for o in onsets])
-        if self._is_from_afar(onsets, first, hypocentre.depth_km):
+        if is_from_afar(onsets, first, hypocentre.depth_km, self._network, config.min_stations):
             return False
         if self.distances_km(hypocentre, picked).min() > config.reach_km:
             return False
@@ -359,49 +324,6 @@ class Associator:
         counted = since & ~is_s & (arrival <= max(o.time_s for o in first) + 2.0)
         return len(onsets) >= config.min_explained * int(counted.sum())
 
-    def _is_from_afar(
-        self, onsets: Sequence[Onset], tried: Sequence[Onset], depth_km: float
-    ) -> bool:
-        """Whether a plane wave faster than any regional one explains the picks at least as well: a teleseism.
-
-        Its waves have lost all that is short. Over a small aperture a deep earthquake looks alike: it has to wait until the
-        wave has reached stations that tell the two apart.
-        """
-        period_s = max(_median_period_s(onsets), _median_period_s(tried))
-        if period_s > FROM_AFAR_SURELY_S:
-            return True
-        if period_s > FROM_AFAR_PERIOD_S:
-            # Such waves rise slowly and are picked badly: a majority near the plane is enough
-            most = max(len(self._plane_wave(tried, n * FROM_AFAR_FIT_S)) for n in (1, 2))
-            return most > len(tried) / 2
-        fit = self._plane_wave(tried, FROM_AFAR_FIT_S)
-        if len(fit) < max(len(onsets), self._config.min_stations):
-            return False
-        places = self._network.ecef[[o.station for o in fit]]
-        aperture_km = float(np.linalg.norm(places - places.mean(axis=0), axis=1).max())
-        return depth_km > FROM_AFAR_DEPTH_KM or aperture_km > FROM_AFAR_APERTURE_KM
-
-    def _plane_wave(self, onsets: Sequence[Onset], fit_s: float) -> list[Onset]:
-        """The onsets within ``fit_s`` of a plane wave from afar; none if no such wave fits."""
-        net = self._network
-        stations = np.array([o.station for o in onsets])
-        times = np.array([o.time_s for o in onsets]) - onsets[0].time_s
-        lat, lon = net.latitudes[stations], net.longitudes[stations]
-        north, east = (
-            (lat - lat[0]) * KM_PER_DEGREE,
-            (lon - lon[0]) * KM_PER_DEGREE * np.cos(np.radians(lat[0])),
-        )
-        terms = np.column_stack([np.ones(len(times)), north, east])
-        kept = np.abs(times - np.median(times)) < FROM_AFAR_SPAN_S
-        for within_s in (4 * fit_s, 2 * fit_s, fit_s, fit_s):  # outliers go, the worst first
-            if kept.sum() < len(terms[0]) + 1:
-                return []
-            solution, *_ = np.linalg.lstsq(terms[kept], times[kept], rcond=None)
-            kept = np.abs(times - terms @ solution) < within_s
-        if math.hypot(solution[1], solution[2]) > 1 / FROM_AFAR_KM_S:
-            return []
-        return [onset for onset, is_kept in zip(onsets, kept, strict=True) if is_kept]
-
     def _centre(self, onsets: Sequence[Onset]) -> tuple[float, float]:
         """Where the first waves came in: the mean of the stations of the four earliest onsets."""
         early = sorted(onsets, key=lambda o: o.time_s)[:4]
@@ -410,21 +332,8 @@ class Associator:
         return float(net.latitudes[stations].mean()), float(net.longitudes[stations].mean())
 
 
-def _median_period_s(onsets: Sequence[Onset]) -> float:
-    """Median predominant period of the picks that have one; 0 where none has."""
-    periods = [o.pick.period_s for o in onsets if math.isfinite(o.pick.period_s)]
-    return float(np.median(periods)) if periods else 0.0
-
-
-def _first_by_station(onsets: Sequence[Onset]) -> list[Onset]:
-    first: dict[int, Onset] = {}
-    for onset in sorted(onsets, key=lambda o: o.time_s):
-        first.setdefault(onset.station, onset)
-    return list(first.values())
-
-
 def _seconds(onsets: Sequence[Onset], first: Sequence[Onset]) -> list[Onset]:
     """The next onset at each station after its first: S, or coda."""
     since = {o.station: o.time_s for o in first}
     after = [o for o in onsets if since.get(o.station, np.inf) + LEAST_S_MINUS_P_S < o.time_s]
-    return _first_by_station(after)
+    return first_by_station(after)

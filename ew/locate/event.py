@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from ew.geo import distance_km
 from ew.locate.amplitudes import PeakBins
-from ew.locate.associator import Onset
 from ew.locate.locator import Hypocentre
+from ew.locate.onsets import Onset
 from ew.records import (
     Arrival,
     EventVersion,

@@ -12,10 +12,11 @@ import numpy as np
 
 from ew.config import Config
 from ew.locate.amplitudes import log_acceleration
-from ew.locate.associator import Associator, Onset
+from ew.locate.associator import Associator
 from ew.locate.event import Event
 from ew.locate.locator import MAX_PICKS, Locator
 from ew.locate.magnitude import network_magnitude
+from ew.locate.onsets import Onset
 from ew.locate.reports import PickReport
 from ew.locate.sizing import station_magnitudes
 from ew.locate.stations import Network

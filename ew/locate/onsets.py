@@ -1,0 +1,35 @@
+"""PURE: picks as the associator sees them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ew.records import Pick
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """A pick as the associator sees it.
+
+    ``is_coda``: it came within the coda of an event at its station. ``log_amplitude``: log10 of the peak acceleration of
+    its first swings, m/s² (NaN where the pick gives no amplitude).
+    """
+
+    pick: Pick
+    station: int
+    time_s: float
+    is_coda: bool = False
+    log_amplitude: float = math.nan
+
+    @property
+    def weight(self) -> float:
+        """Clear onsets count in full, weak ones for half; what may be coda for less."""
+        return min(1.0, 0.4 + self.pick.snr / 10) * (0.5 if self.is_coda else 1.0)
+
+
+def first_by_station(onsets: Sequence[Onset]) -> list[Onset]:
+    """The earliest onset of each station, in order of time."""
+    first: dict[int, Onset] = {}
+    for onset in sorted(onsets, key=lambda o: o.time_s):
+        first.setdefault(onset.station, onset)
+    return list(first.values())
