@@ -109,13 +109,17 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class StationMagnitude:
-    """One station's magnitude from its peak displacement ``pd_m`` over ``window_s`` seconds after P."""
+    """One station's magnitude from its peak displacement ``pd_m`` over ``window_s`` seconds after P.
+
+    ``tau_c_s``: predominant period of the first seconds, NaN where it is not known or not clear of the noise.
+    """
 
     seed_id: str
     magnitude: float
     pd_m: float
     window_s: float
     weight: float = 1.0
+    tau_c_s: float = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

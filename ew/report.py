@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ew.geo import distance_km
+from ew.locate.magnitude import tau_c_magnitude
 from ew.locate.suspects import Suspect
 from ew.records import EventVersion, Inventory, Origin, Pick
 from ew.times import iso_from_ns, iso_from_seconds
@@ -173,6 +174,7 @@ def _version(version: EventVersion) -> Json:
         "time_error_s": _rounded(origin.time_error_s, 2),
         "horizontal_error_km": _rounded(origin.horizontal_error_km, 1),
         "magnitude_error": _rounded(origin.magnitude_error, 2),
+        "tau_c_magnitude": _rounded(tau_c_magnitude(version.station_magnitudes), 2),
     }
 
 

@@ -23,6 +23,9 @@ GUARD_S = 0.5
 BIN_S = 0.25
 NOISE_BINS = round((NOISE_S - GUARD_S) / BIN_S)
 ONSET_BIN = round(NOISE_S / BIN_S)
+TAU_C_S = 3.0
+"""tau_c is taken over so much of P (Kanamori 2005)."""
+TAU_C_BINS = round(TAU_C_S / BIN_S)
 LONGEST_S = 60.0
 """Peaks are kept for so long after the onset: the rupture of an M 8 lasts about that long."""
 
@@ -65,7 +68,8 @@ class History:
 class PeakBins:
     """Peak displacement of one channel in bins of time about its onset.
 
-    ``bins`` (F, B) f8: m, a row a corner, ``ONSET_BIN`` the first after the onset; ``end_ns``: how far the data reach.
+    ``bins`` (F, B) f8: m, a row a corner, ``ONSET_BIN`` the first after the onset; ``squares`` (2, b) f8: sums of squared
+    displacement and velocity in the first of these bins, for tau_c; ``end_ns``: how far the data reach.
     """
 
     def __init__(self, channel: Channel, onset_s: float) -> None:
@@ -73,7 +77,17 @@ class PeakBins:
         self.onset_s = onset_s
         # The noise before the onset, the guard between, and what comes after, in one array for one pass
         self.bins = np.zeros((len(CORNERS_HZ), ONSET_BIN + round(LONGEST_S / BIN_S)))
+        self.squares = np.zeros((2, ONSET_BIN + TAU_C_BINS))
         self.end_ns: int | None = None
+
+    @property
+    def tau_c_s(self) -> float:
+        """Predominant period 2 pi sqrt(sum u² / sum (du/dt)²) of the first ``TAU_C_S`` (Kanamori 2005); NaN before they are in."""
+        end_s = -math.inf if self.end_ns is None else seconds_from_ns(self.end_ns)
+        displacement, velocity = self.squares[:, ONSET_BIN:].sum(axis=1)
+        if end_s < self.onset_s + TAU_C_S or not velocity > 0:
+            return math.nan
+        return 2 * math.pi * math.sqrt(displacement / velocity)
 
     def peaks(self, window_s: float, distance_km: float) -> Peaks | None:
         """Peaks up to ``window_s`` after the onset; ``None`` before there is half a second of data."""
@@ -89,6 +103,7 @@ class PeakBins:
             pd_m=self.bins[:, ONSET_BIN:last].max(axis=1),
             noise_m=np.maximum(self.bins[:, :NOISE_BINS].max(axis=1), 1e-12),
             window_s=window_s,
+            tau_c_s=self.tau_c_s,
         )
 
 
@@ -134,6 +149,7 @@ class PeakTracker(PeakBins):
             self.bins,
             since_s / BIN_S + ONSET_BIN,
             dt / BIN_S,
+            self.squares,
         )
 
     def _begin(self, packets: list[Packet]) -> None:

@@ -193,13 +193,14 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def displacement_peaks(
-    samples, scale, integrations, dt, biquads, state, bins, first_bin, bin_per_sample
+    samples, scale, integrations, dt, biquads, state, bins, first_bin, bin_per_sample, squares
 ):
     """Run a waveform to displacement and keep its peak in bins of time.
 
     ``samples`` (n,) f8 with the offset removed; ``scale`` to m/s or m/s²; ``integrations`` 1 or 2; ``biquads`` (F, 5) f8
     high-passes, ``state`` (F, 3, 4) f8 (delays, previous value and integral of each stage), ``bins`` (F, B) f8 peaks in m;
-    the bin of sample i is ``first_bin + i * bin_per_sample``; negative ones are not kept.
+    the bin of sample i is ``first_bin + i * bin_per_sample``; negative ones are not kept. ``squares`` (2, B) f8: sums of u² and
+    of its derivative's for the first high-pass, in the same bins (Kanamori 2005's tau_c); (2, 0) where they are not asked for.
 
     Each stage is high-passed, so that noise and offsets can't grow through the integrations; the trapezoidal rule.
     """
@@ -212,9 +213,10 @@ def displacement_peaks(
             biquads[f, 4],
         )
         for i in range(len(samples)):
-            v = samples[i] * scale
+            v, rate = samples[i] * scale, 0.0
             for stage in range(integrations + 1):
                 s = state[f, stage]
+                rate = v
                 if stage > 0:
                     s[3] += (v + s[2]) * 0.5 * dt
                     s[2] = v
@@ -226,6 +228,9 @@ def displacement_peaks(
             bin_at = int(np.floor(first_bin + i * bin_per_sample))
             if 0 <= bin_at < bins.shape[1]:
                 bins[f, bin_at] = max(bins[f, bin_at], abs(v))
+                if f == 0 and bin_at < squares.shape[1]:
+                    squares[0, bin_at] += v * v
+                    squares[1, bin_at] += rate * rate
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -31,6 +31,7 @@ STRESS_DROP_BAR = 50.0
 SHEAR_VELOCITY_KM_S = 3.5
 P_TO_S_CORNER = 1.5
 """P corner over S corner (Madariaga 1976)."""
+TAU_C_STATIONS = 4
 FULL_WINDOW_S = 4.0
 """The relations were fitted on so much of the P-wave; shorter windows count for less."""
 
@@ -39,7 +40,8 @@ FULL_WINDOW_S = 4.0
 class Peaks:
     """Peak displacement at one station up to the end of its window, a row a corner.
 
-    ``pd_m`` and ``noise_m`` (F,) f8: peaks after and before the onset, m; ``window_s``: data after the onset used.
+    ``pd_m`` and ``noise_m`` (F,) f8: peaks after and before the onset, m; ``window_s``: data after the onset used;
+    ``tau_c_s``: predominant period of the first seconds, NaN before they are in.
     """
 
     seed_id: str
@@ -47,6 +49,7 @@ class Peaks:
     pd_m: NDArray[np.float64]
     noise_m: NDArray[np.float64]
     window_s: float
+    tau_c_s: float = math.nan
 
 
 def corner_hz(magnitude: float) -> float:
@@ -98,7 +101,9 @@ def station_magnitude(
         magnitude = from_pd(pd_m / lost, peaks.distance_km, relation)
     clarity = min(max((ratio - 1) / (CERTAIN - 1), 0.02), 1.0)
     weight = clarity * min(peaks.window_s / whole_s, 1.0) ** 2
-    return StationMagnitude(peaks.seed_id, magnitude, pd_m, peaks.window_s, weight)
+    # Below the first corner there is noise where that is not clear, and its period would be told
+    tau_c_s = peaks.tau_c_s if clear[0] >= CERTAIN else math.nan
+    return StationMagnitude(peaks.seed_id, magnitude, pd_m, peaks.window_s, weight, tau_c_s)
 
 
 def network_magnitude(stations: Sequence[StationMagnitude]) -> tuple[float, float]:
@@ -119,3 +124,14 @@ def network_magnitude(stations: Sequence[StationMagnitude]) -> tuple[float, floa
     effective = float(weights.sum() ** 2 / (weights**2).sum())
     # 0.3: the scatter of single-station Pd magnitudes (Kuyuk & Allen 2013)
     return mean, math.sqrt(max(scatter, 0.3**2) / effective)
+
+
+def tau_c_magnitude(stations: Sequence[StationMagnitude]) -> float:
+    """Magnitude by the median period of at least ``TAU_C_STATIONS`` stations, a check beside Pd; NaN where there are fewer.
+
+    log10 tau_c = 0.296 M - 1.716 (Wu, Kanamori, Allen & Hauksson 2007, Geophys. J. Int. 170, eq. 4; standard error 0.4).
+    """
+    periods = [s.tau_c_s for s in stations if s.tau_c_s > 0]
+    if len(periods) < TAU_C_STATIONS:
+        return math.nan
+    return (math.log10(float(np.median(periods))) + 1.716) / 0.296

@@ -20,6 +20,7 @@ CORNER_HZ = 0.1
 """Offsets and drift would grow through the integration; GB/T 17742-2020 has 0.1-10 Hz."""
 
 Floats = NDArray[np.float64]
+NO_SQUARES = np.zeros((2, 0))
 
 
 class _Component:
@@ -69,6 +70,7 @@ class _Component:
             self._peaks[which],
             0.0 if counts else -1.0,  # the one bin there is, or none
             0.0,
+            NO_SQUARES,
         )
 
 

@@ -5,6 +5,7 @@ displacement's peaks in bins of a quarter second, the S-wave once it stands out,
 hundred bytes, whatever the sampling rate.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,8 @@ class PickReport:
 
     ``noise_m`` (F,) f8: peak before the onset; ``peaks_m`` (F, n) f8: from bin ``first_bin`` after the onset on, m, a row a
     corner; ``end_ns``: how far the data reach that they rest on; ``s_onset``: the S-wave behind it, once it stands out;
-    ``pga_m_s2``, ``pgv_m_s``: peak acceleration and velocity since.
+    ``pga_m_s2``, ``pgv_m_s``: peak acceleration and velocity since; ``tau_c_s``: predominant
+    period of the first seconds (NaN before they are in).
     """
 
     pick: Pick
@@ -43,6 +45,7 @@ class PickReport:
     s_onset: SOnset | None = None
     pga_m_s2: float = 0.0
     pgv_m_s: float = 0.0
+    tau_c_s: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +126,7 @@ class Reporter:
             s_onset=self._shear.behind(pick),
             pga_m_s2=pga,
             pgv_m_s=pgv,
+            tau_c_s=peaks.tau_c_s,
         )
 
 
@@ -131,4 +135,6 @@ def add_report(bins: PeakBins, report: PickReport) -> None:
     bins.bins[:, 0] = np.maximum(bins.bins[:, 0], report.noise_m)
     there = bins.bins[:, ONSET_BIN + report.first_bin :][:, : report.peaks_m.shape[1]]
     np.maximum(there, report.peaks_m[:, : there.shape[1]], out=there)
+    if report.tau_c_s > 0:  # sums of this ratio stand for those that are not sent
+        bins.squares[:, ONSET_BIN] = (report.tau_c_s / (2 * math.pi)) ** 2, 1.0
     bins.end_ns = max(bins.end_ns or 0, report.end_ns)

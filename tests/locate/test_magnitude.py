@@ -5,7 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from ew.locate.magnitude import Peaks, from_pd, full_window_s, network_magnitude, station_magnitude
+from ew import Channel, Packet
+from ew.locate.amplitudes import PeakTracker
+from ew.locate.magnitude import (
+    Peaks,
+    from_pd,
+    full_window_s,
+    network_magnitude,
+    station_magnitude,
+    tau_c_magnitude,
+)
+from ew.records import StationMagnitude
 
 RELATION = "kuyuk-allen-2013"
 
@@ -46,3 +56,29 @@ def test_one_bad_sensor_does_not_size_an_earthquake() -> None:
     magnitude, error = network_magnitude([*good, bad])
     assert magnitude == pytest.approx(5.0, abs=0.3)
     assert error > 0.1
+
+
+@pytest.mark.parametrize("period_s", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("units", ["M/S", "M/S**2"])
+def test_tau_c_is_the_period_of_the_first_seconds(period_s: float, units: str) -> None:
+    t = np.arange(0, 60, 0.01)
+    since = np.maximum(t - 40.0, 0.0)
+    displacement = np.sin(2 * np.pi / period_s * since) * (1 - np.exp(-((since / 0.1) ** 2)))
+    motion = np.gradient(displacement, 0.01)
+    motion = np.gradient(motion, 0.01) if units == "M/S**2" else motion
+    channel = Channel("XX.A..HHZ", 30.0, 100.0, 0.0, 1.0, units)  # type: ignore[arg-type]
+    tracker = PeakTracker(channel, 40.0, [])
+    for second in range(60):
+        assert math.isnan(tracker.tau_c_s) == (second < 43)
+        part = motion[100 * second : 100 * (second + 1)].astype(np.float32)
+        tracker.add(Packet("XX.A..HHZ", second * 10**9, 100.0, part))
+    assert tracker.tau_c_s == pytest.approx(period_s, rel=0.15)
+
+
+def test_tau_c_magnitude_follows_its_relation_and_needs_four_stations() -> None:
+    def stations(*periods: float) -> list[StationMagnitude]:
+        return [StationMagnitude("XX.A..HHZ", 5.0, 0.01, 4.0, 1.0, tau) for tau in periods]
+
+    # log10 tau_c = 0.296 x 6 - 1.716 (Wu et al. 2007)
+    assert tau_c_magnitude(stations(1.148, 1.148, 1.148, 1.148)) == pytest.approx(6.0, abs=0.01)
+    assert math.isnan(tau_c_magnitude(stations(1.1, 1.1, 1.1, math.nan)))
