@@ -88,6 +88,13 @@ def is_match(version: EventVersion, catalogue: Origin) -> bool:
     return abs(origin.time_s - catalogue.time_s) <= MATCH_TIME_S and apart <= MATCH_DISTANCE_KM
 
 
+def _apart(version: EventVersion, catalogue: Origin) -> float:
+    """How far from a catalogue origin, time and place each in units of what still counts as a match."""
+    o = version.origin
+    apart_km = float(distance_km(o.latitude, o.longitude, catalogue.latitude, catalogue.longitude))
+    return abs(o.time_s - catalogue.time_s) / MATCH_TIME_S + apart_km / MATCH_DISTANCE_KM
+
+
 def score(
     versions: Sequence[EventVersion],
     catalogue: Origin | None,
@@ -95,14 +102,15 @@ def score(
 ) -> Score:
     """Score a run; ``catalogue`` is ``None`` where no earthquake is expected.
 
-    A second event for the same earthquake (a split) counts as false.
+    Of several events that could be the catalogue's the nearest in time and place is; a second event for the same earthquake (a split) counts as false.
     """
     events = list(by_event(versions).values())
     matching = [e for e in events if catalogue is not None and is_match(e[0], catalogue)]
     if catalogue is None or not matching:
         missed = catalogue is not None
         return Score(None, limit_s, None, None, None, None, None, len(events), missed)
-    first, last = matching[0][0], _last_standing(matching[0])
+    best = min(matching, key=lambda event: _apart(_last_standing(event), catalogue))
+    first, last = best[0], _last_standing(best)
     return Score(
         first_alert_s=first.issued_s - catalogue.time_s,
         limit_s=limit_s,

@@ -7,9 +7,8 @@ import os
 from pathlib import Path
 
 from ew import Config
-from ew.geo import distance_km
 from ew.pipeline import Pipeline
-from ew.report import by_event, is_match, physical_limit_s
+from ew.report import by_event, physical_limit_s, score
 from ew.sources.files import load_event_dir
 from ew.times import NS_PER_S
 from ew.traveltimes import TravelTimes
@@ -37,33 +36,28 @@ def play_recorded(task: tuple[Path, float]) -> dict[str, object]:
         for now_ns, tick in pipeline.moments(event_dir.packets(packet_s))
         for v in pipeline.feed(tick, now_ns).versions
     ]
-    events = list(by_event(versions).values())
     truth = event_dir.event.origin if event_dir.event is not None else None
-    row: dict[str, object] = {"recording": path.name, "packets s": packet_s, "events": len(events)}
+    row: dict[str, object] = {"recording": path.name, "packets s": packet_s}
     if truth is None:
-        return {**row, "false": len(events)}
+        return {**row, "false": len(by_event(versions))}
     onsets = sorted(pick.time_ns for pick in event_dir.analyst_picks)
-    fourth_s = onsets[CLEAR_ONSETS - 1] / NS_PER_S if len(onsets) >= CLEAR_ONSETS else None
+    fourth_s = None
+    if len(onsets) >= CLEAR_ONSETS:
+        fourth_s = onsets[CLEAR_ONSETS - 1] / NS_PER_S - truth.time_s
     limit_s = physical_limit_s(truth, event_dir.spans, event_dir.inventory, table)
-    ours = [event for event in events if is_match(event[0], truth)]
-    row |= {"limit s": limit_s, "4th onset s": _since(fourth_s, truth.time_s)}
-    row["false"] = len(events) - min(len(ours), 1)
-    if not ours:
-        return {**row, "missed": fourth_s is not None}
-    first, last = ours[0][0], ours[0][-1]
-
-    def off_km(latitude: float, longitude: float) -> float:
-        return float(distance_km(truth.latitude, truth.longitude, latitude, longitude))
-
+    result = score(versions, truth, limit_s)
     return {
         **row,
-        "missed": False,
-        "first alert s": first.issued_s - truth.time_s,
-        "after 4th onset s": _since(first.issued_s, fourth_s),
-        "first km": off_km(first.origin.latitude, first.origin.longitude),
-        "last km": off_km(last.origin.latitude, last.origin.longitude),
-        "first M": first.origin.magnitude - truth.magnitude,
-        "last M": last.origin.magnitude - truth.magnitude,
+        "false": result.false_events,
+        "missed": result.missed,
+        "limit s": limit_s,
+        "4th onset s": fourth_s,
+        "first alert s": result.first_alert_s,
+        "after 4th onset s": _since(result.first_alert_s, fourth_s),
+        "first km": result.epicentre_error_km,
+        "last km": result.final_epicentre_error_km,
+        "first M": result.magnitude_error,
+        "last M": result.final_magnitude_error,
     }
 
 

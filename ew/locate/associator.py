@@ -53,7 +53,9 @@ FASTEST_KM_S = 8.0
 WIDEST_KM = 250.0
 S_STATIONS = 8
 S_DOUBT = 2.0
-"""S so many times louder than the coda before it counts for nothing, twice as loud in full: the rise of an emergent P is seldom more than three times."""
+S_WEIGHT = 2.0
+"""An S as loud as ``S_DOUBT`` times the coda before it counts for nothing, four times for one pick, six times and more for two: it can hardly be
+anything else, and a pick's cost for not fitting is held to half of that of P."""
 SECOND_WEIGHT = 0.7
 SECOND_SCALE = 2.0
 """A second pick on the vertical may be S, often late, or coda."""
@@ -227,7 +229,7 @@ class Associator:
             s = self._s_onset(onset.pick)
             if s is not None:
                 found.add(onset.station)
-                weight = min((s.clarity - S_DOUBT) / S_DOUBT, 1.0)
+                weight = min((s.clarity - S_DOUBT) / S_DOUBT, S_WEIGHT)
                 rows.append((*self._network.ecef[onset.station], s.time_s, weight, 1.0))
         for onset in seconds:
             if onset.station not in found:

@@ -4,6 +4,7 @@
 declare a new one, sizes each event from its stations' waveforms, and returns the versions that are due.
 """
 
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -31,6 +32,8 @@ CLAIM_S = 300.0
 S_TOLERANCE_S = 2.0
 CODA_FACTOR = 3.0
 """Coda lasts to about three S travel times (Rautian & Khalturin 1978 start theirs at two)."""
+UNSIZED_S = 0.5
+"""An event without a magnitude is not told for so long: nobody would be alerted by it."""
 WITHDRAW_AFTER_S = 8.0
 WITHDRAW_SHARE = 0.25
 FEW_ONSETS = 8
@@ -223,6 +226,11 @@ class EventEngine:
             event.is_cancelled = True
             return event.issue("cancel", now_s, self._arrivals(event))
         if event.version and not event.is_changed:
+            return None
+        if math.isnan(event.magnitude) and now_s - event.declared_s < UNSIZED_S:
+            event.looked_s = (
+                -math.inf
+            )  # four stations close together: half a second of P is not in yet
             return None
         return event.issue("update" if event.version else "alert", now_s, self._arrivals(event))
 

@@ -8,7 +8,8 @@ Akaike criterion (Maeda 1985) for exponentially distributed energy,
 
     AIC(k) = k log mean(e[:k]) + (n - k) log mean(e[k:])
 
-for k before the loudest half second; it is taken for S if its amplitude is ``CLEAR`` times that of the coda just before.
+for k before the loudest half second; it is taken for S if its amplitude is ``CLEAR`` times that of the coda just before,
+and if it is as horizontal as S is: else it is P that still rises.
 """
 
 import math
@@ -38,6 +39,10 @@ RISE_S = 0.4
 DELAY_S = 0.1
 """By so much the band-pass brings S late: on synthetic S-waves of M 4.5-5.5 (tests/locate/test_shear.py)."""
 CLEAR = 2.5
+SHARE = 0.75
+"""Least amplitude of a horizontal over the vertical in the first ``SHARE_S`` of S: 0.8-5.9 in 46 recorded S-waves of a low-cost network, 0.6-4.2
+in 20 of others; the rise of P has less in four cases of five."""
+SHARE_S = 1.0
 LONGEST_S = 40.0
 """S - P at 350 km; the history holds no more."""
 
@@ -84,7 +89,8 @@ class ShearWaves:
         looked_s, found = self._found.get(key, (-math.inf, None))
         is_sure = found is not None and found.clarity >= SURE and looked_s > found.time_s + SURE_S
         if end_s > looked_s and not is_sure:
-            found = find_s([self._history.packets(c) for c in live], p_s, end_s)
+            horizontals = [self._history.packets(c) for c in live]
+            found = find_s(horizontals, self._history.packets(pick.seed_id), p_s, end_s)
             self._found[key] = end_s, found
         return found
 
@@ -94,33 +100,61 @@ class ShearWaves:
         self._found = {k: v for k, v in self._found.items() if k[1] >= before_ns}
 
 
-def find_s(components: Sequence[Sequence[Packet]], p_s: float, end_s: float) -> SOnset | None:
+def find_s(
+    horizontals: Sequence[Sequence[Packet]],
+    vertical: Sequence[Packet],
+    p_s: float,
+    end_s: float,
+) -> SOnset | None:
     """The S onset after a P onset at ``p_s`` in data up to ``end_s`` (epoch s), or ``None`` while none stands out.
 
-    ``components``: packets of one or two horizontal channels of one sensor, in order of time.
+    ``horizontals``: packets of one or two channels, ``vertical``: those of the third, each in order of time.
     """
-    joined = (_joined(packets, p_s, end_s) for packets in components)
+    joined = (_joined(packets, p_s, end_s) for packets in horizontals)
     traces = [trace for trace in joined if trace is not None]
     if not traces:
         return None
-    start_s, rate, _ = traces[0]
-    traces = [t for t in traces if abs(t[0] - start_s) < 1 / rate and t[1] == rate]
-    count = min(len(samples) for _, _, samples in traces)
-    band = band_pass(*BAND_HZ, rate)
-    energy = np.zeros(count)
-    for _, _, samples in traces:
-        add_energy(samples[:count], band.gain, band.a1, band.a2, energy)
+    first_trace = traces[0]
+    traces = [t for t in traces if t.is_beside(first_trace)]
+    count = min(len(trace.samples) for trace in traces)
+    start_s, rate = first_trace.start_s, first_trace.rate
+    energy = np.sum([trace.energy()[:count] for trace in traces], axis=0)
+    p_at = round((p_s - start_s) * rate)
+    first = p_at + round(LEAST_S_MINUS_P_S * rate)
     per_s = [round(s * rate) for s in (RISE_S, ENOUGH_AFTER_S, BEFORE_S)]
-    p_at = (p_s - start_s) * rate
-    first = round(p_at + LEAST_S_MINUS_P_S * rate)
-    onset, clarity = s_onset(energy, round(p_at), first, *per_s, CLEAR)
-    return SOnset(start_s + onset / rate - DELAY_S, clarity) if onset >= 0 else None
+    onset, clarity = s_onset(energy, p_at, first, *per_s, CLEAR)
+    if onset < 0:
+        return None
+    up = _joined(vertical, p_s, end_s)
+    if up is not None and up.is_beside(first_trace):
+        part = slice(onset, onset + round(SHARE_S * rate))
+        across = energy[part].mean() / len(traces)
+        if across < SHARE**2 * up.energy()[part].mean():
+            return None
+    return SOnset(start_s + onset / rate - DELAY_S, clarity)
 
 
-def _joined(
-    packets: Sequence[Packet], p_s: float, end_s: float
-) -> tuple[float, float, Floats] | None:
-    """Start (epoch s), rate and samples of a channel from ``LEAD_S`` before P to ``end_s`` or a gap; the offset is removed."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trace:
+    """Samples (N,) f8 of one channel without a gap."""
+
+    start_s: float
+    rate: float
+    samples: Floats
+
+    def is_beside(self, other: "_Trace") -> bool:
+        """Whether the samples of both were taken at the same times."""
+        return abs(self.start_s - other.start_s) < 1 / self.rate and self.rate == other.rate
+
+    def energy(self) -> Floats:
+        """The squares of the band-passed samples, (N,) f8."""
+        band, energy = band_pass(*BAND_HZ, self.rate), np.zeros(len(self.samples))
+        add_energy(self.samples, band.gain, band.a1, band.a2, energy)
+        return energy
+
+
+def _joined(packets: Sequence[Packet], p_s: float, end_s: float) -> _Trace | None:
+    """A channel from ``LEAD_S`` before P to ``end_s`` or a gap; the offset is removed."""
     first = next(
         (i for i, p in enumerate(packets) if seconds_from_ns(p.end_ns) > p_s - LEAD_S), None
     )
@@ -140,4 +174,4 @@ def _joined(
     if not len(samples):
         return None
     samples = np.where(np.isfinite(samples), samples, 0.0)
-    return start_s, rate, samples - samples[0]
+    return _Trace(start_s, rate, samples - samples[0])

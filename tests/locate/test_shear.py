@@ -92,6 +92,16 @@ def test_noise_has_no_s() -> None:
     assert noise == [None] * 30
 
 
+def test_p_that_still_rises_is_not_taken_for_s() -> None:
+    """P comes in small and is six times as large 1.5 s later, on all components, most on the vertical."""
+    rng = np.random.default_rng(2)
+    t = np.arange(6000) / 100
+    grows = np.where(t < P_S, 0.01, np.where(t < P_S + 1.5, 1.0, 6.0))
+    wave = rng.normal(size=(3, 6000)) * grows * np.array([[1.0], [0.5], [0.5]])
+    assert found({"Z": wave[0], "N": wave[1], "E": wave[2]}) is None
+    assert found({"N": wave[1], "E": wave[2]}) is not None  # that is what the vertical is for
+
+
 @settings(max_examples=25, deadline=None)
 @given(cuts=st.lists(st.integers(1, 5999), max_size=40), seed=st.integers(0, 5))
 def test_the_onset_does_not_depend_on_how_samples_are_cut(cuts: list[int], seed: int) -> None:
