@@ -27,6 +27,8 @@ Floats = NDArray[np.float64]
 FIT_S = 0.9
 """A pick fits within this and a share of its travel time: the model's error over a region."""
 FIT_SHARE = 0.03
+FITTING = 2.0
+"""An onset that an event has stays within so many times of that."""
 WARM_UP_S = 11.0
 """A station with less data than this says nothing by its silence: its picker is still warming up (LTA 10 s)."""
 CLEAR_SNR = 2.5
@@ -300,21 +302,35 @@ class Associator:
         ]
         return len(nearer) / (len(nearer) + int(must.sum()))
 
+    def is_plausible(
+        self, hypocentre: Hypocentre, onsets: Sequence[Onset], least_share: float
+    ) -> bool:
+        """Whether a station that picked is in reach, and of those nearer than the fourth at least so many picked as well."""
+        picked = np.array([o.station for o in onsets])
+        if self.distances_km(hypocentre, picked).min() > self._config.reach_km:
+            return False
+        return self.share_in_reach(hypocentre, onsets) >= least_share
+
+    def fitting(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> list[Onset]:
+        """The onsets that a hypocentre comes near to explaining: within twice the tolerance and its own error in time."""
+        stations = np.array([o.station for o in onsets], dtype=np.int64)
+        travel_s = self.travel_s(hypocentre, stations)
+        off_s = np.abs(np.array([o.time_s for o in onsets]) - hypocentre.time_s - travel_s)
+        fits = off_s <= FITTING * self.tolerance_s(travel_s) + hypocentre.time_error_s
+        return [onset for onset, does in zip(onsets, fits, strict=True) if does]
+
     def _is_sound(
         self, hypocentre: Hypocentre, onsets: Sequence[Onset], first: Sequence[Onset]
     ) -> bool:
         config = self._config
-        picked = np.array([o.station for o in onsets])
         if is_from_afar(onsets, first, hypocentre.depth_km, self._network, config.min_stations):
             return False
-        if self.distances_km(hypocentre, picked).min() > config.reach_km:
+        if not self.is_plausible(hypocentre, onsets, config.min_share):
             return False
         clear = sum(not o.is_coda for o in onsets)
         if clear < config.min_stations - 1 and len(onsets) < config.min_stations + MORE_IN_CODA:
             return False
         if sum(o.weight for o in onsets) < CLEAR_STATIONS * config.min_stations:
-            return False
-        if self.share_in_reach(hypocentre, onsets) < config.min_share:
             return False
         # Of all that was picked since the P-wave set out, in its reach, it must explain most
         stations = np.array([o.station for o in first])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ew.geo import distance_km
 from ew.locate.amplitudes import PeakBins
+from ew.locate.associator import Candidate
 from ew.locate.locator import Hypocentre
 from ew.locate.onsets import Onset
 from ew.records import (
@@ -22,6 +23,7 @@ GREW = 0.1
 SHAKEN_M_S2 = 0.1
 """Or where the ground shakes harder than this (CSIS 3.4, felt by many) and ``HARDER`` times as hard as was told."""
 HARDER = 1.5
+STAYS_KM, STAYS_ERRORS = 30.0, 3.0
 MERGE_S = 20.0
 MERGE_KM = 100.0
 
@@ -78,6 +80,21 @@ class Event:
                 for m in self.motions
             )
         )
+
+    def may_become(self, other: Candidate) -> bool:
+        """Whether what it was told to be may be given up for another grouping of picks.
+
+        Far beyond its stated error only if that keeps all of its onsets, or half of them and explains more: else it is another
+        earthquake, or amid aftershocks a mixture.
+        """
+        h, to = self.hypocentre, other.hypocentre
+        moved_km = float(distance_km(h.latitude, h.longitude, to.latitude, to.longitude))
+        if not self.version or moved_km <= max(STAYS_KM, STAYS_ERRORS * h.horizontal_error_km):
+            return True
+        ours = {o.pick for o in self.onsets.values()}
+        kept = sum(o.pick in ours for o in other.onsets)
+        gain = sum(o.weight for o in other.onsets) - sum(o.weight for o in self.onsets.values())
+        return kept == len(ours) or (2 * kept >= len(ours) and gain > 0)
 
     def issue(self, kind: VersionKind, now_s: float, arrivals: tuple[Arrival, ...]) -> EventVersion:
         """The next version, told at ``now_s``."""

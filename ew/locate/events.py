@@ -221,6 +221,15 @@ class EventEngine:
             return None
         event.looked_s = now_s
         self._relocate(event, now_s)
+        onsets = list(event.onsets.values())
+        if not event.version and not self._associator.is_plausible(
+            event.hypocentre, onsets, WITHDRAW_SHARE
+        ):
+            # Where it came to lie it should have been seen nearer by: its picks are free again, and nobody was told
+            event.is_cancelled = True
+            self._regroup(event, ())
+            self._free.extend(onsets)
+            return None
         self._size(event)
         if event.version and self._is_refuted(event, now_s):
             event.is_cancelled = True
@@ -240,12 +249,13 @@ class EventEngine:
         pool = self._not_others(event)
         if len(onsets) <= FEW_ONSETS and now_s - event.declared_s <= RECONSIDER_S:
             found = self._associator.reconsider(event.hypocentre, onsets, pool, now_s)
-            if found is not None:
+            if found is not None and event.may_become(found):
                 event.hypocentre = found.hypocentre
                 self._regroup(event, found.onsets)
         # Beyond so many the earliest stay the same, and so would the hypocentre
         elif event.issued_count < len(onsets) and event.issued_count <= MAX_PICKS:
             event.hypocentre = self._associator.relocate(event.hypocentre, onsets, pool)
+            self._regroup(event, self._associator.fitting(event.hypocentre, onsets))
 
     def _not_others(self, event: Event) -> list[Onset]:
         """What was heard and is neither P nor S of another event."""
@@ -297,7 +307,9 @@ class EventEngine:
             event.motions = tuple(m for m in motions if m.pga_m_s2 >= LEAST_SHAKEN_M_S2)
 
     def _is_refuted(self, event: Event, now_s: float) -> bool:
-        """Too many stations that must have seen it by now did not."""
+        """Too few of its onsets are left, or too many stations that must have seen it by now did not."""
+        if len(event.onsets) < self._config.min_stations:
+            return True
         if (
             now_s - event.declared_s < WITHDRAW_AFTER_S
             or len(event.onsets) > self._config.min_stations
