@@ -34,6 +34,7 @@ from ew.records import Channel, EventVersion, Status
 from ew.service.hub import Hub
 from ew.service.intake import Intake
 from ew.shaking.targets import cell_targets
+from ew.sources import miniseed
 from ew.sources.inventory import read_csv, read_stationxml
 from ew.sources.picks import PickExchange
 from ew.storage.store import RegisteredDevice, Store
@@ -145,6 +146,7 @@ class Service:
     async def run(self) -> None:
         """Run until cancelled."""
         await asyncio.to_thread(self.pipeline.warm_up)
+        await asyncio.to_thread(miniseed.warm_up)
         await self.reload_targets()
         await self.intake.load(self.store)
         async with self.publisher, asyncio.TaskGroup() as group:
