@@ -317,6 +317,7 @@ class Service:
             "seedlink": {
                 client.name: {
                     "connected": client.status.is_connected,
+                    "protocol": client.status.protocol,
                     "packets": client.status.packets,
                     "last_error": client.status.last_error,
                 }

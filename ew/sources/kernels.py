@@ -121,7 +121,11 @@ def _is_header(data, at):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _blockettes(data, at, row, rates, found):
     """Length, encoding, number of samples and rate; False if they are not those of a plain record."""
-    length, encoding, rate = np.int64(0), np.int64(-1), _rate(_i2(data, at + 32), _i2(data, at + 34))
+    length, encoding, rate = (
+        np.int64(0),
+        np.int64(-1),
+        _rate(_i2(data, at + 32), _i2(data, at + 34)),
+    )
     microseconds = 0
     samples, first = _u2(data, at + 30), _u2(data, at + 44)
     here, guard = _u2(data, at + 46), HEADER

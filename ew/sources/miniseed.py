@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
+from typing import Literal
 
 import numpy as np
 from pymseed import MS3Record, MS3TraceList, PymseedError, sourceid2nslc
@@ -156,24 +157,19 @@ def _seed_id(source_id: str) -> str:
     return ".".join(sourceid2nslc(source_id))
 
 
-def encode(packet: Packet, record_bytes: int = 512) -> bytes:
-    """A packet as one or more miniSEED 2 records: Steim2 for integers, else IEEE floats."""
-    from pymseed import DataEncoding, TimeFormat, nslc2sourceid  # noqa: PLC0415 - only simulators encode
+def encode(packet: Packet, record_bytes: int = 512, *, version: Literal[2, 3] = 2) -> bytes:
+    """A packet as one or more miniSEED records: Steim2 for integers, else IEEE floats."""
+    from pymseed import DataEncoding, nslc2sourceid  # noqa: PLC0415 - only simulators encode
 
-    del TimeFormat
-    kind = {"i": ("i", DataEncoding.STEIM2), "f": ("f", DataEncoding.FLOAT32)}
-    if packet.samples.dtype == np.int32:
-        sample_type, encoding = kind["i"]
-    else:
-        sample_type, encoding = kind["f"]
+    is_integer = packet.samples.dtype == np.int32
     record = MS3Record()
     record.sourceid = nslc2sourceid(*packet.seed_id.split("."))
-    record.reclen, record.formatversion = record_bytes, 2
+    record.reclen, record.formatversion = record_bytes, version
     record.samprate = packet.sampling_rate
-    record.encoding = encoding
+    record.encoding = DataEncoding.STEIM2 if is_integer else DataEncoding.FLOAT32
     record.starttime = packet.start_ns
-    values = packet.samples if sample_type == "i" else packet.samples.astype(np.float32)
-    return b"".join(bytes(part) for part in record.generate(values, sample_type))
+    values = packet.samples if is_integer else packet.samples.astype(np.float32)
+    return b"".join(bytes(part) for part in record.generate(values, "i" if is_integer else "f"))
 
 
 def joined(packets: Iterable[Packet]) -> Iterator[Packet]:
