@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from obspy.clients.seedlink.slclient import SLClient
 
 from ew import Packet
 from ew.config.service import SeedLinkSource
@@ -270,3 +271,27 @@ async def test_record_shorter_than_it_says_takes_nothing_from_the_next() -> None
 def test_selection_that_is_none_is_refused(select: str) -> None:
     with pytest.raises(ValueError, match=r"is not NET_STA|is no selector"):
         SeedLinkSource(host="x", select=(select,))
+
+
+async def test_obspys_client_reads_the_simulated_server() -> None:
+    sent = packets(5)
+    taken: list[Any] = []
+
+    def take(_: int, packet: Any) -> bool:
+        taken.append(packet.get_trace())
+        return len(taken) == 5  # and obspy ends
+
+    async with SeedLinkServer() as server:
+        client = SLClient(timeout=20)
+        client.slconn.set_sl_address(f"127.0.0.1:{server.port}")
+        client.multiselect = "XX_A:HHZ"
+        client.initialize()
+        running = asyncio.create_task(asyncio.to_thread(client.run, take))
+        async with asyncio.timeout(60):
+            while not any(session.is_streaming for session in server.sessions):
+                await asyncio.sleep(0.01)
+            for packet in sent:
+                await server.put(packet)
+            await running
+    for trace, packet in zip(taken, sent, strict=True):
+        np.testing.assert_array_equal(trace.data, packet.samples)
