@@ -59,7 +59,10 @@ class ServiceConfig(BaseModel):
     http_port: int = Field(
         default=8080, ge=0, le=65535, description="port of the HTTP API; 0: a free one"
     )
-    inventory: Path | None = Field(default=None, description="StationXML (.xml) or stations.csv")
+    inventory: str | None = Field(
+        default=None,
+        description="StationXML (.xml), a stations.csv, or the http(s) URL of a query to an FDSN station service",
+    )
     seedlink: tuple[SeedLinkSource, ...] = Field(
         default=(), description="SeedLink servers to read from"
     )

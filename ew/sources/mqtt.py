@@ -27,6 +27,7 @@ class MqttWaveforms:
     password: str | None = field(default=None, repr=False)
     packets: int = 0
     refused: int = 0
+    subscribed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Read until cancelled; a lost broker is tried again each second."""
@@ -36,6 +37,7 @@ class MqttWaveforms:
                     self.host, self.port, username=self.username, password=self.password
                 ) as client:
                     await client.subscribe(TOPIC_WAVEFORM.format("+"), qos=0)
+                    self.subscribed.set()
                     async for message in client.messages:
                         self._record(str(message.topic), message.payload)
             except aiomqtt.MqttError as error:
