@@ -33,7 +33,7 @@ from benchmarks.rivals.pickers import (
     sta_lta_picks,
     windows,
 )
-from ew import Packet, PickerBank
+from ew import Packet, Pick, PickerBank
 from ew.config import PickerConfig
 from ew.geo import distance_km
 from ew.sources.files import EventDir, load_event_dir
@@ -196,14 +196,37 @@ def ew_picks(trace: Trace) -> list[float]:
 
 def ew_decisions(trace: Trace) -> list[tuple[float, float]]:
     """Each pick's onset and the time it was decided."""
+    return [(pick.time_ns / 1e9, pick.decided_ns / 1e9) for pick in streamed(trace)]
+
+
+def unrest_note(everything: list[Vertical]) -> str:
+    """How far ``Pick.unrest`` tells P from what comes in the 40 s after it."""
+    p, after = [], []
+    for v in everything:
+        if v.pick is not None:
+            for pick in streamed(v.with_onset(v.pick)):
+                late = pick.time_ns / 1e9 - v.pick
+                if abs(late) <= WITHIN_S:
+                    p.append(pick.unrest)
+                elif WITHIN_S < late < 40:
+                    after.append(pick.unrest)
+    low, high = np.nanquantile(after, [0.05, 0.5]) if after else (np.nan, np.nan)
+    return (
+        f"unrest: at most {np.nanmax(p):.1f} before {len(p)} P picks; before the {len(after)} picks "
+        f"of the next 40 s {high:.1f} (median), 95 % above {low:.1f}"
+    )
+
+
+def streamed(trace: Trace) -> list[Pick]:
+    """ew's picks of a trace in packets of 1 s."""
     bank, length = PickerBank(), round(trace.rate)
-    found = []
+    found: list[Pick] = []
     for at in range(0, len(trace.samples), length):
         start_ns = round(at * 1e9 / trace.rate)
         found += bank.process(
             [Packet("XX.A..HHZ", start_ns, trace.rate, trace.samples[at : at + length])]
         )
-    return [(pick.time_ns / 1e9, pick.decided_ns / 1e9) for pick in found]
+    return found
 
 
 def score(data: DataSet, pick: Callable[[Trace], list[float]]) -> dict[str, float | str]:
@@ -293,6 +316,7 @@ def run(quick: bool) -> BenchmarkResult:
     if path:
         everything = list(verticals(path, most))
         (first, *rest), notes = recorded_sets(everything)
+        notes.append(unrest_note(everything))
         judged[first.name] = compare(first)
         clear.append(first.name)
         extra = [row for data in rest for row in compare(data)] + [truth_row(everything)]

@@ -72,6 +72,19 @@ def test_nothing_triggers_where_a_bridged_gap_left_a_jump(gap_s: float) -> None:
     assert triggered(bank, 24, 25 + gap_s + 10) == []
 
 
+@pytest.mark.parametrize(("hold_s", "false_triggers"), [(0.0, 1), (1.0, 0)])
+def test_nothing_triggers_while_the_filter_settles_after_a_bridged_gap(
+    hold_s: float, false_triggers: int
+) -> None:
+    slope = (
+        6000 * np.arange(5000) / RATE
+    )  # a tilting sensor: from rest, the filter takes its slope for a wave
+    given = packets(noise() + slope)
+    _, bank = feed(given[:25] + given[27:], PickerConfig(gap_hold_s=hold_s))
+    assert bank.counters.gaps_bridged == 1
+    assert len(triggered(bank, 20, 40)) == false_triggers
+
+
 def test_a_bridged_gap_does_not_ask_for_another_warm_up() -> None:
     samples = with_onset()
     resume = round((ONSET_S - 4) * RATE)
