@@ -1,6 +1,6 @@
 """PURE: the compiled reading of plain miniSEED 2 records, many in one call (FDSN SEED 2.4 manual, chapters 8 and 10, appendix B).
 
-Live streams are nearly all of one kind: a fixed header of 48 bytes in big-endian order, a blockette 1000, perhaps a 1001, and
+Live streams are nearly all of one kind: a fixed header of 48 bytes in big-endian order, a blockette 1000, perhaps a 1001 (microseconds) and a 100 (rate), and
 Steim-1, Steim-2, int32 or float32 samples. Those are read here. Whatever else there is (miniSEED 3, other encodings, little-endian, a
 record that contradicts itself) is left to libmseed, one record at a time, which is also what tests hold this against.
 
@@ -139,12 +139,14 @@ def _blockettes(data, at, row, rates, found):
             encoding, length = np.int64(data[at + here + 4]), np.int64(1) << data[at + here + 6]
         elif kind == 1001:
             microseconds = _signed(np.int64(data[at + here + 5]), 8)
+        elif kind == 100 and here + 12 <= first:
+            rate = float(np.uint32(_u4(data, at + here + 4)).view(np.float32))
         else:
             return False
         guard, here = here + 8, _u2(data, at + here + 2)
     if encoding not in (INT32, FLOAT32, STEIM1, STEIM2) or at + length > len(data):
         return False
-    if samples == 0 or rate <= 0.0 or not HEADER <= first < length:
+    if samples == 0 or not 0.0 < rate < np.inf or not HEADER <= first < length:
         return False
     row[AT], row[LENGTH], row[FIRST] = at, length, at + first
     row[ENCODING], row[SAMPLES], row[START_NS] = encoding, samples, 1000 * microseconds

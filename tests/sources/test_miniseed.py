@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from pymseed import DataEncoding, MS3Record
 
 from ew import Packet
-from ew.sources.miniseed import decode, encode, joined, warm_up
+from ew.sources.miniseed import _read_whole, decode, encode, joined, read_runs, warm_up
 from tests.reference import miniseed as libmseed
 
 START_NS = 1_560_783_343_000_000_000
@@ -137,6 +137,49 @@ def test_broken_records_are_read_or_named_as_libmseed_has_it(changes: list[Any])
     for at, value in changes:
         data[at] = value
     assert_as_libmseed(bytes(data))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["XX.A..HHZ", "XX.A.00.HHZ", "XX.B..HHN"]),
+            st.sampled_from([100.0, 30.309, 50.0]),
+            st.sampled_from([0.0, 0.004, 0.5, 30.0, -0.5]),  # seconds after what came before
+            st.integers(1, 900),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    st.randoms(use_true_random=False),
+    st.booleans(),
+)
+def test_files_give_the_runs_that_libmseed_makes_of_them(
+    parts: list[Any], rng: Any, is_shuffled: bool
+) -> None:
+    ends_ns: dict[str, int] = {}
+    records = []
+    for seed_id, rate, after_s, count in parts:
+        start_ns = ends_ns.get(seed_id, START_NS) + round(after_s * 1e9) // 1000 * 1000
+        form = "f4" if seed_id.endswith("N") else "i4"  # libmseed takes one of each channel
+        samples = np.random.default_rng(count).normal(0, 300, count).astype(form)
+        packet = Packet(seed_id, start_ns, rate, samples)
+        ends_ns[seed_id] = packet.end_ns
+        data = encode(packet)
+        records += [data[at : at + 512] for at in range(0, len(data), 512)]
+    if is_shuffled and not any(after_s < 0 for _, _, after_s, _ in parts):
+        rng.shuffle(records)
+    runs = read_runs(b"".join(records)).packets
+    expected = _read_whole(b"".join(records), "").packets
+    assert len(runs) == len(expected)
+    for ours, theirs in zip(runs, expected, strict=True):
+        assert (ours.seed_id, ours.start_ns, ours.sampling_rate, ours.samples.dtype) == (
+            theirs.seed_id,
+            theirs.start_ns,
+            theirs.sampling_rate,
+            theirs.samples.dtype,
+        )
+        np.testing.assert_array_equal(ours.samples, theirs.samples)
 
 
 def test_a_kept_packet_is_not_changed_by_what_is_read_later() -> None:
