@@ -5,7 +5,7 @@ pymseed, a record at a time. A record that can't be read is skipped and named; w
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate, pairwise
@@ -47,6 +47,15 @@ def decode(data: bytes, name: str = "miniSEED") -> Decoded:
         read_to = _decode_plain(data, offset, decoded)
         offset = read_to if read_to > offset else _decode_one(data, offset, name, decoded)
     return decoded
+
+
+def decode_each(payloads: Sequence[bytes], name: str = "miniSEED") -> list[Decoded]:
+    """What each of many payloads holds, decoded in one go where each is one sound record and nothing else, as live ones are."""
+    starts = list(accumulate(map(len, payloads), initial=0))[:-1]
+    together = decode(b"".join(payloads), name)
+    if together.offsets == starts and not together.notes:
+        return [Decoded([packet], [], [0]) for packet in together.packets]
+    return [decode(payload, name) for payload in payloads]
 
 
 def warm_up() -> None:

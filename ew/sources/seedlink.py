@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 
 from ew import __version__
 from ew.config.service import SeedLinkSource
@@ -133,22 +132,14 @@ class SeedLinkClient:
         )
 
     def _records(self, frames: Sequence[Frame], version: Version) -> None:
-        """Decode what one read brought, all at once where each packet holds a sound record and nothing else."""
-        payloads = [frame.payload for frame in frames]
-        starts = list(accumulate(map(len, payloads), initial=0))[:-1]
-        together = miniseed.decode(b"".join(payloads), self.name)
-        if together.offsets == starts and not together.notes:
-            for frame, packet in zip(frames, together.packets, strict=True):
-                self._hand_on(frame, packet, version)
-            return
-        for frame in frames:
-            alone = miniseed.decode(frame.payload, self.name)
-            if not alone.packets:
+        decoded = miniseed.decode_each([frame.payload for frame in frames], self.name)
+        for frame, one in zip(frames, decoded, strict=True):
+            if not one.packets:
                 self.status.records_refused += 1
                 log.warning(
-                    "seedlink %s: record %s refused: %s", self.name, frame.sequence, alone.notes[:1]
+                    "seedlink %s: record %s refused: %s", self.name, frame.sequence, one.notes[:1]
                 )
-            for packet in alone.packets:
+            for packet in one.packets:
                 self._hand_on(frame, packet, version)
 
     def _hand_on(self, frame: Frame, packet: Packet, version: Version) -> None:
