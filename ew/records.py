@@ -66,6 +66,8 @@ class Pick:
     ``snr`` is the ratio of signal to noise amplitude (RMS after over RMS before the onset, band-passed).
     ``period_s`` is the predominant period and ``amplitude`` the peak of the band-passed signal so far,
     in the unit of the samples. ``onset_error_s`` is the picker's own idea of the onset's standard error.
+    ``unrest`` is the RMS of the 3 s before the onset over that of the quietest second of the 20 s before: 1.0-1.8 in
+    noise, more where another wave came just before, as under S and in coda.
     """
 
     seed_id: str
@@ -76,6 +78,7 @@ class Pick:
     period_s: float = UNKNOWN
     amplitude: float = UNKNOWN
     onset_error_s: float = 0.1
+    unrest: float = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,12 @@ Data times are moved so that the scenario begins now: a live service must not ta
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 
 import aiomqtt
 
@@ -16,8 +19,9 @@ from ew.errors import BrokerError
 from ew.records import Packet
 from ew.sources import miniseed
 from ew.times import NS_PER_S
+from simulators.faults import Action, Cut, Faults, Wait, disturbed
 from simulators.scenario import Scenario
-from simulators.seedlink import Faults, SeedLinkServer
+from simulators.seedlink import RECORD_BYTES, SeedLinkServer
 
 
 def shifted(arrivals: Iterator[tuple[int, Packet]], start_ns: int) -> Iterator[tuple[int, Packet]]:
@@ -46,26 +50,65 @@ async def over_seedlink(
 
 
 async def over_mqtt(
-    scenario: Scenario, broker: BrokerAddress, *, packet_s: float, speed: float
+    scenario: Scenario, broker: BrokerAddress, *, packet_s: float, speed: float, faults: Faults
 ) -> int:
     """Publish a scenario's packets as miniSEED records; returns how many records were sent.
 
     Raises:
         BrokerError: the broker is lost.
     """
-    sent, begin_s, first_ns = 0, time.monotonic(), None
+    arrivals = shifted(scenario.play().packets(packet_s), time.time_ns())
+    line = _Line(arrivals, faults, speed)
     try:
-        async with aiomqtt.Client(broker.host, broker.port) as client:
-            for arrival_ns, packet in shifted(scenario.play().packets(packet_s), time.time_ns()):
-                first_ns = arrival_ns if first_ns is None else first_ns
-                due_s = begin_s + (arrival_ns - first_ns) / NS_PER_S / speed
-                await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-                data = miniseed.encode(packet)
-                for at in range(0, len(data), 512):
-                    await client.publish(
-                        TOPIC_WAVEFORM.format(packet.seed_id), data[at : at + 512], qos=0
-                    )
-                    sent += 1
+        while not line.is_over:
+            async with aiomqtt.Client(broker.host, broker.port) as client:
+                await line.play(client)
     except aiomqtt.MqttError as error:
         raise BrokerError(f"broker {broker.url}: {error}") from error
-    return sent
+    return line.sent
+
+
+class _Line:
+    """What is still to be published, over one connection after the other: a cut one ends, the next goes on."""
+
+    def __init__(
+        self, arrivals: Iterator[tuple[int, Packet]], faults: Faults, speed: float
+    ) -> None:
+        self.sent, self.is_over = 0, False
+        self._faults, self._speed = faults, speed
+        self._random = random.Random(faults.seed)
+        self._begin_s, self._first_ns = time.monotonic(), -1
+        self._actions = self._disturbed(arrivals)
+
+    async def play(self, client: aiomqtt.Client) -> None:
+        for due_s, action in self._actions:
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            if isinstance(action, Cut):
+                return
+            if isinstance(action, Wait):
+                await asyncio.sleep(action.seconds)
+            else:
+                topic, record = action.record
+                await client.publish(topic, record, qos=0)
+                self.sent += 1
+        self.is_over = True
+
+    def _disturbed(
+        self, arrivals: Iterator[tuple[int, Packet]]
+    ) -> Iterator[tuple[float, Action[tuple[str, bytes]]]]:
+        """(when, what): records that arrive at one time are disturbed together, so that they can change places."""
+        for arrival_ns, batch in groupby(arrivals, key=itemgetter(0)):
+            self._first_ns = arrival_ns if self._first_ns < 0 else self._first_ns
+            due_s = self._begin_s + (arrival_ns - self._first_ns) / NS_PER_S / self._speed
+            records = [record for _, packet in batch for record in _records(packet)]
+            for action in disturbed(records, self._faults, self._random, self._garbled):
+                yield due_s, action
+
+    def _garbled(self, record: tuple[str, bytes]) -> tuple[str, bytes]:
+        return record[0], self._random.randbytes(len(record[1]))
+
+
+def _records(packet: Packet) -> list[tuple[str, bytes]]:
+    """(topic, record) of each record of a packet."""
+    data, topic = miniseed.encode(packet), TOPIC_WAVEFORM.format(packet.seed_id)
+    return [(topic, data[at : at + RECORD_BYTES]) for at in range(0, len(data), RECORD_BYTES)]

@@ -1,62 +1,50 @@
-"""A SeedLink server (version 3) that plays packets over real TCP: a ring of records, selections, resume, and faults.
+"""A SeedLink server (versions 3 and 4) that plays packets over real TCP: a ring of records, selections, resume, and faults.
 
-It answers HELLO, STATION, SELECT, DATA and FETCH with a sequence number, TIME, END, INFO ID and BYE. Faults are given as
-rates a record: cut (the connection ends), duplicate, reorder (swapped with the next), garbage (a record that is none).
+Version 3: HELLO, STATION, SELECT, DATA and FETCH with a sequence number, TIME, END, BYE. Version 4 (FDSN SeedLink 4.0): HELLO, SLPROTO,
+USERAGENT, STATION, SELECT, DATA [seq | ALL], END, ENDFETCH, INFO ID, BYE, with the specification's error codes. Sequence numbers are
+shared by all stations. Faults are given as rates a record (``faults``).
 """
 
 import asyncio
-import fnmatch
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import replace
+from typing import Literal, Self
 
 import numpy as np
 
 from ew.records import Packet
 from ew.sources import miniseed
 from ew.times import NS_PER_S
+from simulators.faults import Cut, Faults, Wait, disturbed
+from simulators.slsession import END_OF_FETCH, Record, Session
 
 RECORD_BYTES = 512
-GREETING = b"SeedLink v3.1 (ew simulator) :: SLPROTO:3.1\r\newnet\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """Chance a record, 0-1."""
-
-    cut: float = 0.0
-    duplicate: float = 0.0
-    reorder: float = 0.0
-    garbage: float = 0.0
-    seed: int = 0
-
-
-@dataclass(slots=True)
-class _Wish:
-    network: str
-    station: str
-    selectors: list[str]
-    since: int | None
-
-    def wants(self, seed_id: str) -> bool:
-        net, sta, loc, cha = seed_id.split(".")
-        if not (fnmatch.fnmatchcase(net, self.network) and fnmatch.fnmatchcase(sta, self.station)):
-            return False
-        names = (cha, loc + cha)
-        return not self.selectors or any(
-            fnmatch.fnmatchcase(n, s) for s in self.selectors for n in names
-        )
 
 
 class SeedLinkServer:
-    """An async context; ``put`` adds a packet to the ring, all clients that want it get it."""
+    """An async context; ``put`` adds a packet to the ring, all clients that want it get it.
 
-    def __init__(self, *, ring: int = 200_000, faults: Faults | None = None, port: int = 0) -> None:
+    ``protocols`` are the versions it speaks, ``payload`` the version of miniSEED that version 4 is sent (version 3 knows
+    512-byte miniSEED 2 alone), ``first_sequence`` the number of the first record.
+    """
+
+    def __init__(
+        self,
+        *,
+        ring: int = 200_000,
+        faults: Faults | None = None,
+        port: int = 0,
+        protocols: tuple[Literal[3, 4], ...] = (3, 4),
+        payload: Literal[2, 3] = 2,
+        first_sequence: int = 0,
+    ) -> None:
         self.connections = 0
-        self._ring: list[tuple[int, str, bytes]] = []
+        self.sessions: list[Session] = []
+        self._protocols, self._payload = protocols, payload
+        self._ring: list[Record] = []
         self._limit = ring
-        self._sequence = 0
+        self._sequence = first_sequence
         self._faults = faults or Faults()
         self._random = random.Random(self._faults.seed)
         self._grown = asyncio.Condition()
@@ -92,7 +80,10 @@ class SeedLinkServer:
         data = miniseed.encode(packet, RECORD_BYTES)
         async with self._grown:
             for at in range(0, len(data), RECORD_BYTES):
-                self._ring.append((self._sequence, packet.seed_id, data[at : at + RECORD_BYTES]))
+                plain = data[at : at + RECORD_BYTES]
+                (part,) = miniseed.decode(plain).packets
+                payload = plain if self._payload == 2 else miniseed.encode(part, version=3)
+                self._ring.append(Record(self._sequence, packet.seed_id, plain, payload))
                 self._sequence += 1
             del self._ring[: -self._limit]
             self._grown.notify_all()
@@ -111,78 +102,56 @@ class SeedLinkServer:
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._writers.add(writer)
+        session = Session(self._protocols)
+        self.sessions.append(session)
         try:
-            wishes = await self._negotiate(reader, writer)
-            if wishes:
-                await self._stream(writer, wishes)
+            while not session.is_streaming:
+                command = await _command(reader)
+                answer = session.answer(command, self._sequence)
+                if answer is None:
+                    return
+                writer.write(answer)
+            await self._stream(writer, session)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return  # the client has gone
         finally:
             self._writers.discard(writer)
             writer.close()
 
-    async def _negotiate(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> list[_Wish]:
-        wishes: list[_Wish] = []
-        while True:
-            words = (await _command(reader)).split()
-            name = words[0].upper() if words else ""
-            if name == "HELLO":
-                writer.write(GREETING)
-            elif name == "STATION" and len(words) >= 3:
-                wishes.append(_Wish(words[2], words[1], [], None))
-                writer.write(b"OK\r\n")
-            elif name == "SELECT" and wishes and len(words) == 2:
-                wishes[-1].selectors.append(words[1].split(".")[0])
-                writer.write(b"OK\r\n")
-            elif name in ("DATA", "FETCH", "TIME") and wishes:
-                if name != "TIME" and len(words) > 1:
-                    wishes[-1].since = int(words[1], 16)
-                writer.write(b"OK\r\n")
-            elif name == "END" and wishes:
-                return wishes
-            elif name == "BYE" or not words:
-                return []
-            else:
-                writer.write(b"ERROR\r\n")
-
-    async def _stream(self, writer: asyncio.StreamWriter, wishes: list[_Wish]) -> None:
-        sinces = [wish.since for wish in wishes if wish.since is not None]
-        at = min(sinces) if sinces else self._sequence
+    async def _stream(self, writer: asyncio.StreamWriter, session: Session) -> None:
+        at = session.since
         while True:
             async with self._grown:
-                while self._sequence <= at:
+                while self._sequence <= at and not session.is_fetch:
                     await self._grown.wait()
-                oldest = self._ring[0][0]
+                oldest = self._ring[0].sequence if self._ring else self._sequence
                 batch = self._ring[max(0, at - oldest) :]
-            at = batch[-1][0] + 1
-            wanted = [r for r in batch if any(wish.wants(r[1]) for wish in wishes)]
-            for sequence, record in self._with_faults(wanted):
-                if sequence < 0:
+            at = batch[-1].sequence + 1 if batch else at
+            wanted = [record for record in batch if session.wants(record)]
+            for action in disturbed(wanted, self._faults, self._random, _broken):
+                if isinstance(action, Cut):
                     writer.transport.abort()
                     return
-                writer.write(b"SL%06X" % (sequence & 0xFFFFFF) + record)
+                if isinstance(action, Wait):
+                    await writer.drain()
+                    await asyncio.sleep(action.seconds)
+                else:
+                    writer.write(session.packet(action.record))
             await writer.drain()
+            if session.is_fetch:
+                writer.write(END_OF_FETCH)
+                await writer.drain()
+                return
 
-    def _with_faults(self, records: list[tuple[int, str, bytes]]) -> Iterable[tuple[int, bytes]]:
-        faults, chance = self._faults, self._random.random
-        records = list(records)
-        for i, (sequence, _, record) in enumerate(records):
-            if chance() < faults.cut:
-                yield -1, b""
-            if chance() < faults.reorder and i + 1 < len(records):
-                later = records[i + 1]
-                records[i + 1] = records[i]
-                sequence, record = later[0], later[2]  # noqa: PLW2901
-            yield sequence, record
-            if chance() < faults.duplicate:
-                yield sequence, record
-            if chance() < faults.garbage:
-                yield (
-                    sequence,
-                    bytes(np.random.default_rng(sequence).integers(0, 256, RECORD_BYTES, np.uint8)),
-                )
+
+def _broken(record: Record) -> Record:
+    """A record of the same number and length that holds noise."""
+    rng = np.random.default_rng(record.sequence)
+    plain, payload = (
+        rng.integers(0, 256, len(data), np.uint8).tobytes()
+        for data in (record.plain, record.payload)
+    )
+    return replace(record, plain=plain, payload=payload)
 
 
 async def _command(reader: asyncio.StreamReader) -> str:
@@ -191,7 +160,7 @@ async def _command(reader: asyncio.StreamReader) -> str:
     while True:
         byte = await reader.read(1)
         if not byte:
-            return ""
+            return "BYE"
         if byte in (b"\r", b"\n"):
             if line.strip():
                 return line.decode("ascii", "replace").strip()

@@ -152,6 +152,12 @@ def simulate_network(
     cut: Annotated[
         float, typer.Option(min=0, max=1, help="Chance a record that the connection ends.")
     ] = 0.0,
+    delay: Annotated[
+        float, typer.Option(min=0, max=1, help="Chance a record, and all behind it, waits.")
+    ] = 0.0,
+    delay_seconds: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="For so long, in data time.")
+    ] = 2.0,
     duplicate: Annotated[
         float, typer.Option(min=0, max=1, help="Chance a record is sent twice.")
     ] = 0.0,
@@ -164,12 +170,12 @@ def simulate_network(
 ) -> None:
     """Play a scenario's stations as a SeedLink server, or over MQTT."""
     from ew.cli.simulate import run_network, write_inventory  # noqa: PLC0415
-    from simulators.seedlink import Faults  # noqa: PLC0415
+    from simulators.faults import Faults  # noqa: PLC0415
 
     if stations is not None:
         write_inventory(scenario, stations)
         return
-    faults = Faults(cut=cut, duplicate=duplicate, reorder=reorder, garbage=garbage)
+    faults = Faults(cut, delay, delay_seconds / speed, duplicate, reorder, garbage)
     run_network(scenario, port=port, broker=broker, packet_s=packet, speed=speed, faults=faults)
 
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from ew.delivery.broker import parse_url
 from ew.errors import InputError
 from simulators import population, scenario
+from simulators.faults import Faults
 from simulators.fleet import Fleet
 from simulators.network import over_mqtt, over_seedlink
-from simulators.seedlink import Faults
 
 
 def run_network(
@@ -32,7 +32,8 @@ def run_network(
                 over_seedlink(chosen, port=port, packet_s=packet_s, speed=speed, faults=faults)
             )
         else:
-            asyncio.run(over_mqtt(chosen, parse_url(broker), packet_s=packet_s, speed=speed))
+            address = parse_url(broker)
+            asyncio.run(over_mqtt(chosen, address, packet_s=packet_s, speed=speed, faults=faults))
     except OSError as error:
         raise InputError(f"--port {port}: {error.strerror}") from error
 

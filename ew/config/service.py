@@ -1,9 +1,15 @@
 """How the service runs: addresses, files, sources."""
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SELECTOR = re.compile(
+    r"!?(?:(?:[A-Z0-9?-]{2})?[A-Z0-9?]{3}(?:\.[A-Z])?|[A-Z0-9?*]*_[A-Z0-9?*]_[A-Z0-9?*]_[A-Z0-9?*])"
+)
+"""A SeedLink selector: the form of version 3, or a stream id as in version 4."""
 
 
 class SeedLinkSource(BaseModel):
@@ -16,7 +22,10 @@ class SeedLinkSource(BaseModel):
     select: tuple[str, ...] = Field(
         default=("*_*",),
         min_length=1,
-        description="NET_STA or NET_STA:SELECTORS, wildcards * and ? allowed",
+        description="NET_STA or NET_STA:SELECTORS, wildcards * and ? allowed; selectors are CCC, LLCCC or LOC_B_S_SS",
+    )
+    protocol: Literal["auto", 3, 4] = Field(
+        default="auto", description="SeedLink version; auto: 4 where the server speaks it, else 3"
     )
 
     @model_validator(mode="after")
@@ -24,6 +33,11 @@ class SeedLinkSource(BaseModel):
         for one in self.select:
             if one.split(":")[0].count("_") != 1:
                 raise ValueError(f"{one!r} is not NET_STA or NET_STA:SELECTORS, as in XS_*:HHZ")
+            for selector in one.partition(":")[2].split():
+                if not SELECTOR.fullmatch(selector):
+                    raise ValueError(
+                        f"{selector!r} in {one!r} is no selector: CCC, LLCCC or LOC_B_S_SS, as in HHZ, 00HH?, 00_H_H_Z"
+                    )
         return self
 
 
@@ -45,7 +59,10 @@ class ServiceConfig(BaseModel):
     http_port: int = Field(
         default=8080, ge=0, le=65535, description="port of the HTTP API; 0: a free one"
     )
-    inventory: Path | None = Field(default=None, description="StationXML (.xml) or stations.csv")
+    inventory: str | None = Field(
+        default=None,
+        description="StationXML (.xml), a stations.csv, or the http(s) URL of a query to an FDSN station service",
+    )
     seedlink: tuple[SeedLinkSource, ...] = Field(
         default=(), description="SeedLink servers to read from"
     )

@@ -18,7 +18,7 @@ from ew.config.picker import PickerConfig
 from ew.detect import continuity, kernels, onset, reader
 from ew.detect import layout as k
 from ew.detect.filters import band_pass
-from ew.records import Packet, Pick
+from ew.records import UNKNOWN, Packet, Pick
 
 LIMIT = 1024
 """Samples of one packet run at a time, so that a long one can't overrun the history a decision rests on."""
@@ -26,6 +26,8 @@ SETTLE_S = 4.0
 """The band-pass from rest is within 1e-4 of its settled course by then (slowest pole: 2.4 1/s at 1 Hz)."""
 NOISE_S = 3.0
 BEFORE_S = 2.0
+QUIET_S = 20.0
+"""Before a pick, where its channel's quiet is looked for: P, if this is S, came within it up to 160 km away."""
 GUARD_S = 0.1
 STEP_S = 0.05
 """From one look at a trigger to the next; later ones are a quarter of the time since the trigger apart."""
@@ -91,7 +93,7 @@ class PickerBank:
         self._triggered = self._refused = self._tick = 0
         self._known_rates = np.zeros(0, np.int64)
         self._params = k.RateParams(np.zeros((0, 13)), np.zeros((0, 4), np.int64))
-        self._windows = np.zeros((0, 8), np.int64)
+        self._windows = np.zeros((0, 9), np.int64)
         self._limits = np.array([self.config.min_snr, self.config.max_sparsity])
         self._candidates = _no_candidates()
         self._state = _state_for(0)
@@ -284,6 +286,13 @@ class PickerBank:
         windows = [max(1, round(s * rate)) for s in seconds]
         windows.append(round(1000 * DELAY_S * rate))
         windows[onset.WAIT] = max(MIN_WAIT_SAMPLES, windows[onset.WAIT])
+        # No longer than the history that a judgement is sure to find
+        kept = (
+            k.HISTORY
+            - LIMIT
+            - sum(windows[i] for i in (onset.SETTLE, onset.BEFORE, onset.WAIT, onset.PATIENCE))
+        )
+        windows.append(min(round(QUIET_S * rate), kept))
         band = band_pass(c.band_low_hz, c.band_high_hz, rate)
         sections = np.column_stack([-band.a1, -band.a2]).ravel()
         levels = [ratio * nsta / nlta for ratio in (c.on_ratio, c.off_ratio)]
@@ -313,7 +322,7 @@ class PickerBank:
 
     def _judge(self, picks: list[Pick]) -> None:
         n = len(self._candidates.slot)
-        verdict, measures = np.zeros(n, np.int64), np.zeros((n, 5))
+        verdict, measures = np.zeros(n, np.int64), np.zeros((n, 6))
         onset.judge(
             self._candidates,
             n,
@@ -342,6 +351,7 @@ class PickerBank:
             period_s=measures[onset.PERIOD] / rate,
             amplitude=measures[onset.PEAK],
             onset_error_s=measures[onset.ERROR] / rate,
+            unrest=UNKNOWN if np.isnan(measures[onset.UNREST]) else measures[onset.UNREST],
         )
 
     def _class(self, slot: int) -> int:

@@ -17,6 +17,7 @@ from ew.locate.reports import PickReport, Reporter
 from ew.pipeline import TICK_NS
 from ew.records import Channel, Packet
 from ew.service.intake import Intake
+from ew.sources import miniseed
 from ew.sources.picks import encode_ends, encode_report
 from ew.storage.store import Store
 from ew.times import NS_PER_S
@@ -47,6 +48,7 @@ class Detector:
     async def run(self) -> None:
         """Run until cancelled."""
         await asyncio.to_thread(PickerBank.warm_up)
+        await asyncio.to_thread(miniseed.warm_up)
         await self.intake.load(self.store)
         async with self.publisher, asyncio.TaskGroup() as group:
             self.intake.start(group)

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import rfc8785
@@ -34,6 +35,7 @@ from ew.records import Channel, EventVersion, Status
 from ew.service.hub import Hub
 from ew.service.intake import Intake
 from ew.shaking.targets import cell_targets
+from ew.sources import fdsn, miniseed
 from ew.sources.inventory import read_csv, read_stationxml
 from ew.sources.picks import PickExchange
 from ew.storage.store import RegisteredDevice, Store
@@ -63,14 +65,20 @@ def load_inventory(config: Config) -> dict[str, Channel]:
 
     Raises:
         ConfigError: none is configured.
-        InputError: the file can't be used.
+        InputError: the file or the station service can't be used.
     """
-    path = config.service.inventory
-    if path is None:
+    where = config.service.inventory
+    if where is None:
         raise ConfigError(
-            "service.inventory: name a StationXML file or a stations.csv; without it no packet can be placed"
+            "service.inventory: name a StationXML file, a stations.csv or the URL of a station service; "
+            "without it no packet can be placed"
         )
-    stations = read_stationxml(path) if path.suffix == ".xml" else read_csv(path)
+    if fdsn.is_url(where):
+        kept = config.service.database.with_suffix(".stations.xml")
+        stations = fdsn.read_stations(where, kept)
+    else:
+        path = Path(where)
+        stations = read_stationxml(path) if path.suffix == ".xml" else read_csv(path)
     for note in stations.notes:
         log.warning("%s", note)
     return stations.channels
@@ -145,6 +153,7 @@ class Service:
     async def run(self) -> None:
         """Run until cancelled."""
         await asyncio.to_thread(self.pipeline.warm_up)
+        await asyncio.to_thread(miniseed.warm_up)
         await self.reload_targets()
         await self.intake.load(self.store)
         async with self.publisher, asyncio.TaskGroup() as group:
@@ -315,6 +324,7 @@ class Service:
             "seedlink": {
                 client.name: {
                     "connected": client.status.is_connected,
+                    "protocol": client.status.protocol,
                     "packets": client.status.packets,
                     "last_error": client.status.last_error,
                 }

@@ -5,6 +5,7 @@ out; the rest serves.
 """
 
 import csv
+import io
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,13 +106,26 @@ def read_stationxml(path: Path) -> Stations:
     Raises:
         InputError: the file can't be read.
     """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: can't read the stations: {error.strerror}") from error
+    return parse_stationxml(data, str(path))
+
+
+def parse_stationxml(data: bytes, where: str) -> Stations:
+    """The same from a document's bytes; ``where`` is what messages call it.
+
+    Raises:
+        InputError: it is no StationXML.
+    """
     from obspy import read_inventory  # noqa: PLC0415 - slow to load, and only needed for StationXML
 
     try:
-        inventory = read_inventory(str(path), format="STATIONXML")
+        inventory = read_inventory(io.BytesIO(data), format="STATIONXML")
     except Exception as error:
-        raise InputError(f"{path}: can't read it as StationXML: {error}") from error
-    return from_obspy(inventory, path.name)
+        raise InputError(f"{where}: can't read it as StationXML: {error}") from error
+    return from_obspy(inventory, where.rpartition("/")[2] or where)
 
 
 def from_obspy(inventory: Any, where: str) -> Stations:  # noqa: ANN401 - obspy is untyped

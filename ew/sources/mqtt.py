@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import aiomqtt
@@ -14,6 +14,8 @@ from ew.sources import miniseed
 log = logging.getLogger("ew.waveforms")
 
 RETRY_S = 1.0
+MOST_AT_ONCE = 256
+"""Records that wait are decoded together, so many at most."""
 
 
 @dataclass(slots=True)
@@ -27,6 +29,7 @@ class MqttWaveforms:
     password: str | None = field(default=None, repr=False)
     packets: int = 0
     refused: int = 0
+    subscribed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Read until cancelled; a lost broker is tried again each second."""
@@ -36,17 +39,25 @@ class MqttWaveforms:
                     self.host, self.port, username=self.username, password=self.password
                 ) as client:
                     await client.subscribe(TOPIC_WAVEFORM.format("+"), qos=0)
+                    self.subscribed.set()
                     async for message in client.messages:
-                        self._record(str(message.topic), message.payload)
+                        batch = [message]
+                        while len(client.messages) and len(batch) < MOST_AT_ONCE:
+                            batch.append(await anext(client.messages))
+                        self._records(batch)
             except aiomqtt.MqttError as error:
                 log.warning(
                     "waveforms: broker %s:%d: %s; trying again", self.host, self.port, error
                 )
                 await asyncio.sleep(RETRY_S)
 
-    def _record(self, topic: str, payload: object) -> None:
+    def _records(self, messages: Sequence[aiomqtt.Message]) -> None:
+        payloads = [m.payload if isinstance(m.payload, bytes) else b"" for m in messages]
+        for message, decoded in zip(messages, miniseed.decode_each(payloads), strict=True):
+            self._record(str(message.topic), decoded)
+
+    def _record(self, topic: str, decoded: miniseed.Decoded) -> None:
         seed_id = topic.rsplit("/", 1)[1]
-        decoded = miniseed.decode(payload if isinstance(payload, bytes) else b"", topic)
         for packet in decoded.packets:
             if packet.seed_id == seed_id:
                 self.packets += 1
@@ -58,4 +69,4 @@ class MqttWaveforms:
                 )
         if not decoded.packets:
             self.refused += 1
-            log.warning("waveforms: %s", decoded.notes[:1])
+            log.warning("waveforms: %s: %s", topic, decoded.notes[:1])

@@ -1,33 +1,38 @@
-"""SHELL: live packets from SeedLink servers (version 3), with reconnect and resume by sequence number.
+"""SHELL: live packets from SeedLink servers (versions 3 and 4), with reconnect and resume by sequence number.
 
-A client of our own on asyncio: obspy's blocks in steps of up to half a second and can't resume a selection with wildcards;
-the protocol is ten commands (SeedLink 3.1, IRIS 2012). What a server still has after a reconnect is asked for again from
+A client of our own on asyncio: obspy's blocks in steps of up to half a second, can't resume a selection with wildcards and
+knows version 3 alone. What is said stands in ``slproto``. What a server still has after a reconnect is asked for again from
 the last sequence number; what comes twice is the picker's to drop.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ew import __version__
 from ew.config.service import SeedLinkSource
 from ew.errors import InputError
 from ew.records import Packet
 from ew.sources import miniseed
+from ew.sources.slproto import Frame, Framer, Version, commands, resume_key, versions_of
 
 log = logging.getLogger("ew.seedlink")
 
-HEADER_BYTES, RECORD_BYTES = 8, 512
+READ_BYTES = 64 * 1024
+ANSWER_S = 30.0
+"""A server that leaves a command without an answer for so long is taken for dead."""
 SILENCE_S = 120.0
-"""A server that sends nothing for so long is taken for dead."""
+"""The same, once it sends data."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.5, 30.0
 
 
 @dataclass(slots=True)
 class SeedLinkStatus:
-    """What a client has met, for health and metrics; ``sequences`` resume a stream, by NET_STA ("*": any)."""
+    """What a client has met, for health and metrics; ``sequences`` resume a stream (``slproto.resume_key``, "*": any)."""
 
     is_connected: bool = False
+    protocol: Version | None = None
     packets: int = 0
     records_refused: int = 0
     reconnects: int = 0
@@ -62,7 +67,7 @@ class SeedLinkClient:
                 await self._session()
                 wait_s = RETRY_FIRST_S
                 reason = "the server ended the connection"
-            except (OSError, InputError, TimeoutError, asyncio.IncompleteReadError) as error:
+            except (OSError, InputError, TimeoutError) as error:
                 reason = str(error) or type(error).__name__
             was_connected, self.status.is_connected = self.status.is_connected, False
             if was_connected:
@@ -76,71 +81,87 @@ class SeedLinkClient:
     async def _session(self) -> None:
         reader, writer = await asyncio.open_connection(self.source.host, self.source.port)
         try:
-            async with asyncio.timeout(30):
-                await self._negotiate(reader, writer)
-            self.status.is_connected = True
+            version = await self._negotiate(reader, writer)
+            framer = Framer(version)
+            self.status.is_connected, self.status.protocol = True, version
             while True:
                 async with asyncio.timeout(SILENCE_S):
-                    header = await reader.readexactly(HEADER_BYTES)
-                    if not header.startswith(b"SL"):
-                        raise InputError(
-                            f"seedlink {self.name}: no packet where one must begin: {header!r}"
-                        )
-                    record = await reader.readexactly(RECORD_BYTES)
-                if not header.startswith(b"SLINFO"):
-                    self._record(header, record)
+                    data = await reader.read(READ_BYTES)
+                if not data:
+                    return
+                self._records(framer.feed(data), version)
         finally:
             writer.close()
 
-    async def _negotiate(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _negotiate(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> Version:
         writer.write(b"HELLO\r\n")
-        greeting = await reader.readline()
-        await reader.readline()
-        if not greeting.lower().startswith(b"seedlink"):
-            raise InputError(f"{self.name} is no SeedLink server: it says {greeting[:60]!r}")
-        for one in self.source.select:
-            station, _, selectors = one.partition(":")
-            net, _, sta = station.partition("_")
-            await self._command(reader, writer, f"STATION {sta} {net}")
-            for selector in selectors.split():
-                await self._command(reader, writer, f"SELECT {selector}")
-            resume = self._resume(station)
-            await self._command(
-                reader, writer, f"DATA {resume:06X}" if resume is not None else "DATA"
-            )
+        offered = versions_of(await _line(reader))
+        await _line(reader)
+        version = await self._choose(offered, reader, writer)
+        asked = list(commands(version, self.source.select, self.status.sequences))
+        if version == 4:  # many commands may be under way; version 3 wants an answer to each
+            writer.writelines(command.text.encode() + b"\r\n" for command in asked)
+        for command in asked:
+            if version == 3:
+                writer.write(command.text.encode() + b"\r\n")
+            answer = await _line(reader)
+            if answer != b"OK" and not command.may_fail:
+                raise InputError(f"{command.text!r} was answered with {answer[:80]!r}")
         writer.write(b"END\r\n")
+        return version
 
-    def _resume(self, station: str) -> int | None:
-        """The sequence number to go on from; wildcards go on from the last of all."""
-        known = self.status.sequences
-        last = known.get("*") if "*" in station or "?" in station else known.get(station)
-        return None if last is None else (last + 1) & 0xFFFFFF
+    async def _choose(
+        self, offered: set[Version], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> Version:
+        """Agree on the configured version, or on the highest that both speak."""
+        wanted = self.source.protocol
+        if wanted == 3 or (wanted == "auto" and 4 not in offered):
+            return 3
+        writer.write(b"SLPROTO 4.0\r\n")
+        answer = await _line(reader)
+        if answer == b"OK":
+            writer.write(f"USERAGENT ew/{__version__}\r\n".encode())
+            await _line(reader)  # tells the server's operator who we are; it may not care
+            return 4
+        if wanted == "auto" and 3 in offered:
+            return 3
+        raise InputError(
+            f"it does not speak SeedLink 4 (it says {answer[:60]!r}); set protocol = 3 or leave it out"
+        )
 
-    async def _command(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: str
-    ) -> None:
-        writer.write(text.encode() + b"\r\n")
-        answer = (await reader.readline()).strip()
-        if answer != b"OK":
-            raise InputError(f"seedlink {self.name}: {text!r} was answered with {answer[:60]!r}")
+    def _records(self, frames: Sequence[Frame], version: Version) -> None:
+        decoded = miniseed.decode_each([frame.payload for frame in frames], self.name)
+        for frame, one in zip(frames, decoded, strict=True):
+            if not one.packets:
+                self.status.records_refused += 1
+                log.warning(
+                    "seedlink %s: record %s refused: %s", self.name, frame.sequence, one.notes[:1]
+                )
+            for packet in one.packets:
+                self._hand_on(frame, packet, version)
 
-    def _record(self, header: bytes, record: bytes) -> None:
+    def _hand_on(self, frame: Frame, packet: Packet, version: Version) -> None:
+        self.status.packets += 1
+        self._take(packet)
+        if frame.sequence is None:
+            return
+        if version == 3:
+            self.status.sequences["*"] = frame.sequence
+        station = frame.station or "_".join(packet.seed_id.split(".")[:2])
+        self.status.sequences[resume_key(version, station)] = frame.sequence
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """A line of the server's.
+
+    Raises:
+        InputError: it ended the connection instead, or sent no end of a line.
+        TimeoutError: it sends none.
+    """
+    async with asyncio.timeout(ANSWER_S):
         try:
-            sequence = int(header[2:].decode("latin1"), base=16)
-        except ValueError:
-            sequence = -1
-        decoded = miniseed.decode(record, self.name)
-        if not decoded.packets:
-            self.status.records_refused += 1
-            log.warning(
-                "seedlink %s: record %s refused: %s",
-                self.name,
-                header[2:].decode("latin1"),
-                decoded.notes[:1],
-            )
-        for packet in decoded.packets:
-            self.status.packets += 1
-            self._take(packet)
-            if sequence >= 0:
-                net, sta = packet.seed_id.split(".")[:2]
-                self.status.sequences[f"{net}_{sta}"] = self.status.sequences["*"] = sequence
+            return (await reader.readuntil(b"\n")).strip()
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            raise InputError(f"no answer where one must come: {error}") from error

@@ -1,0 +1,209 @@
+"""PURE: the SeedLink protocol, versions 3 and 4, without a socket: what to say and what comes back.
+
+Version 3 as IRIS's SeedLink 3.1 (2012) has it: ``STATION STA NET``, selectors ``LLCCC``, 24-bit sequence numbers in hexadecimal, packets
+of 8 + 512 bytes. Version 4 as the FDSN specifies it (SeedLink 4.0, 2024): ``SLPROTO 4.0``, ``STATION NET_STA``, selectors on the
+stream id ``LOC_B_S_SS``, 64-bit sequence numbers in decimal, packets of 17 bytes, the station's name and any number of bytes.
+"""
+
+import re
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ew.errors import InputError
+
+Version: TypeAlias = Literal[3, 4]
+
+V3_HEADER, V3_RECORD = 8, 512
+V4_HEADER = struct.Struct("<2s c c I Q B")
+"""Signature, format, subformat, length of the payload, sequence number, length of the station's name."""
+LONGEST_PAYLOAD = 1 << 20
+"""In bytes; a miniSEED record is 64 KiB at most in version 2, and beyond this in version 3 nobody streams it."""
+MINISEED = (b"2", b"3")
+
+_V3_SELECTOR = re.compile(r"(!?)([A-Z0-9?-]{2})?([A-Z0-9?]{3})(?:\.([A-Z]))?")
+_V4_SELECTOR = re.compile(r"(!?)([A-Z0-9?*]*)_([A-Z0-9?*])_([A-Z0-9?*])_([A-Z0-9?*])(?:\..*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A packet: ``station`` is NET_STA where the header tells it, ``sequence`` ``None`` where it can't be read."""
+
+    sequence: int | None
+    station: str | None
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One line to the server. What is only there to resume may be refused: a station may have gone since."""
+
+    text: str
+    may_fail: bool = False
+
+
+def versions_of(greeting: bytes) -> set[Version]:
+    """The versions a server's answer to HELLO offers.
+
+    Raises:
+        InputError: it is no SeedLink server.
+    """
+    if not greeting.lower().startswith(b"seedlink"):
+        raise InputError(f"no SeedLink server: it says {greeting[:60]!r}")
+    offered = set(re.findall(rb"SLPROTO:(\d+)\.", greeting))
+    versions: set[Version] = {4} if b"4" in offered else set()
+    return versions | {3} if b"3" in offered or not versions else versions
+
+
+def resume_key(version: Version, station: str) -> str:
+    """Where the last sequence number of a station is kept: version 4 counts apart from version 3."""
+    return station if version == 3 else f"v4 {station}"
+
+
+def commands(
+    version: Version, select: Sequence[str], sequences: Mapping[str, int]
+) -> Iterator[Command]:
+    """What to ask for, in order, but for END.
+
+    ``select`` is the configuration's list of NET_STA or NET_STA:SELECTORS; ``sequences`` the last number by ``resume_key``.
+    A wildcard goes on, in version 3, from the last of all; in version 4, where stations may count apart, each known
+    station is asked for by name first (FDSN SeedLink 4.0, Reconnection).
+
+    Raises:
+        InputError: a selector can't be said in this version.
+    """
+    for one in select:
+        station, _, selectors = one.partition(":")
+        if version == 3:
+            yield from _v3(station, selectors.split(), sequences)
+        else:
+            yield from _v4(station, selectors.split(), sequences)
+
+
+def _is_pattern(station: str) -> bool:
+    return "*" in station or "?" in station
+
+
+def _v3(station: str, selectors: Sequence[str], sequences: Mapping[str, int]) -> Iterator[Command]:
+    net, _, sta = station.partition("_")
+    yield Command(f"STATION {sta} {net}")
+    for selector in selectors:
+        yield Command(f"SELECT {v3_selector(selector)}")
+    last = sequences.get("*" if _is_pattern(station) else station)
+    yield Command("DATA" if last is None else f"DATA {(last + 1) & 0xFFFFFF:06X}")
+
+
+def _v4(station: str, selectors: Sequence[str], sequences: Mapping[str, int]) -> Iterator[Command]:
+    known = {key.removeprefix("v4 "): last for key, last in sequences.items() if key[:3] == "v4 "}
+    if _is_pattern(station):
+        wanted = re.compile(re.escape(station).replace(r"\*", ".*").replace(r"\?", "."))
+        names = [name for name in known if wanted.fullmatch(name)]
+    else:
+        names = []
+    for name in [*names, station]:
+        resumes = name is not station
+        yield Command(f"STATION {name}", may_fail=resumes)
+        for selector in selectors:
+            yield Command(f"SELECT {v4_selector(selector)}", may_fail=resumes)
+        last = known.get(name)
+        yield Command("DATA" if last is None else f"DATA {last + 1}", may_fail=resumes)
+
+
+def v3_selector(selector: str) -> str:
+    """A selector in the form of version 3: itself, or a stream id's.
+
+    Raises:
+        InputError: version 3 can't say it.
+    """
+    found = _V4_SELECTOR.fullmatch(selector)
+    if found is None:
+        return selector
+    negative, location, *codes = found.groups()
+    channel = "".join(codes).replace("*", "?")
+    if location in ("*", "**"):
+        return f"{negative}{channel}"
+    location = location or "--"
+    if len(location) != 2 or "*" in location:
+        raise InputError(f"selector {selector!r} can't be said in SeedLink 3: give it as LLCCC")
+    return f"{negative}{location}{channel}"
+
+
+def v4_selector(selector: str) -> str:
+    """A selector in the form of version 4: itself, or that of ``LLCCC.T``; T is the record's type (D: data).
+
+    Raises:
+        InputError: it is of neither form.
+    """
+    if "_" in selector:
+        return selector
+    found = _V3_SELECTOR.fullmatch(selector)
+    if found is None:
+        raise InputError(f"selector {selector!r} is neither CCC or LLCCC nor LOC_B_S_SS")
+    negative, location, channel, kind = found.groups()
+    location = "*" if location is None else location.replace("-", "")
+    return f"{negative}{location}_{'_'.join(channel)}" + (f".?{kind}" if kind else "")
+
+
+class Framer:
+    """Cuts what the server sends into packets, however it comes; ``feed`` raises for what is no packet."""
+
+    def __init__(self, version: Version) -> None:
+        self._version = version
+        self._waiting = bytearray()
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The packets that are complete now, those with anything but miniSEED left out.
+
+        Raises:
+            InputError: no packet where one must begin.
+        """
+        self._waiting += data
+        frames: list[Frame] = []
+        cut = self._cut_v3 if self._version == 3 else self._cut_v4
+        at = 0
+        while (after := cut(at, frames)) > at:
+            at = after
+        del self._waiting[:at]
+        return frames
+
+    def _cut_v3(self, at: int, frames: list[Frame]) -> int:
+        head = bytes(self._waiting[at : at + V3_HEADER])
+        self._check(head, b"SL")
+        end = at + V3_HEADER + V3_RECORD
+        if len(self._waiting) < end:
+            return at
+        if not head.startswith(b"SLINFO"):
+            digits = head[2:].decode("latin1")
+            try:
+                sequence = int(digits, base=16)
+            except ValueError:
+                sequence = None
+            frames.append(Frame(sequence, None, bytes(self._waiting[at + V3_HEADER : end])))
+        return end
+
+    def _cut_v4(self, at: int, frames: list[Frame]) -> int:
+        head = bytes(self._waiting[at : at + V4_HEADER.size])
+        self._check(head, b"SE")
+        if len(head) < V4_HEADER.size:
+            return at
+        form, length, sequence, name_length = self._unpacked(head)
+        if length > LONGEST_PAYLOAD:
+            raise InputError(f"a packet of {length} bytes, more than {LONGEST_PAYLOAD}")
+        begin = at + V4_HEADER.size + name_length
+        if len(self._waiting) < begin + length:
+            return at
+        if form in MINISEED:
+            name = self._waiting[at + V4_HEADER.size : begin].decode("latin1")
+            frames.append(Frame(sequence, name, bytes(self._waiting[begin : begin + length])))
+        return begin + length
+
+    @staticmethod
+    def _unpacked(head: bytes) -> tuple[bytes, int, int, int]:
+        _, form, _, length, sequence, name_length = V4_HEADER.unpack(head)
+        return form, length, sequence, name_length
+
+    @staticmethod
+    def _check(head: bytes, signature: bytes) -> None:
+        if head[:2] != signature[: len(head)]:
+            raise InputError(f"no packet where one must begin: {head!r}")

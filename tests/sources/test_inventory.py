@@ -1,0 +1,149 @@
+"""Stations from StationXML and from an FDSN station service: what can be used is, what can't is named."""
+
+import contextlib
+import io
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import obspy
+import pytest
+
+from ew.config import Config
+from ew.config.service import ServiceConfig
+from ew.errors import InputError
+from ew.service.runtime import load_inventory
+from ew.sources.fdsn import read_stations
+from ew.sources.inventory import parse_stationxml
+
+Handler = Callable[[BaseHTTPRequestHandler], None]
+
+
+def stationxml(*, without_response: str = "", level: str = "channel") -> bytes:
+    """obspy's example stations, the responses of some channels left out."""
+    inventory = obspy.read_inventory()
+    for network in inventory:
+        for station in network:
+            if level == "station":
+                station.channels = []
+            for channel in station:
+                if channel.code == without_response:
+                    channel.response = None
+    out = io.BytesIO()
+    inventory.write(out, format="STATIONXML")
+    return out.getvalue()
+
+
+@contextlib.contextmanager
+def station_service(handle: Handler) -> Iterator[str]:
+    """A web service on a free port of 127.0.0.1; the URL of a query to it."""
+
+    class Service(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with contextlib.suppress(ConnectionError):
+                handle(self)
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Service) as server:
+        running = threading.Thread(target=server.serve_forever, args=(0.01,))
+        running.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/fdsnws/station/1/query?level=channel"
+        finally:
+            server.shutdown()
+            running.join()
+
+
+def answers(body: bytes, status: int = 200, length: int | None = None) -> Handler:
+    def handle(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        request.send_header("Content-Length", str(len(body) if length is None else length))
+        request.end_headers()
+        request.wfile.write(body)
+
+    return handle
+
+
+def test_channel_without_response_is_named_and_the_rest_serves() -> None:
+    whole = parse_stationxml(stationxml(), "stations.xml")
+    stations = parse_stationxml(stationxml(without_response="EHZ"), "stations.xml")
+    left_out = {seed_id for seed_id in whole.channels if seed_id.endswith("EHZ")}
+    assert left_out
+    assert set(stations.channels) == set(whole.channels) - left_out
+    for seed_id in left_out:
+        assert f"stations.xml: {seed_id} has no response" in stations.notes
+
+
+def test_service_takes_its_stations_from_a_station_service(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = []
+
+    def handle(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        answers(stationxml(without_response="EHZ"))(request)
+
+    database = tmp_path / "ew.sqlite"
+    with station_service(handle) as url, caplog.at_level(logging.WARNING):
+        config = Config(service=ServiceConfig(inventory=url, database=database))
+        channels = load_inventory(config)
+    assert asked == ["/fdsnws/station/1/query?level=channel"]
+    assert channels["BW.RJOB..EHN"].gain == pytest.approx(2.5168e9, rel=1e-3)
+    assert "BW.RJOB..EHZ has no response" in caplog.text
+    # The service has gone; a restart goes on with what it said, and tells
+    again = load_inventory(config)
+    assert again == channels
+    assert f"{url}: can't reach it" in caplog.text
+    assert "going on with its last answer" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("handle", "complaint"),
+    [
+        (answers(b"", 204), "no station fits the query"),
+        (answers(b"Error 400: Bad request\nmore", 400), "HTTP 400 .*Error 400: Bad request"),
+        (answers(b"moved house", 500), "HTTP 500 .*moved house"),
+        (answers(b"<html>welcome</html>"), "can't read it as StationXML"),
+        (answers(stationxml(level="station")), "does the query say level=channel"),
+        (answers(stationxml()[:3000], length=50_000), "ended .* bytes too soon"),
+        (answers(b" " * 70_000), "more than 60000 bytes"),
+    ],
+)
+def test_answer_that_cannot_be_used_is_told_with_the_url(
+    tmp_path: Path, handle: Handler, complaint: str
+) -> None:
+    kept = tmp_path / "kept.xml"
+    with station_service(handle) as url:
+        with pytest.raises(InputError, match=complaint) as raised:
+            read_stations(url, kept, most_bytes=60_000)
+        assert str(raised.value).startswith(url)
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize("drips", [False, True])
+def test_service_that_never_finishes_is_given_up(tmp_path: Path, drips: bool) -> None:
+    given_up = threading.Event()
+
+    def handle(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        while drips and not given_up.wait(0.01):
+            request.wfile.write(b" ")
+            request.wfile.flush()
+        given_up.wait(30)
+
+    with station_service(handle) as url:
+        with pytest.raises(InputError, match=r"timed out|not all there in time"):
+            read_stations(url, tmp_path / "kept.xml", timeout_s=0.3)
+        given_up.set()
+
+
+def test_nobody_there_is_told_with_the_url(tmp_path: Path) -> None:
+    with station_service(answers(b"")) as url:
+        pass
+    with pytest.raises(InputError, match="can't reach it"):
+        read_stations(url, tmp_path / "kept.xml")
