@@ -41,6 +41,8 @@ SLOWEST_KM_S = 5.0
 APART_SLACK_S = 2.0
 CLEAR_STATIONS = 0.75
 """Of the stations needed so much in clear onsets: four barely clear ones, as noise makes them, wait for a fifth."""
+LATE_DECLARED_S = 8.0
+"""An earthquake is declared within some seconds of its fourth onset, or it is made up of what came later."""
 MORE_IN_CODA = 2
 """A second earthquake amid the coda of a first needs so many stations more: coda triggers too, but not in step."""
 CLUSTER_SHARE = 0.2
@@ -162,7 +164,8 @@ class Associator:
         """The hypocentre again, from the onsets it has by now and later ones at their stations (S, or coda)."""
         half_km = 40.0 if len(onsets) > 6 else 100.0
         seen = self.observations(onsets, _seconds(later, onsets), silent_among=hypocentre)
-        return self._locator.locate(hypocentre.latitude, hypocentre.longitude, seen, half_km)
+        found = self._locator.locate(hypocentre.latitude, hypocentre.longitude, seen, half_km)
+        return found if self._is_in_reach(found, onsets) else hypocentre
 
     def reconsider(
         self, hypocentre: Hypocentre, own: Sequence[Onset], heard: Sequence[Onset], now_s: float
@@ -183,7 +186,9 @@ class Associator:
         if self._locator.misfit_at(hypocentre, seen) < best.misfit + STAYS:
             best = hypocentre
         onsets = self.explained(best, pool)
-        return Candidate(best, tuple(onsets)) if len(onsets) >= self._config.min_stations else None
+        if len(onsets) < self._config.min_stations or not self._is_in_reach(best, onsets):
+            return None
+        return Candidate(best, tuple(onsets))
 
     def observations(
         self, onsets: Sequence[Onset], seconds: Sequence[Onset], silent_among: Hypocentre | None
@@ -306,10 +311,13 @@ class Associator:
         self, hypocentre: Hypocentre, onsets: Sequence[Onset], least_share: float
     ) -> bool:
         """Whether a station that picked is in reach, and of those nearer than the fourth at least so many picked as well."""
+        is_near = self._is_in_reach(hypocentre, onsets)
+        return is_near and self.share_in_reach(hypocentre, onsets) >= least_share
+
+    def _is_in_reach(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> bool:
+        """Whether a station that picked is near enough."""
         picked = np.array([o.station for o in onsets])
-        if self.distances_km(hypocentre, picked).min() > self._config.reach_km:
-            return False
-        return self.share_in_reach(hypocentre, onsets) >= least_share
+        return float(self.distances_km(hypocentre, picked).min()) <= self._config.reach_km
 
     def fitting(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> list[Onset]:
         """The onsets that a hypocentre comes near to explaining: within twice the tolerance and its own error in time."""
@@ -331,6 +339,11 @@ class Associator:
         if clear < config.min_stations - 1 and len(onsets) < config.min_stations + MORE_IN_CODA:
             return False
         if sum(o.weight for o in onsets) < CLEAR_STATIONS * config.min_stations:
+            return False
+        # Picks in coda, gathered over a long time, always fit something somewhere
+        times = np.sort([o.time_s for o in onsets])
+        late_s = times[-1] - times[config.min_stations - 1]
+        if late_s > LATE_DECLARED_S and 2 * sum(o.is_restless for o in onsets) > len(onsets):
             return False
         # Of all that was picked since the P-wave set out, in its reach, it must explain most
         stations = np.array([o.station for o in first])

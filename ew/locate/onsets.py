@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from ew.records import Pick
 
+UNREST = 2.5
+"""RMS before a pick over the quietest before: at most 2.1 before 53 recorded P onsets, above 2.8 before 95 % of the picks that
+followed them within 40 s (docs/picker.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Onset:
@@ -20,6 +24,11 @@ class Onset:
     time_s: float
     is_coda: bool = False
     log_amplitude: float = math.nan
+
+    @property
+    def is_restless(self) -> bool:
+        """Whether the ground was loud before it: it is S, or in the coda of whatever earthquake."""
+        return self.pick.unrest > UNREST
 
     @property
     def weight(self) -> float:
