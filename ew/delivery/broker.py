@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 from ew.config import DeliveryConfig
 from ew.delivery.embedded.access import SECRET, SERVICE_USER
 from ew.errors import BrokerError, ConfigError
+
+log = logging.getLogger("ew.broker")
 
 START_WITHIN_S = 20.0
 STOP_WITHIN_S = 5.0
@@ -111,8 +114,10 @@ async def _embedded(port: int, config: DeliveryConfig) -> AsyncIterator[BrokerAd
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    listener: asyncio.Task[None] | None = None
     try:
         line = await _first_line(process, "embedded broker")
+        listener = asyncio.create_task(_pass_on(process.stderr), name="broker-log")
         plain, _, tls = line.partition(", ")
         yield BrokerAddress(
             "127.0.0.1",
@@ -124,6 +129,15 @@ async def _embedded(port: int, config: DeliveryConfig) -> AsyncIterator[BrokerAd
         )
     finally:
         await _end(process)
+        if listener is not None:
+            listener.cancel()
+
+
+async def _pass_on(stderr: asyncio.StreamReader | None) -> None:
+    """What the broker's process says goes into our log; a pipe that nobody reads would stop it when it is full."""
+    while stderr is not None and (data := await stderr.read(1 << 14)):
+        for line in data.decode(errors="replace").splitlines():
+            log.warning("embedded broker: %s", line)
 
 
 def _guards(config: DeliveryConfig) -> list[str]:
