@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE, AlertTemplate
+from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE, AlertTemplate, ReceiptRequest
 from ew.alerts.signing import Signer
 from ew.config import Config
 from ew.geo import ecef_km, in_polygon, local_radius_km
@@ -21,7 +21,7 @@ from ew.shaking import event_rows, lane_reach_km
 from ew.shaking.kernels import rank_targets
 from ew.shaking.observed import raise_by_observed
 from ew.shaking.relations import RELATIONS
-from ew.shaking.targets import Targets, device_targets
+from ew.shaking.targets import Address, Targets, device_targets
 from ew.traveltimes import TravelTimes
 
 LANES = 4
@@ -168,6 +168,12 @@ class AlertPlanner:
         self._travel = travel_times
         self._key_id = key_id
         self._kinds = list(config.policy.kinds.values())
+        asked = config.delivery.receipts
+        shares: dict[Address, float] = {"cell": asked.cells, "device": asked.devices}
+        self._receipts = {
+            address: ReceiptRequest(share=share, within_s=asked.within_s) if share else None
+            for address, share in shares.items()
+        }
         self._groups = [self._group(targets) for targets in groups if len(targets)]
 
     def warm_up(self) -> None:
@@ -263,6 +269,7 @@ class AlertPlanner:
                 self._config.policy.mode,
                 scale,
                 self._key_id,
+                self._receipts[group.targets.address],
             ),
             lanes=LANES,
             expire_s=self._config.policy.expire_s,

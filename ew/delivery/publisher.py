@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from ew.address import BrokerAddress
 from ew.alerts.lanes import AlertQueue, Due
 from ew.alerts.planner import AlertPlan
 from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
-from ew.delivery.broker import BrokerAddress
 from ew.delivery.embedded.packets import V5, V311, Prop, Publish
 from ew.delivery.link import Link, LinkError, Login, open_link
 from ew.errors import BrokerError
@@ -108,13 +108,14 @@ class Publisher:
         self._first_connect = asyncio.Event()
         self._wakes = [asyncio.Event() for _ in range(self._config.connections)]
         self._version = V5
+        self._tls = address.tls_context()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         """Connect.
 
         Raises:
-            BrokerError: no connection could be made within ten seconds; it names the address.
+            BrokerError: no connection could be made within ten seconds, or the login is refused; it names the address.
         """
         for number, wake in enumerate(self._wakes):
             task = asyncio.create_task(self._worker(number, wake), name=f"publisher-{number}")
@@ -122,12 +123,12 @@ class Publisher:
         try:
             async with asyncio.timeout(10):
                 await self._first_connect.wait()
-        except TimeoutError as error:
+        except TimeoutError:
+            pass  # told below
+        if not self.status.connected:
             await self._stop()
             reason = self.status.last_error or "no answer"
-            raise BrokerError(
-                f"can't connect to the broker at {self.address.url}: {reason}"
-            ) from error
+            raise BrokerError(f"can't connect to the broker at {self.address.url}: {reason}")
         return self
 
     async def __aexit__(
@@ -252,7 +253,9 @@ class Publisher:
         for attempt in itertools.count(number):
             host, port = nodes[attempt % len(nodes)]
             version = self._version
-            login = Login(version, KEEP_ALIVE_S, self.address.username, self.address.password)
+            login = Login(
+                version, KEEP_ALIVE_S, self.address.username, self.address.password, self._tls
+            )
             under_way: set[_Outgoing] = set()
             try:
                 link = await open_link(host, port, login, self._acknowledger(under_way, wake))
@@ -272,6 +275,8 @@ class Publisher:
                     log.info("broker %s:%d speaks MQTT 3.1.1", host, port)
                     continue
                 self._note_trouble(error, wait_s)
+                if error.is_wrong_login:
+                    self._first_connect.set()  # who waits for the start need not wait any longer
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, self._config.retry_most_s)
 

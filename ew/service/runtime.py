@@ -15,6 +15,7 @@ from typing import Any
 import rfc8785
 
 from ew import __version__
+from ew.address import BrokerAddress
 from ew.alerts.message import (
     TOPIC_EVENT,
     TOPIC_HEARTBEAT,
@@ -27,7 +28,6 @@ from ew.alerts.message import (
 from ew.alerts.planner import AlertPlanner
 from ew.alerts.signing import Signer, Verifier, keys_document
 from ew.config import Config
-from ew.delivery.broker import BrokerAddress
 from ew.delivery.publisher import Publisher
 from ew.errors import ConfigError
 from ew.pipeline import TICK_NS, Output, Pipeline
@@ -124,11 +124,7 @@ class Service:
         self.publisher = Publisher(broker, self.signer, config.delivery)
         self.intake = Intake(config, broker)
         self.exchange = (
-            PickExchange(
-                broker.host, broker.port, self._check_event, broker.username, broker.password
-            )
-            if config.service.role == "associate"
-            else None
+            PickExchange(broker, self._check_event) if config.service.role == "associate" else None
         )
         self.last_event_id: str | None = None
         self.started_s = time.time()

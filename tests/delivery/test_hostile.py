@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ew.address import BrokerAddress
 from ew.config import DeliveryConfig
-from ew.delivery.broker import BrokerAddress, open_broker
+from ew.delivery.broker import open_broker
 from ew.delivery.embedded import encode
 from ew.delivery.embedded.access import hash_password
 from ew.delivery.embedded.connection import Connection
