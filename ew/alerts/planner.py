@@ -26,35 +26,39 @@ from ew.traveltimes import TravelTimes
 
 LANES = 4
 NOT_TOLD = 65535
+LANE_BITS = 13
+LAST_LANE = 7 << LANE_BITS
+"""A key is 3 bits of lane above 13 of time; ``NOT_TOLD`` would be the last of the last lane."""
 EVENTS_KEPT = 16
 """Of so many events it is known who was told what, 8 bytes a target each; older ones are over."""
 KEY_STEPS_PER_S = 20.0
 """S arrival in a key is good to 0.05 s; 13 bits reach 409 s, beyond any region."""
 
 
-@dataclass(slots=True, eq=False)
-class _Told:
-    """What each target of a group was told of one event: intensity (NaN before it was), S arrival in s after ``base_s``."""
-
-    intensity: NDArray[np.float32]
-    s_since_base: NDArray[np.float32]
-    base_s: float
-
-
 class SendingOrder:
     """Targets by their keys, most urgent first, sorted lane by lane as they are asked for.
 
-    The first message must not wait until the last of a million is in its place.
+    The first message must not wait until the last of a million is in its place. ``keys`` (D,) u2 of all targets; ``chosen``
+    (n,) i8, ascending: who is told; ``None``: all that have a key, which need not be listed before the first is sent.
     """
 
-    def __init__(self, chosen: NDArray[np.int64], keys: NDArray[np.uint16]) -> None:
+    def __init__(self, keys: NDArray[np.uint16], chosen: NDArray[np.int64] | None = None) -> None:
+        self._keys = keys
         self._chosen = chosen
-        self._keys = keys[chosen]
+        self._of_chosen = None if chosen is None else keys[chosen]
+        self._size = len(chosen) if chosen is not None else int(np.count_nonzero(keys != NOT_TOLD))
         self._sorted: list[NDArray[np.int64]] = []
         self._ends: list[int] = []
 
+    @property
+    def chosen(self) -> NDArray[np.int64]:
+        """Who is told: indices of targets, ascending."""
+        if self._chosen is None:
+            self._chosen = np.flatnonzero(self._keys != NOT_TOLD)
+        return self._chosen
+
     def __len__(self) -> int:
-        return len(self._chosen)
+        return self._size
 
     def __getitem__(self, place: int) -> int:
         """Index of the target at a place."""
@@ -66,25 +70,67 @@ class SendingOrder:
         return int(self._sorted[part][place - (self._ends[part - 1] if part else 0)])
 
     def _sort_next(self) -> None:
-        lane = len(self._sorted)
-        inside = np.flatnonzero(self._keys >> 13 == lane)
-        inside = inside[np.argsort(self._keys[inside], kind="stable")]
-        self._sorted.append(self._chosen[inside])
+        low = len(self._sorted) << LANE_BITS
+        keys = self._keys if self._of_chosen is None else self._of_chosen
+        is_inside = keys - np.uint16(low) < 1 << LANE_BITS  # below ``low`` it wraps around
+        if self._of_chosen is None and low == LAST_LANE:
+            is_inside &= keys != NOT_TOLD
+        inside = np.flatnonzero(is_inside)
+        inside = inside[np.argsort(keys[inside], kind="stable")]
+        self._sorted.append(inside if self._of_chosen is None else self.chosen[inside])
         self._ends.append(len(inside) + (self._ends[-1] if self._ends else 0))
+
+
+class _Told:
+    """What each target of a group was told of one event: ``knows`` (D,) bool who, intensity and S arrival (s after ``base_s``).
+
+    The first version's columns are taken over as they are: copies of them are made when a second version comes, not while
+    the first message waits.
+    """
+
+    def __init__(
+        self,
+        order: SendingOrder,
+        intensity: NDArray[np.float32],
+        s_since_base: NDArray[np.float32],
+        base_s: float,
+    ) -> None:
+        self.intensity, self.s_since_base, self.base_s = intensity, s_since_base, base_s
+        self._first: SendingOrder | None = order
+        self._knows = np.empty(0, np.bool_)
+
+    @property
+    def knows(self) -> NDArray[np.bool_]:
+        """Who was told."""
+        if self._first is not None:
+            self._knows = np.zeros(len(self.intensity), np.bool_)
+            self._knows[self._first.chosen] = True
+            self.intensity, self.s_since_base = self.intensity.copy(), self.s_since_base.copy()
+            self._first = None
+        return self._knows
+
+    def note(
+        self,
+        chosen: NDArray[np.int64],
+        intensity: NDArray[np.float32],
+        s_since_base: NDArray[np.float32],
+    ) -> None:
+        """A further version has been told to ``chosen``."""
+        self.knows[chosen] = True
+        self.intensity[chosen] = intensity[chosen]
+        self.s_since_base[chosen] = s_since_base[chosen]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AlertPlan:
     """One version's messages to one group of targets, most urgent first.
 
-    ``chosen`` (n,) i8: indices into ``targets``, ascending; ``order``: the same, most urgent first. The columns of
-    all D targets are kept as they were made and read where a message is built: ``keys`` (D,) u2 sending keys (smaller is
+    ``order``: whom it is for, indices into ``targets``, most urgent first. The columns of all D targets are kept as they were made and read where a message is built: ``keys`` (D,) u2 sending keys (smaller is
     sooner), ``s_s`` (D,) f4 travel times, ``intensity`` (D,) f4, ``knew`` (D,) bool who was told before (``None``: nobody).
     """
 
     version: EventVersion
     targets: Targets
-    chosen: NDArray[np.int64]
     order: SendingOrder
     keys: NDArray[np.uint16]
     s_s: NDArray[np.float32]
@@ -97,6 +143,11 @@ class AlertPlan:
 
     def __len__(self) -> int:
         return len(self.order)
+
+    @property
+    def chosen(self) -> NDArray[np.int64]:
+        """Whom it is for, ascending."""
+        return self.order.chosen
 
     def topic(self, place: int) -> str:
         """Topic of the message at a place in the order."""
@@ -251,14 +302,13 @@ class AlertPlanner:
             least = self._least(group, version)[raised]
             keys[raised] = self._keys(strength[raised], s_s[raised], least, since_s)
         told = group.told.get(version.event_id)
-        chosen = self._chosen(told, version, keys, s_s, strength)
-        knew = None if told is None else ~np.isnan(told.intensity)
-        self._note(group, told, version, chosen, s_s, strength)
+        knew = None if told is None else told.knows.copy()
+        order = self._order(told, version, keys, s_s, strength)
+        self._note(group, told, version, order, s_s, strength)
         return AlertPlan(
             version=version,
             targets=group.targets,
-            chosen=chosen,
-            order=SendingOrder(chosen, keys),
+            order=order,
             keys=keys,
             s_s=s_s,
             intensity=strength,
@@ -306,48 +356,43 @@ class AlertPlanner:
             group.least_by_met = {met: known}
         return known
 
-    def _chosen(
+    def _order(
         self,
         told: _Told | None,
         version: EventVersion,
         keys: NDArray[np.uint16],
         s_s: NDArray[np.float32],
         strength: NDArray[np.float32],
-    ) -> NDArray[np.int64]:
+    ) -> SendingOrder:
         """Who is told: whoever is above the threshold, and of those told before, whom it changes for."""
         if told is None:
-            return (
-                np.flatnonzero(keys != NOT_TOLD)
-                if version.kind != "cancel"
-                else np.empty(0, np.int64)
-            )
-        knows = ~np.isnan(told.intensity)
+            nobody = np.empty(0, np.int64)
+            return SendingOrder(keys, nobody if version.kind == "cancel" else None)
+        knows = told.knows
         if version.kind == "cancel":
-            return np.flatnonzero(knows)
+            return SendingOrder(keys, np.flatnonzero(knows))
         policy = self._config.policy
         since_base = s_s + np.float32(version.origin.time_s - told.base_s)
         moved = np.abs(since_base - told.s_since_base) >= policy.update_arrival_s
         changed = np.abs(strength - told.intensity) >= policy.update_intensity
         # Someone told before hears of a change even below the threshold now
-        return np.flatnonzero(np.where(knows, moved | changed, keys != NOT_TOLD))
+        chosen = np.flatnonzero(np.where(knows, moved | changed, keys != NOT_TOLD))
+        return SendingOrder(keys, chosen)
 
     @staticmethod
     def _note(
         group: _Group,
         told: _Told | None,
         version: EventVersion,
-        chosen: NDArray[np.int64],
+        order: SendingOrder,
         s_s: NDArray[np.float32],
         strength: NDArray[np.float32],
     ) -> None:
-        if not len(chosen):
+        if not len(order):
             return
         if told is None:
-            intensity = np.full_like(strength, np.nan)
-            intensity[chosen] = strength[chosen]
             while len(group.told) >= EVENTS_KEPT:
                 del group.told[next(iter(group.told))]
-            group.told[version.event_id] = _Told(intensity, s_s.copy(), version.origin.time_s)
+            group.told[version.event_id] = _Told(order, strength, s_s, version.origin.time_s)
             return
-        told.intensity[chosen] = strength[chosen]
-        told.s_since_base[chosen] = s_s[chosen] + np.float32(version.origin.time_s - told.base_s)
+        told.note(order.chosen, strength, s_s + np.float32(version.origin.time_s - told.base_s))
