@@ -74,14 +74,18 @@ class DeviceClient(asyncio.Protocol):
         self._last_id = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connect and subscribe in one go; the keys first, so that a retained alert can be checked."""
+        """Connect and subscribe in one go.
+
+        The keys have a packet of their own before the alerts: without them a retained alert could not be checked, and
+        RabbitMQ sends what is retained for one SUBSCRIBE last topic first.
+        """
         self.transport = transport  # type: ignore[assignment] # uvloop's transport is not asyncio's class
         self._splitter = decode.Splitter(LARGEST_PACKET)
         self._topics, self._asked = frozenset(), {}
         connect = connect_body(self.machine.device.device_id, self._broker)
         self._send(encode.packet(Type.CONNECT, 0, connect))
-        alerts = self.machine.topics(_clock_us())
-        self._subscribe(alerts, [(TOPIC_KEYS, 1), (TOPIC_HEARTBEAT, 0)])
+        self._subscribe(frozenset(), [(TOPIC_KEYS, 1), (TOPIC_HEARTBEAT, 0)])
+        self._subscribe(self.machine.topics(_clock_us()), [])
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The broker has gone."""
@@ -140,11 +144,12 @@ class DeviceClient(asyncio.Protocol):
 
     def _subscribed(self, packet_id: int) -> None:
         self._topics |= self._asked.pop(packet_id, frozenset())
+        if self._asked:
+            return
+        self._let_go()
         if not self.is_ready:
             self.is_ready = True
             self._shared.subscribed += 1
-        if not self._asked:
-            self._let_go()
 
     def _subscribe(self, alerts: frozenset[str], others: list[tuple[str, int]]) -> None:
         wanted = [*others, *((topic, 1) for topic in sorted(alerts))]

@@ -42,15 +42,22 @@ DISCONNECT = encode.packet(Type.DISCONNECT, 0, b"")
 class LinkError(Exception):
     """A connection can't be made or has broken.
 
-    ``is_other_version``: the broker does not speak this MQTT version; ``is_wrong_login``: to try again with the same
-    password or certificates is of no use.
+    ``is_other_version``: the broker does not speak this MQTT version; ``is_unanswered``: it has hung up on CONNECT without a
+    word, as some do instead of saying so (RabbitMQ 3.10); ``is_wrong_login``: to try again with the same password or
+    certificates is of no use.
     """
 
     def __init__(
-        self, text: str, *, is_other_version: bool = False, is_wrong_login: bool = False
+        self,
+        text: str,
+        *,
+        is_other_version: bool = False,
+        is_unanswered: bool = False,
+        is_wrong_login: bool = False,
     ) -> None:
         super().__init__(text)
         self.is_other_version = is_other_version
+        self.is_unanswered = is_unanswered
         self.is_wrong_login = is_wrong_login
 
 
@@ -104,7 +111,7 @@ class Link(asyncio.Protocol):
         text = f"{exc}" if exc else self._reason
         for future in (self._accepted, self.lost):
             if not future.done():
-                future.set_exception(LinkError(text))
+                future.set_exception(LinkError(text, is_unanswered=future is self._accepted))
                 future.exception()  # seen: who waits is told, who does not need not be warned
 
     def pause_writing(self) -> None:

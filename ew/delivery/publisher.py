@@ -109,6 +109,7 @@ class Publisher:
         self._first_connect = asyncio.Event()
         self._wakes = [asyncio.Event() for _ in range(self._config.connections)]
         self._version = V5
+        self._is_version_known = False
         self._tls = address.tls_context()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -263,6 +264,7 @@ class Publisher:
                 link = await open_link(host, port, login, self._acknowledger(under_way, wake))
                 self.status.connected += 1
                 self._first_connect.set()
+                self._is_version_known = True
                 if self._has_lost:
                     self._repeat_later()
                 wait_s = self._config.retry_first_s
@@ -276,6 +278,10 @@ class Publisher:
                     self._version = V311  # NATS, for one
                     log.info("broker %s:%d speaks MQTT 3.1.1", host, port)
                     continue
+                if error.is_unanswered and not self._is_version_known:
+                    self._version = (
+                        V311 if version == V5 else V5
+                    )  # it may be that; if not, back again
                 self._note_trouble(error, wait_s)
                 if error.is_wrong_login:
                     self._first_connect.set()  # who waits for the start need not wait any longer
