@@ -279,9 +279,7 @@ class Publisher:
                     log.info("broker %s:%d speaks MQTT 3.1.1", host, port)
                     continue
                 if error.is_unanswered and not self._is_version_known:
-                    self._version = (
-                        V311 if version == V5 else V5
-                    )  # it may be that; if not, back again
+                    self._version = V311 if version == V5 else V5  # in turns, until one is answered
                 self._note_trouble(error, wait_s)
                 if error.is_wrong_login:
                     self._first_connect.set()  # who waits for the start need not wait any longer

@@ -28,7 +28,9 @@ class _Line:
     issued_us: int
     fixed: dict[str, Any]
     received_ms: dict[str, float] = field(default_factory=dict)  # by device
-    told: dict[str, Any] | None = None
+    told: tuple[int, int, int] | None = (
+        None  # receipts, alerts and acknowledgements when it was last told
+    )
 
 
 class Latencies:
@@ -105,8 +107,10 @@ class Latencies:
         """Event, version and latency receipt of each version of which more is known than at the last call."""
         found = []
         for (event_id, version), line in self._lines.items():
-            now = self.of(event_id, version)
+            tally = self._tally(event_id, version)
+            sent = (tally.alerts, tally.acknowledged) if tally is not None else (0, 0)
+            now = (len(line.received_ms), *sent)
             if now != line.told:
                 line.told = now
-                found.append((event_id, version, now))
+                found.append((event_id, version, self.of(event_id, version)))
         return found
