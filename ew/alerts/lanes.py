@@ -42,19 +42,16 @@ class _Known:
         self._was_told = np.empty(0, np.bool_)
 
     def add(self, plan: AlertPlan) -> NDArray[np.bool_]:
-        """A further plan; which of its targets were told something before."""
+        """A further plan; which of those it is for were told something before."""
         if self._first is not None:
-            self._newest, self._was_told = (
-                np.zeros(self.size, np.int32),
-                np.zeros(self.size, np.bool_),
-            )
-            self._newest[self._first.chosen] = self._first.version.version
+            is_first = self._first.order.is_chosen
+            self._newest = np.where(is_first, np.int32(self._first.version.version), np.int32(0))
+            self._was_told = np.zeros(self.size, np.bool_)
             self._was_told[list(self._popped)] = True
             self._first = None
-        chosen = plan.chosen
-        self._newest[chosen] = np.maximum(self._newest[chosen], plan.version.version)
-        was_told: NDArray[np.bool_] = self._was_told[chosen]
-        return was_told
+        is_chosen, version = plan.order.is_chosen, np.int32(plan.version.version)
+        np.maximum(self._newest, version, out=self._newest, where=is_chosen)
+        return is_chosen & self._was_told
 
     def is_replaced(self, target: int, version: int) -> bool:
         """Whether a newer version than this is there for a target."""
@@ -96,15 +93,14 @@ class AlertQueue:
             self._know(plan)
             self._push(plan, 0, is_change=False)
             return
-        was_told = known.add(plan)
-        if not was_told.any():
+        is_change = known.add(plan)
+        if not is_change.any():
             self._push(plan, 0, is_change=False)
             return
-        for is_change in (False, True):
-            chosen = plan.chosen[was_told == is_change]
-            if len(chosen):
-                part = replace(plan, order=SendingOrder(plan.keys, chosen))
-                self._push(part, 0, is_change=is_change)
+        for part in (plan.order.is_chosen & ~is_change, is_change):
+            if part.any():
+                some = replace(plan, order=SendingOrder(plan.keys, part))
+                self._push(some, 0, is_change=part is is_change)
 
     def pop(self, now_s: float = float("-inf")) -> Due | None:
         """The most urgent message at a time (epoch s); ``None`` when nothing is due."""

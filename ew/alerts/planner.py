@@ -27,8 +27,7 @@ from ew.traveltimes import TravelTimes
 LANES = 4
 NOT_TOLD = 65535
 LANE_BITS = 13
-LAST_LANE = 7 << LANE_BITS
-"""A key is 3 bits of lane above 13 of time; ``NOT_TOLD`` would be the last of the last lane."""
+"""A key is 3 bits of lane above so many of time; ``NOT_TOLD`` would be the last of the last lane."""
 EVENTS_KEPT = 16
 """Of so many events it is known who was told what, 8 bytes a target each; older ones are over."""
 KEY_STEPS_PER_S = 20.0
@@ -38,24 +37,18 @@ KEY_STEPS_PER_S = 20.0
 class SendingOrder:
     """Targets by their keys, most urgent first, sorted lane by lane as they are asked for.
 
-    The first message must not wait until the last of a million is in its place. ``keys`` (D,) u2 of all targets; ``chosen``
-    (n,) i8, ascending: who is told; ``None``: all that have a key, which need not be listed before the first is sent.
+    The first message must not wait until the last of a million is in its place. ``keys`` (D,) u2 of all targets;
+    ``is_chosen`` (D,) bool: who is told; ``None``: all that have a key.
     """
 
-    def __init__(self, keys: NDArray[np.uint16], chosen: NDArray[np.int64] | None = None) -> None:
+    def __init__(
+        self, keys: NDArray[np.uint16], is_chosen: NDArray[np.bool_] | None = None
+    ) -> None:
         self._keys = keys
-        self._chosen = chosen
-        self._of_chosen = None if chosen is None else keys[chosen]
-        self._size = len(chosen) if chosen is not None else int(np.count_nonzero(keys != NOT_TOLD))
+        self.is_chosen: NDArray[np.bool_] = keys != NOT_TOLD if is_chosen is None else is_chosen
+        self._size = int(np.count_nonzero(self.is_chosen))
         self._sorted: list[NDArray[np.int64]] = []
         self._ends: list[int] = []
-
-    @property
-    def chosen(self) -> NDArray[np.int64]:
-        """Who is told: indices of targets, ascending."""
-        if self._chosen is None:
-            self._chosen = np.flatnonzero(self._keys != NOT_TOLD)
-        return self._chosen
 
     def __len__(self) -> int:
         return self._size
@@ -71,54 +64,52 @@ class SendingOrder:
 
     def _sort_next(self) -> None:
         low = len(self._sorted) << LANE_BITS
-        keys = self._keys if self._of_chosen is None else self._of_chosen
-        is_inside = keys - np.uint16(low) < 1 << LANE_BITS  # below ``low`` it wraps around
-        if self._of_chosen is None and low == LAST_LANE:
-            is_inside &= keys != NOT_TOLD
-        inside = np.flatnonzero(is_inside)
-        inside = inside[np.argsort(keys[inside], kind="stable")]
-        self._sorted.append(inside if self._of_chosen is None else self.chosen[inside])
+        is_inside = self._keys - np.uint16(low) < 1 << LANE_BITS  # below ``low`` it wraps around
+        inside = np.flatnonzero(is_inside & self.is_chosen)
+        self._sorted.append(inside[np.argsort(self._keys[inside], kind="stable")])
         self._ends.append(len(inside) + (self._ends[-1] if self._ends else 0))
 
 
 class _Told:
     """What each target of a group was told of one event: ``knows`` (D,) bool who, intensity and S arrival (s after ``base_s``).
 
-    The first version's columns are taken over as they are: copies of them are made when a second version comes, not while
-    the first message waits.
+    The first version's columns are taken over as they are, and a further version is worked in when the one after it asks
+    (``catch_up``): no first message waits for it.
     """
 
     def __init__(
         self,
-        order: SendingOrder,
+        knows: NDArray[np.bool_],
         intensity: NDArray[np.float32],
         s_since_base: NDArray[np.float32],
         base_s: float,
     ) -> None:
-        self.intensity, self.s_since_base, self.base_s = intensity, s_since_base, base_s
-        self._first: SendingOrder | None = order
-        self._knows = np.empty(0, np.bool_)
-
-    @property
-    def knows(self) -> NDArray[np.bool_]:
-        """Who was told."""
-        if self._first is not None:
-            self._knows = np.zeros(len(self.intensity), np.bool_)
-            self._knows[self._first.chosen] = True
-            self.intensity, self.s_since_base = self.intensity.copy(), self.s_since_base.copy()
-            self._first = None
-        return self._knows
+        self.knows, self.intensity, self.s_since_base = knows, intensity, s_since_base
+        self.base_s = base_s
+        self._are_ours = False  # the columns are the first plan's until they have to change
+        self._next: tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]] | None = None
 
     def note(
         self,
-        chosen: NDArray[np.int64],
+        is_chosen: NDArray[np.bool_],
         intensity: NDArray[np.float32],
         s_since_base: NDArray[np.float32],
     ) -> None:
-        """A further version has been told to ``chosen``."""
-        self.knows[chosen] = True
-        self.intensity[chosen] = intensity[chosen]
-        self.s_since_base[chosen] = s_since_base[chosen]
+        """A further version has been told to those chosen."""
+        self._next = (is_chosen, intensity, s_since_base)
+
+    def catch_up(self) -> None:
+        """Work in the version that was noted last."""
+        if self._next is None:
+            return
+        is_chosen, intensity, s_since_base = self._next
+        self._next = None
+        self.knows = self.knows | is_chosen  # a plan holds the old one
+        if not self._are_ours:
+            self.intensity, self.s_since_base = self.intensity.copy(), self.s_since_base.copy()
+            self._are_ours = True
+        np.copyto(self.intensity, intensity, where=is_chosen)
+        np.copyto(self.s_since_base, s_since_base, where=is_chosen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,7 +138,7 @@ class AlertPlan:
     @property
     def chosen(self) -> NDArray[np.int64]:
         """Whom it is for, ascending."""
-        return self.order.chosen
+        return np.flatnonzero(self.order.is_chosen)
 
     def topic(self, place: int) -> str:
         """Topic of the message at a place in the order."""
@@ -302,9 +293,13 @@ class AlertPlanner:
             least = self._least(group, version)[raised]
             keys[raised] = self._keys(strength[raised], s_s[raised], least, since_s)
         told = group.told.get(version.event_id)
-        knew = None if told is None else told.knows.copy()
-        order = self._order(told, version, keys, s_s, strength)
-        self._note(group, told, version, order, s_s, strength)
+        if told is not None:
+            told.catch_up()
+        knew = None if told is None else told.knows
+        # Of the first version a told target's S arrival is its travel time
+        since_base = s_s if told is None else s_s + np.float32(origin.time_s - told.base_s)
+        order = self._order(told, version, keys, since_base, strength)
+        self._note(group, told, version, order, since_base, strength)
         return AlertPlan(
             version=version,
             targets=group.targets,
@@ -361,23 +356,20 @@ class AlertPlanner:
         told: _Told | None,
         version: EventVersion,
         keys: NDArray[np.uint16],
-        s_s: NDArray[np.float32],
+        since_base: NDArray[np.float32],
         strength: NDArray[np.float32],
     ) -> SendingOrder:
         """Who is told: whoever is above the threshold, and of those told before, whom it changes for."""
         if told is None:
-            nobody = np.empty(0, np.int64)
+            nobody = np.zeros(len(keys), np.bool_)
             return SendingOrder(keys, nobody if version.kind == "cancel" else None)
-        knows = told.knows
         if version.kind == "cancel":
-            return SendingOrder(keys, np.flatnonzero(knows))
+            return SendingOrder(keys, told.knows)
         policy = self._config.policy
-        since_base = s_s + np.float32(version.origin.time_s - told.base_s)
         moved = np.abs(since_base - told.s_since_base) >= policy.update_arrival_s
         changed = np.abs(strength - told.intensity) >= policy.update_intensity
         # Someone told before hears of a change even below the threshold now
-        chosen = np.flatnonzero(np.where(knows, moved | changed, keys != NOT_TOLD))
-        return SendingOrder(keys, chosen)
+        return SendingOrder(keys, np.where(told.knows, moved | changed, keys != NOT_TOLD))
 
     @staticmethod
     def _note(
@@ -385,7 +377,7 @@ class AlertPlanner:
         told: _Told | None,
         version: EventVersion,
         order: SendingOrder,
-        s_s: NDArray[np.float32],
+        since_base: NDArray[np.float32],
         strength: NDArray[np.float32],
     ) -> None:
         if not len(order):
@@ -393,6 +385,7 @@ class AlertPlanner:
         if told is None:
             while len(group.told) >= EVENTS_KEPT:
                 del group.told[next(iter(group.told))]
-            group.told[version.event_id] = _Told(order, strength, s_s, version.origin.time_s)
+            base_s = version.origin.time_s
+            group.told[version.event_id] = _Told(order.is_chosen, strength, since_base, base_s)
             return
-        told.note(order.chosen, strength, s_s + np.float32(version.origin.time_s - told.base_s))
+        told.note(order.is_chosen, strength, since_base)
