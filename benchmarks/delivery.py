@@ -21,11 +21,12 @@ import h3
 import numpy as np
 
 from benchmarks.harness import BenchmarkResult, Budget, budget, median, percentile
+from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.alerts.signing import Signer
 from ew.config import Config, DeliveryConfig, PolicyConfig
-from ew.delivery.broker import BrokerAddress, find_program, open_broker
+from ew.delivery.broker import find_program, open_broker
 from ew.delivery.publisher import Publisher
 from ew.errors import BrokerError
 from ew.records import EventVersion, Origin

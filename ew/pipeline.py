@@ -5,7 +5,7 @@ again if no packet comes. ``replay`` drives it by data time, ``serve`` by the wa
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.config import Config
@@ -15,6 +15,7 @@ from ew.locate.reports import PickReport
 from ew.locate.suspects import StationTiming
 from ew.locate.warm_up import warm_up_locate
 from ew.records import EventVersion, Inventory, Packet, Pick
+from ew.stopwatch import Stopwatch
 from ew.times import ns_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
 
@@ -28,12 +29,16 @@ LAST_WAKE_NS = 120_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What one call of ``feed`` brought forth, in the order of the stages."""
+    """What one call of ``feed`` brought forth, in the order of the stages.
+
+    ``stages``: what each stage took, ms, if the pipeline has a clock to tell.
+    """
 
     picks: tuple[Pick, ...] = ()
     versions: tuple[EventVersion, ...] = ()
     plans: tuple[AlertPlan, ...] = ()
     wake_at_ns: int | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -49,9 +54,11 @@ class Pipeline:
         inventory: Inventory,
         travel_times: TravelTimes,
         planner: AlertPlanner | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
+        self.stopwatch = stopwatch or Stopwatch()
         self.bank = PickerBank(config.picker)
-        self.engine = EventEngine(config, inventory, travel_times)
+        self.engine = EventEngine(config, inventory, travel_times, self.stopwatch)
         self.timing = StationTiming(inventory, travel_times)
         self.planner = planner
         self.wake_at_ns: int | None = None
@@ -73,7 +80,8 @@ class Pipeline:
     def feed(self, packets: Sequence[Packet], now_ns: int) -> Output:
         """Take in what arrived by ``now_ns`` (ns, UTC) and return what follows from it."""
         known = [packet for packet in packets if self._is_known(packet.seed_id)]
-        picks = self.bank.process([packet for packet in known if packet.seed_id.endswith("Z")])
+        with self.stopwatch.stage("pick"):
+            picks = self.bank.process([packet for packet in known if packet.seed_id.endswith("Z")])
         return self.feed_picks(picks, known, now_ns)
 
     def feed_picks(self, picks: Sequence[Pick], packets: Sequence[Packet], now_ns: int) -> Output:
@@ -83,10 +91,12 @@ class Pipeline:
         self.timing.feed(picks, versions, now_s)
         plans: tuple[AlertPlan, ...] = ()
         if self.planner is not None:
-            plans = tuple(plan for v in versions for plan in self.planner.plan(v, now_s))
+            with self.stopwatch.stage("estimate"):
+                plans = tuple(plan for v in versions for plan in self.planner.plan(v, now_s))
         wake_at_s = self.engine.wake_at_s
         self.wake_at_ns = None if wake_at_s is None else ns_from_seconds(wake_at_s)
-        return Output(tuple(picks), tuple(versions), plans, self.wake_at_ns)
+        stages = self.stopwatch.take()
+        return Output(tuple(picks), tuple(versions), plans, self.wake_at_ns, stages)
 
     def feed_reports(
         self,

@@ -1,20 +1,34 @@
 """PURE: how a phone, a TV or a valve behaves: what it believes, when it acts, how it counts down.
 
 A device knows its own place, its cell, and the time of its own clock; from the heartbeat it learns how far that is off the
-service's. It acts once for each (event, version), on messages that are signed, fresh and newer than what it knows.
+service's. It acts once for each (event, version), on messages that are signed, fresh and newer than what it knows. What its
+kind is told and does is data: the policy of the configuration. A phone that moves listens to the cells around its own as
+well, and acts on the one it is in.
 
     idle -> countdown -> shaking -> all-clear -> idle        cancelled at any time -> idle
 """
 
 import math
+import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from ew.alerts.message import AlertBody, OriginBody, parse_alert
+import h3
+
+from ew.alerts.message import (
+    TOPIC_CELL,
+    TOPIC_DEVICE,
+    AlertBody,
+    OriginBody,
+    ReceiptBody,
+    parse_alert,
+)
 from ew.alerts.signing import Verifier
+from ew.config.policy import KindPolicy, PolicyConfig
 from ew.errors import MessageError
 from ew.geo import distance_km
+from ew.shaking.targets import cell_of
 from ew.times import US_PER_S
 from ew.traveltimes import TravelTimes
 from simulators.population import Device
@@ -33,30 +47,18 @@ SAME_KM = 100.0
 """Alerts of two ids whose origins are so near are of one earthquake: two services may name it before they hear each other."""
 
 
-@dataclass(frozen=True, slots=True)
-class KindOfDevice:
-    """What one kind does: thresholds of intensity, its action, and whether it makes a sound."""
-
-    full_intensity: float
-    notice_intensity: float
-    action: str
-    sound: bool
-
-
-KINDS: Mapping[str, KindOfDevice] = {
-    "phone": KindOfDevice(3.0, 2.0, "ring through silent mode", sound=True),
-    "tv": KindOfDevice(3.0, 2.0, "interrupt the programme", sound=True),
-    "speaker": KindOfDevice(3.0, 2.0, "announce", sound=True),
-    "gas-valve": KindOfDevice(5.0, 5.0, "close", sound=False),
-    "lift": KindOfDevice(4.0, 4.0, "stop at the next floor", sound=False),
-}
+STILL_S = 120.0
+"""A phone that has stayed in its place for so long no longer listens to the neighbours' cells."""
+LEVELS: tuple[Level, ...] = ("silent", "notice", "full")
+KINDS: Mapping[str, KindPolicy] = PolicyConfig().kinds
 
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
     """What a device did about one message; times in service µs.
 
-    ``lead_s``: from receipt to its own S arrival (negative: too late). ``sounds``: it made its sound now.
+    ``lead_s``: from receipt to its own S arrival (negative: too late). ``sounds``: it made its sound now. ``action``: what
+    its kind does at full, else empty.
     """
 
     device_id: str
@@ -70,6 +72,15 @@ class Reaction:
     lead_s: float
     sounds: bool
     already_shaking: bool
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the service asked to be told, and when it is to be told (service µs)."""
+
+    body: ReceiptBody
+    due_us: int
 
 
 def check_with(verifier: Verifier) -> Check:
@@ -93,12 +104,63 @@ class DeviceMachine:
     state: State = "idle"
     is_drill: bool = False
     offset_us: int | None = None
+    kinds: Mapping[str, KindPolicy] = field(default_factory=lambda: KINDS)
+    seed: int = 0
+    receipts: list[Receipt] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
+    _cell: str = ""
+    _moved_us: int | None = None  # when it last changed its place, by its own clock
+    _kept: dict[str, AlertBody] = field(
+        default_factory=dict
+    )  # the newest alert of neighbours' cells
+    _levels: dict[str, Level] = field(default_factory=dict)  # the highest acted on, by event
     _versions: dict[str, int] = field(default_factory=dict)
     _origins: dict[str, OriginBody] = field(default_factory=dict)
     _sounded: set[str] = field(default_factory=set)
     _event_id: str = ""
     _s_arrival_us: int = 0
+
+    def __post_init__(self) -> None:
+        if self.policy.address == "cell":
+            self._cell = cell_of(self.device.latitude, self.device.longitude)
+
+    @property
+    def policy(self) -> KindPolicy:
+        """What its kind is told and does."""
+        return self.kinds[self.device.kind]
+
+    def topics(self, clock_us: int) -> frozenset[str]:
+        """Where it listens for alerts now; a phone that moves to the cells around its own as well."""
+        if not self._cell:
+            return frozenset({TOPIC_DEVICE.format(self.device.device_id)})
+        return frozenset(TOPIC_CELL.format(cell) for cell in self._cells(clock_us))
+
+    def _cells(self, clock_us: int) -> set[str]:
+        if self._moved_us is None or clock_us - self._moved_us > STILL_S * US_PER_S:
+            return {self._cell}
+        return set(h3.grid_disk(self._cell, 1))
+
+    def move(self, latitude: float, longitude: float, clock_us: int) -> Reaction | None:
+        """Be elsewhere from now on; the reaction, if the cell it has come into was alerted before it came."""
+        self.device = replace(self.device, latitude=latitude, longitude=longitude)
+        if not self._cell:
+            return None
+        self._moved_us = clock_us
+        cell = cell_of(latitude, longitude)
+        if cell == self._cell:
+            return None
+        self._cell = cell
+        near = self._cells(clock_us)
+        body = self._kept.pop(cell, None)
+        self._kept = {name: kept for name, kept in self._kept.items() if name in near}
+        return None if body is None else self._hear(body, self.now_us(clock_us), is_entering=True)
+
+    def receipts_due(self, clock_us: int) -> list[ReceiptBody]:
+        """The receipts that are to be sent by now; each is given once."""
+        now_us = self.now_us(clock_us)
+        due = [one.body for one in self.receipts if one.due_us <= now_us]
+        self.receipts = [one for one in self.receipts if one.due_us > now_us]
+        return due
 
     def now_us(self, clock_us: int) -> int:
         """The service's time by this device's clock."""
@@ -128,20 +190,63 @@ class DeviceMachine:
             # Signed, so it can't come from the future: the own clock is behind by at least so much
             self.offset_us = (self.offset_us or 0) + body.issued_us - now_us
             now_us = body.issued_us
-        if body.expires_us <= now_us:
-            self._refuse("expired")
-            return None
         if body.target.device is not None and body.target.device != self.device.device_id:
             self._refuse("for another device")
             return None
-        if body.version <= self._versions.get(body.event_id, 0):
-            self._refuse("old version")
+        if body.target.cell is not None and body.target.cell != self._cell:
+            self._keep(body.target.cell, body, clock_us)
             return None
-        is_new = body.event_id not in self._versions
+        return self._hear(body, now_us, is_entering=False)
+
+    def _hear(self, body: AlertBody, now_us: int, *, is_entering: bool) -> Reaction | None:
+        """Act on a message for this device or for the cell it is in, unless it is out of date.
+
+        ``is_entering``: it was said before the device came into this cell; the version it knows from the last one may be
+        told again if it is stronger here.
+        """
+        if body.expires_us <= now_us:
+            self._refuse("expired")
+            return None
+        known = self._versions.get(body.event_id, 0)
+        is_stronger = is_entering and body.version == known and self._is_stronger(body)
+        if body.version <= known and not is_stronger:
+            if not is_entering:
+                self._refuse("old version")
+            return None
         self._versions[body.event_id] = body.version
+        if not is_stronger:
+            self._promise_receipt(body, now_us)
         if body.kind == "cancel":
-            return self._cancel(body, now_us) if not is_new else None
+            return self._cancel(body, now_us) if known else None
         return self._act(body, now_us)
+
+    def _keep(self, cell: str, body: AlertBody, clock_us: int) -> None:
+        """Keep what a neighbour's cell is told for the case that the phone comes there; what is farther is refused."""
+        if not self._cell or cell not in self._cells(clock_us):
+            self._refuse("for another cell")
+            return
+        kept = self._kept.get(cell)
+        if kept is None or (body.issued_us, body.version) > (kept.issued_us, kept.version):
+            self._kept[cell] = body
+
+    def _is_stronger(self, body: AlertBody) -> bool:
+        before = self._levels.get(body.event_id, "silent")
+        return body.kind != "cancel" and LEVELS.index(self._level(body)) > LEVELS.index(before)
+
+    def _promise_receipt(self, body: AlertBody, now_us: int) -> None:
+        """Answer a request for receipts: by lot, after a time by lot, so that a city does not answer at once.
+
+        Who hears of the alert only after the window has nothing to tell of its delivery and stays silent.
+        """
+        asked = body.receipt
+        if asked is None or now_us - body.issued_us > asked.within_s * US_PER_S:
+            return
+        lot = random.Random(f"{self.seed}/{self.device.device_id}/{body.event_id}/{body.version}")
+        if lot.random() >= asked.share:
+            return
+        answer = ReceiptBody(v=1, event_id=body.event_id, version=body.version, received_us=now_us)
+        due_us = now_us + round(lot.random() * asked.within_s * US_PER_S)
+        self.receipts.append(Receipt(answer, due_us))
 
     def tick(self, clock_us: int) -> State:
         """The state at a moment: the countdown runs out, shaking passes, all is clear."""
@@ -169,20 +274,24 @@ class DeviceMachine:
         return self._reaction(body, now_us, "notice", body.s_arrival_us, sounds=False)
 
     def _act(self, body: AlertBody, now_us: int) -> Reaction:
-        kind = KINDS[self.device.kind]
-        if body.intensity >= kind.full_intensity:
-            level: Level = "full"
-        else:
-            level = "notice" if body.intensity >= kind.notice_intensity else "silent"
+        level = self._level(body)
+        self._levels[body.event_id] = max(
+            level, self._levels.get(body.event_id, "silent"), key=LEVELS.index
+        )
         s_arrival_us = self._own_arrival_us(body)
         earthquake = self._earthquake(body)
-        sounds = level == "full" and kind.sound and earthquake not in self._sounded
+        sounds = level == "full" and self.policy.sound and earthquake not in self._sounded
         if sounds:
             self._sounded.add(earthquake)
         self._event_id, self._s_arrival_us = body.event_id, s_arrival_us
         self.is_drill = body.status != "actual"
         self.state = "countdown" if s_arrival_us > now_us else "shaking"
         return self._reaction(body, now_us, level, s_arrival_us, sounds=sounds)
+
+    def _level(self, body: AlertBody) -> Level:
+        if body.intensity >= self.policy.full_intensity:
+            return "full"
+        return "notice" if body.intensity >= self.policy.min_intensity else "silent"
 
     def _earthquake(self, body: AlertBody) -> str:
         """The first id under which this earthquake was told."""
@@ -222,4 +331,5 @@ class DeviceMachine:
             lead_s=(s_arrival_us - now_us) / US_PER_S,
             sounds=sounds,
             already_shaking=s_arrival_us <= now_us,
+            action=self.policy.action if level == "full" else "",
         )

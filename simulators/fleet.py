@@ -10,172 +10,112 @@ import asyncio
 import contextlib
 import itertools
 import random
+import ssl
 import sys
 import time
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import orjson
 
-from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE, TOPIC_HEARTBEAT, TOPIC_KEYS, AlertBody
-from ew.alerts.signing import Verifier
-from ew.delivery.broker import BrokerAddress
-from ew.delivery.embedded import decode, encode
-from ew.delivery.embedded.packets import V311, Type
+from ew.address import BrokerAddress
+from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE
+from ew.config.policy import KindPolicy
 from ew.delivery.loop import fast_run
 from ew.errors import BrokerError, MessageError
 from ew.shaking.targets import cell_of
-from ew.traveltimes import TravelTimes
-from simulators.device import DeviceMachine, check_with
-from simulators.population import Device
+from simulators.client import DeviceClient, Shared, handle_mail
+from simulators.device import KINDS, DeviceMachine
+from simulators.population import KM_PER_H, Device, Journey
 
 CONNECTS_PER_S = 2000.0
-KEEP_ALIVE_S = 60
 PING_EVERY_S = 30.0
+MOVE_EVERY_S = 0.25
 READY_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a fleet process is to do."""
+    """What a fleet process is to do; ``moving``: the share of the devices that move, at ``km_per_h``."""
 
-    nodes: list[tuple[str, int]]
+    broker: BrokerAddress
     devices: list[Device]
+    kinds: Mapping[str, KindPolicy] = field(default_factory=lambda: KINDS)
+    moving: float = 0.0
+    km_per_h: float = KM_PER_H
     connects_per_s: float = CONNECTS_PER_S
 
     def to_json(self) -> bytes:
         """As one line of JSON."""
-        return orjson.dumps(asdict(self))
+        kinds = {name: kind.model_dump() for name, kind in self.kinds.items()}
+        return orjson.dumps({**asdict(self), "kinds": kinds}, default=str)
 
     @classmethod
     def from_json(cls, line: bytes) -> "Orders":
         """From one line of JSON."""
         plain = orjson.loads(line)
         devices = [Device(**device) for device in plain.pop("devices")]
-        return cls(devices=devices, **plain)
+        broker = plain.pop("broker")
+        others = tuple((host, port) for host, port in broker.pop("others"))
+        ca_file = broker.pop("ca_file")
+        address = BrokerAddress(**broker, others=others, ca_file=ca_file and Path(ca_file))
+        kinds = {name: KindPolicy(**kind) for name, kind in plain.pop("kinds").items()}
+        return cls(broker=address, devices=devices, kinds=kinds, **plain)
 
 
-class _Shared:
-    """What all devices of a process have in common: keys, checks already made, the way out."""
-
-    def __init__(self) -> None:
-        self.verifier = Verifier()
-        self.travel_times = TravelTimes.load()
-        self.subscribed = 0
-        self.inbox: deque[tuple[_Client, str, bytes, int]] = deque()
-        self.has_mail = asyncio.Event()
-        self._check = check_with(self.verifier)
-        self._known: dict[bytes, AlertBody | str] = {}
-
-    def check(self, payload: bytes, now_us: int) -> AlertBody:
-        """Check a message once for all devices that get the same bytes."""
-        known = self._known.get(payload)
-        if known is None:
-            try:
-                known = self._check(payload, now_us)
-            except MessageError as error:
-                known = str(error)
-            self._known[payload] = known
-        if isinstance(known, str):
-            raise MessageError(known)
-        return known
-
-
-class _Client(asyncio.Protocol):
-    """One device's MQTT 3.1.1 connection: connect, subscribe, acknowledge; messages go to the shared inbox."""
-
-    def __init__(self, machine: DeviceMachine, topic: str, shared: _Shared) -> None:
-        self.machine = machine
-        self.transport: asyncio.Transport | None = None
-        self.is_lost = asyncio.Event()
-        self._topic = topic
-        self._shared = shared
-        self._splitter = decode.Splitter(1 << 20)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connect and subscribe in one go."""
-        self.transport = transport  # type: ignore[assignment] # uvloop's transport is not asyncio's class
-        client_id = encode.text(self.machine.device.device_id)
-        connect = (
-            encode.text("MQTT") + bytes([V311, 2]) + KEEP_ALIVE_S.to_bytes(2, "big") + client_id
-        )
-        wanted = ((self._topic, 1), (TOPIC_KEYS, 1), (TOPIC_HEARTBEAT, 0))
-        filters = b"".join(encode.text(topic) + bytes([qos]) for topic, qos in wanted)
-        self.send(
-            encode.packet(Type.CONNECT, 0, connect)
-            + encode.packet(Type.SUBSCRIBE, 2, b"\x00\x01" + filters)
-        )
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The broker has gone."""
-        del exc
-        self.transport = None
-        self.is_lost.set()
-
-    def send(self, data: bytes) -> None:
-        """Send, if there is a connection."""
-        if self.transport is not None:
-            self.transport.write(data)
-
-    def data_received(self, data: bytes) -> None:
-        """Stamp and acknowledge at once; think later, so that no device waits for another's thoughts."""
-        clock_us = time.time_ns() // 1000
-        for kind, flags, body in self._splitter.feed(data):
-            if kind == Type.PUBLISH:
-                packet = decode.parse_publish(V311, flags, body)
-                if packet.qos:
-                    self.send(encode.ack(V311, Type.PUBACK, packet.packet_id))
-                self._shared.inbox.append((self, packet.topic, packet.payload, clock_us))
-                self._shared.has_mail.set()
-            elif kind == Type.SUBACK:
-                self._shared.subscribed += 1
-
-
-def topic_of(device: Device) -> str:
-    """Where a device listens: a phone at its cell, all others at their own topic."""
-    if device.kind == "phone":
+def topic_of(device: Device, kinds: Mapping[str, KindPolicy] = KINDS) -> str:
+    """Where a device that stays in its place listens: at its cell or at its own topic, by its kind."""
+    if kinds[device.kind].address == "cell":
         return TOPIC_CELL.format(cell_of(device.latitude, device.longitude))
     return TOPIC_DEVICE.format(device.device_id)
 
 
 async def run(orders: Orders) -> None:
     """Connect all devices, report ready, then report reactions until standard input closes."""
-    shared = _Shared()
+    shared = Shared()
     clients = [
-        _Client(DeviceMachine(d, shared.check, shared.travel_times), topic_of(d), shared)
-        for d in orders.devices
+        DeviceClient(
+            DeviceMachine(device, shared.check, shared.travel_times, kinds=orders.kinds),
+            shared,
+            orders.broker,
+        )
+        for device in orders.devices
     ]
-    stop = asyncio.Event()
+    stop, tls = asyncio.Event(), orders.broker.tls_context()
     async with asyncio.TaskGroup() as group:
-        keepers = [
-            group.create_task(_keep(client, number, orders))
+        workers = [
+            group.create_task(_keep(client, number, orders, tls))
             for number, client in enumerate(clients)
         ]
-        reader = group.create_task(_read_mail(shared))
-        pinger = group.create_task(_ping(clients))
+        workers.append(group.create_task(_read_mail(shared)))
+        workers.append(group.create_task(_ping(clients)))
         group.create_task(_until_stdin_closes(stop))
         while shared.subscribed < len(clients):  # noqa: ASYNC110 - counted up by thousands of protocols
             await asyncio.sleep(0.01)
+        workers.append(group.create_task(_travel(clients, orders)))
         _say({"ready": len(clients)})
         await stop.wait()
         await asyncio.sleep(0)
-        for task in (*keepers, reader, pinger):
+        for task in workers:
             task.cancel()
-    _drain(shared)
-    _say({"done": len(clients), "refused": _refusals(clients)})
+    while shared.inbox:
+        _think(shared)
+    _say({"done": len(clients), "refused": _refusals(clients), "receipts": shared.receipts})
 
 
-async def _keep(client: _Client, number: int, orders: Orders) -> None:
+async def _keep(
+    client: DeviceClient, number: int, orders: Orders, tls: ssl.SSLContext | None
+) -> None:
     """Keep one device connected: a steady rate at first, a wait with jitter after a loss, then the next node."""
-    loop = asyncio.get_running_loop()
+    loop, nodes = asyncio.get_running_loop(), orders.broker.nodes
     await asyncio.sleep(number / orders.connects_per_s)
     for attempt in itertools.count(number):
-        host, port = orders.nodes[attempt % len(orders.nodes)]
+        host, port = nodes[attempt % len(nodes)]
         client.is_lost.clear()
         try:
-            await loop.create_connection(lambda: client, host, port)
+            await loop.create_connection(lambda: client, host, port, ssl=tls)
             await client.is_lost.wait()
         except OSError:
             pass  # the broker is away: try again below
@@ -184,44 +124,50 @@ async def _keep(client: _Client, number: int, orders: Orders) -> None:
         )
 
 
-async def _ping(clients: Sequence[_Client]) -> None:
+async def _ping(clients: Sequence[DeviceClient]) -> None:
     while True:
         await asyncio.sleep(PING_EVERY_S)
         for client in clients:
-            client.send(encode.packet(Type.PINGREQ, 0, b""))
+            client.ping()
+            client.listen()  # whoever has come to rest lets the neighbours' cells go
 
 
-async def _read_mail(shared: _Shared) -> None:
+async def _travel(clients: Sequence[DeviceClient], orders: Orders) -> None:
+    """Let the phones that move be where they have come to; those of a fleet start at once."""
+    count = round(orders.moving * len(clients))
+    journeys = [
+        (client, Journey.of(client.machine.device, orders.km_per_h)) for client in clients[:count]
+    ]
+    begin_s = time.monotonic()
+    while journeys:
+        await asyncio.sleep(MOVE_EVERY_S)
+        for client, journey in journeys:
+            line = client.move(*journey.at(time.monotonic() - begin_s))
+            if line is not None:
+                _say(line)
+
+
+async def _read_mail(shared: Shared) -> None:
     while True:
         await shared.has_mail.wait()
         shared.has_mail.clear()
         while shared.inbox:
-            _handle(shared)
+            _think(shared)
             await asyncio.sleep(0)  # sockets first
 
 
-def _drain(shared: _Shared) -> None:
-    while shared.inbox:
-        _handle(shared)
-
-
-def _handle(shared: _Shared) -> None:
-    client, topic, payload, clock_us = shared.inbox.popleft()
-    machine = client.machine
+def _think(shared: Shared) -> None:
+    machine = shared.inbox[0][0].machine
     try:
-        if topic == TOPIC_HEARTBEAT:
-            machine.on_heartbeat(int(orjson.loads(payload)["time_us"]), clock_us)
-        elif topic == TOPIC_KEYS:
-            shared.verifier.update(orjson.loads(payload))
-        else:
-            reaction = machine.on_alert(payload, clock_us)
-            if reaction is not None:
-                _say({**asdict(reaction), "clock_us": clock_us, "device_kind": machine.device.kind})
+        line = handle_mail(shared)
     except (ValueError, KeyError, MessageError) as error:
         machine.refused[str(error)] = machine.refused.get(str(error), 0) + 1
+    else:
+        if line is not None:
+            _say(line)
 
 
-def _refusals(clients: Sequence[_Client]) -> dict[str, int]:
+def _refusals(clients: Sequence[DeviceClient]) -> dict[str, int]:
     total: dict[str, int] = {}
     for client in clients:
         for reason, count in client.machine.refused.items():
@@ -246,10 +192,19 @@ async def _until_stdin_closes(stop: asyncio.Event) -> None:
 class Fleet:
     """A fleet process as an async context; ``reactions`` grows as they come in, in order of receipt."""
 
-    def __init__(self, devices: Sequence[Device], broker: BrokerAddress) -> None:
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        broker: BrokerAddress,
+        *,
+        kinds: Mapping[str, KindPolicy] = KINDS,
+        moving: float = 0.0,
+        km_per_h: float = KM_PER_H,
+    ) -> None:
         self.reactions: list[dict[str, Any]] = []
         self.refused: dict[str, int] = {}
-        self._orders = Orders(list(broker.nodes), list(devices))
+        self.receipts = 0
+        self._orders = Orders(broker, list(devices), kinds, moving, km_per_h)
         self._process: asyncio.subprocess.Process | None = None
         self._ready = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
@@ -312,7 +267,7 @@ class Fleet:
             if "ready" in data:
                 self._ready.set()
             elif "done" in data:
-                self.refused = data["refused"]
+                self.refused, self.receipts = data["refused"], data["receipts"]
             else:
                 self.reactions.append(data)
 

@@ -13,11 +13,12 @@ from operator import itemgetter
 
 import aiomqtt
 
+from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_WAVEFORM
-from ew.delivery.broker import BrokerAddress
 from ew.errors import BrokerError
 from ew.records import Packet
 from ew.sources import miniseed
+from ew.sources.listen import client_of
 from ew.times import NS_PER_S
 from simulators.faults import Action, Cut, Faults, Wait, disturbed
 from simulators.scenario import Scenario
@@ -61,7 +62,7 @@ async def over_mqtt(
     line = _Line(arrivals, faults, speed)
     try:
         while not line.is_over:
-            async with aiomqtt.Client(broker.host, broker.port) as client:
+            async with client_of(broker) as client:
                 await line.play(client)
     except aiomqtt.MqttError as error:
         raise BrokerError(f"broker {broker.url}: {error}") from error

@@ -1,5 +1,6 @@
 """PURE but for the seed files: who is where: phones and TVs drawn by city population."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,9 @@ from ew.errors import ConfigError
 from ew.geo import destination
 from simulators.scenario import City, cities
 
-KINDS = ("phone", "tv", "speaker", "gas-valve", "lift")
+KM_PER_H = 90.0
+TURN_KM = 60.0
+"""A phone that moves turns about so far from where it began."""
 SPREAD_KM = 12.0
 """Devices lie about a city's centre with this standard deviation: half of a prefecture's people live in its core."""
 
@@ -25,16 +28,37 @@ class Device:
     city: str
 
 
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """To and fro along a line from where a device is at first."""
+
+    latitude: float
+    longitude: float
+    azimuth: float
+    km_per_s: float
+
+    @classmethod
+    def of(cls, device: Device, km_per_h: float) -> "Journey":
+        """A device's journey, its direction drawn by its id."""
+        azimuth = zlib.crc32(device.device_id.encode()) % 360
+        return cls(device.latitude, device.longitude, float(azimuth), km_per_h / 3600)
+
+    def at(self, since_s: float) -> tuple[float, float]:
+        """Latitude and longitude so many seconds after it began."""
+        gone_km = (since_s * self.km_per_s) % (2 * TURN_KM)
+        away_km = min(gone_km, 2 * TURN_KM - gone_km)
+        latitude, longitude = destination(self.latitude, self.longitude, self.azimuth, away_km)
+        return float(latitude), float(longitude)
+
+
 def draw(
     phones: int, tvs: int, seed: int = 0, among: Sequence[City] | None = None, kind: str = "tv"
 ) -> list[Device]:
     """Devices about the cities, as many in each as its population asks for; ``kind`` of those that are no phones.
 
     Raises:
-        ConfigError: a count is negative or the kind unknown.
+        ConfigError: a count is negative.
     """
-    if kind not in KINDS:
-        raise ConfigError(f"kind {kind!r}: there are {', '.join(KINDS)}")
     for name, count in (("phones", phones), ("TVs", tvs)):
         if count < 0:
             raise ConfigError(f"{name}: {count} devices can't be simulated; give 0 or more")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ew.delivery.broker import BrokerAddress, open_broker
+from ew.address import BrokerAddress
+from ew.delivery.broker import open_broker
 from ew.traveltimes import TravelTimes
 
 RECORDED = Path(os.environ.get("EW_RECORDED", Path(__file__).parents[2] / "shared/data/recorded"))

@@ -28,12 +28,41 @@ class Due:
     place: int
 
 
-@dataclass(frozen=True, slots=True)
 class _Known:
-    """Of one event and group: the newest version and whether anything was sent, for each target."""
+    """Of one event and group: the newest version and whether anything was sent, for each target.
 
-    newest: NDArray[np.int32]
-    was_told: NDArray[np.bool_]
+    As long as there is but one plan no columns are needed, and the first message does not wait for them.
+    """
+
+    def __init__(self, first: AlertPlan) -> None:
+        self.size = len(first.targets)
+        self._first: AlertPlan | None = first
+        self._popped: set[int] = set()
+        self._newest = np.empty(0, np.int32)
+        self._was_told = np.empty(0, np.bool_)
+
+    def add(self, plan: AlertPlan) -> NDArray[np.bool_]:
+        """A further plan; which of those it is for were told something before."""
+        if self._first is not None:
+            is_first = self._first.order.is_chosen
+            self._newest = np.where(is_first, np.int32(self._first.version.version), np.int32(0))
+            self._was_told = np.zeros(self.size, np.bool_)
+            self._was_told[list(self._popped)] = True
+            self._first = None
+        is_chosen, version = plan.order.is_chosen, np.int32(plan.version.version)
+        np.maximum(self._newest, version, out=self._newest, where=is_chosen)
+        return is_chosen & self._was_told
+
+    def is_replaced(self, target: int, version: int) -> bool:
+        """Whether a newer version than this is there for a target."""
+        return self._first is None and bool(self._newest[target] > version)
+
+    def note(self, target: int) -> None:
+        """A target has been told."""
+        if self._first is None:
+            self._was_told[target] = True
+        else:
+            self._popped.add(target)
 
 
 def _is_too_late(due: Due, now_s: float) -> bool:
@@ -59,17 +88,19 @@ class AlertQueue:
         """Take in a plan; its messages stand before or behind those of others by their own urgency."""
         if not len(plan):
             return
-        known = self._known_of(plan)
-        known.newest[plan.chosen] = np.maximum(known.newest[plan.chosen], plan.version.version)
-        was_told = known.was_told[plan.chosen]
-        if not was_told.any():
+        known = self._known.get(_key(plan))
+        if known is None or known.size != len(plan.targets):
+            self._know(plan)
             self._push(plan, 0, is_change=False)
             return
-        for is_change in (False, True):
-            chosen = plan.chosen[was_told == is_change]
-            if len(chosen):
-                part = replace(plan, chosen=chosen, order=SendingOrder(chosen, plan.keys))
-                self._push(part, 0, is_change=is_change)
+        is_change = known.add(plan)
+        if not is_change.any():
+            self._push(plan, 0, is_change=False)
+            return
+        for part in (plan.order.is_chosen & ~is_change, is_change):
+            if part.any():
+                some = replace(plan, order=SendingOrder(plan.keys, part))
+                self._push(some, 0, is_change=part is is_change)
 
     def pop(self, now_s: float = float("-inf")) -> Due | None:
         """The most urgent message at a time (epoch s); ``None`` when nothing is due."""
@@ -86,7 +117,9 @@ class AlertQueue:
             if not is_late and _is_too_late(due, now_s):
                 self._late.append(due)
                 continue
-            self._known_of(due.plan).was_told[due.plan.order[due.place]] = True
+            known = self._known.get(_key(due.plan))
+            if known is not None and known.size == len(due.plan.targets):
+                known.note(due.plan.order[due.place])
             return due
         return None
 
@@ -105,7 +138,10 @@ class AlertQueue:
 
     def _is_replaced(self, due: Due) -> bool:
         plan = due.plan
-        return bool(self._known_of(plan).newest[plan.order[due.place]] > plan.version.version)
+        known = self._known.get(_key(plan))
+        if known is None or known.size != len(plan.targets):
+            return False
+        return known.is_replaced(plan.order[due.place], plan.version.version)
 
     def _push(self, plan: AlertPlan, place: int, *, is_change: bool) -> None:
         self._serial += 1
@@ -114,12 +150,11 @@ class AlertQueue:
         row = (tier, lane, plan.s_arrival_s(place), self._serial, place, plan)
         heapq.heappush(self._heap, row)
 
-    def _known_of(self, plan: AlertPlan) -> _Known:
-        key = (plan.version.event_id, plan.targets.address)
-        known = self._known.get(key)
-        size = len(plan.targets)
-        if known is None or len(known.newest) != size:
-            while len(self._known) >= 2 * EVENTS_KEPT:  # events come and go for years
-                del self._known[next(iter(self._known))]
-            known = self._known[key] = _Known(np.zeros(size, np.int32), np.zeros(size, np.bool_))
-        return known
+    def _know(self, plan: AlertPlan) -> None:
+        while len(self._known) >= 2 * EVENTS_KEPT:  # events come and go for years
+            del self._known[next(iter(self._known))]
+        self._known[_key(plan)] = _Known(plan)
+
+
+def _key(plan: AlertPlan) -> tuple[str, str]:
+    return plan.version.event_id, plan.targets.address

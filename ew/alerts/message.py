@@ -53,6 +53,22 @@ class TargetBody(_Model):
     device: str | None = None
 
 
+class ReceiptRequest(_Model):
+    """Whom of those who hear an alert the service asks for a receipt: a share, by lot, within so many seconds, s."""
+
+    share: float = Field(gt=0, le=1)
+    within_s: float = Field(gt=0, le=3600)
+
+
+class ReceiptBody(_Model):
+    """A device's receipt: when it had which version, by the service's time as far as it knows it."""
+
+    v: Literal[1]
+    event_id: str = Field(min_length=1, max_length=64)
+    version: int = Field(ge=1)
+    received_us: Micros
+
+
 class AlertBody(_Model):
     """An alert as it was received."""
 
@@ -71,6 +87,7 @@ class AlertBody(_Model):
     intensity: float
     scale: Literal["CSIS", "MMI"]
     priority: int = Field(ge=0)
+    receipt: ReceiptRequest | None = None
     headline: dict[str, str]
     key_id: str
     signature: str
@@ -95,6 +112,22 @@ def parse_alert(payload: bytes) -> tuple[AlertBody, dict[str, object]]:
         raise MessageError(f"alert: {where}: {first['msg']}") from error
 
 
+def parse_receipt(payload: bytes) -> ReceiptBody:
+    """A device's receipt from its bytes.
+
+    Raises:
+        MessageError: it is too long or no receipt; the message says why.
+    """
+    if len(payload) > MAX_BYTES:
+        raise MessageError(f"receipt of {len(payload)} bytes: at most {MAX_BYTES} are allowed")
+    try:
+        return ReceiptBody.model_validate_json(payload)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise MessageError(f"receipt: {where}: {first['msg']}") from error
+
+
 def number(value: float, digits: int) -> str:
     """A rounded number as RFC 8785 writes it: shortest, without a trailing ``.0``."""
     rounded = round(value, digits)
@@ -117,8 +150,18 @@ def headline(origin: Origin, status: Status, kind: VersionKind) -> dict[str, str
 class AlertTemplate:
     """The text all alerts of one event version share."""
 
-    def __init__(self, version: EventVersion, status: Status, scale: str, key_id: str) -> None:
+    def __init__(
+        self,
+        version: EventVersion,
+        status: Status,
+        scale: str,
+        key_id: str,
+        receipt: ReceiptRequest | None = None,
+    ) -> None:
         self.status = status
+        self._receipt = (
+            f'"receipt":{rfc8785.dumps(receipt.model_dump()).decode()},' if receipt else ""
+        )
         self._event_id = version.event_id
         self._version = version
         self._key_id = key_id
@@ -166,7 +209,7 @@ class AlertTemplate:
         start, after_expiry, after_intensity = self._parts[kind]
         head = (
             f"{start}{us_from_seconds(expires_s)}{after_expiry}{number(intensity, 1)}{after_intensity}"
-            f'{us_from_seconds(p_arrival_s)},"priority":{priority},"s_arrival_us":{us_from_seconds(s_arrival_s)},'
+            f'{us_from_seconds(p_arrival_s)},"priority":{priority},{self._receipt}"s_arrival_us":{us_from_seconds(s_arrival_s)},'
             f'"scale":"{self._scale}",'
         )
         tail = (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE, AlertTemplate
+from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE, AlertTemplate, ReceiptRequest
 from ew.alerts.signing import Signer
 from ew.config import Config
 from ew.geo import ecef_km, in_polygon, local_radius_km
@@ -21,40 +21,37 @@ from ew.shaking import event_rows, lane_reach_km
 from ew.shaking.kernels import rank_targets
 from ew.shaking.observed import raise_by_observed
 from ew.shaking.relations import RELATIONS
-from ew.shaking.targets import Targets, device_targets
+from ew.shaking.targets import Address, Targets, device_targets
 from ew.traveltimes import TravelTimes
 
 LANES = 4
 NOT_TOLD = 65535
+LANE_BITS = 13
+"""A key is 3 bits of lane above so many of time; ``NOT_TOLD`` would be the last of the last lane."""
 EVENTS_KEPT = 16
 """Of so many events it is known who was told what, 8 bytes a target each; older ones are over."""
 KEY_STEPS_PER_S = 20.0
 """S arrival in a key is good to 0.05 s; 13 bits reach 409 s, beyond any region."""
 
 
-@dataclass(slots=True, eq=False)
-class _Told:
-    """What each target of a group was told of one event: intensity (NaN before it was), S arrival in s after ``base_s``."""
-
-    intensity: NDArray[np.float32]
-    s_since_base: NDArray[np.float32]
-    base_s: float
-
-
 class SendingOrder:
     """Targets by their keys, most urgent first, sorted lane by lane as they are asked for.
 
-    The first message must not wait until the last of a million is in its place.
+    The first message must not wait until the last of a million is in its place. ``keys`` (D,) u2 of all targets;
+    ``is_chosen`` (D,) bool: who is told; ``None``: all that have a key.
     """
 
-    def __init__(self, chosen: NDArray[np.int64], keys: NDArray[np.uint16]) -> None:
-        self._chosen = chosen
-        self._keys = keys[chosen]
+    def __init__(
+        self, keys: NDArray[np.uint16], is_chosen: NDArray[np.bool_] | None = None
+    ) -> None:
+        self._keys = keys
+        self.is_chosen: NDArray[np.bool_] = keys != NOT_TOLD if is_chosen is None else is_chosen
+        self._size = int(np.count_nonzero(self.is_chosen))
         self._sorted: list[NDArray[np.int64]] = []
         self._ends: list[int] = []
 
     def __len__(self) -> int:
-        return len(self._chosen)
+        return self._size
 
     def __getitem__(self, place: int) -> int:
         """Index of the target at a place."""
@@ -66,25 +63,65 @@ class SendingOrder:
         return int(self._sorted[part][place - (self._ends[part - 1] if part else 0)])
 
     def _sort_next(self) -> None:
-        lane = len(self._sorted)
-        inside = np.flatnonzero(self._keys >> 13 == lane)
-        inside = inside[np.argsort(self._keys[inside], kind="stable")]
-        self._sorted.append(self._chosen[inside])
+        low = len(self._sorted) << LANE_BITS
+        is_inside = self._keys - np.uint16(low) < 1 << LANE_BITS  # below ``low`` it wraps around
+        inside = np.flatnonzero(is_inside & self.is_chosen)
+        self._sorted.append(inside[np.argsort(self._keys[inside], kind="stable")])
         self._ends.append(len(inside) + (self._ends[-1] if self._ends else 0))
+
+
+class _Told:
+    """What each target of a group was told of one event: ``knows`` (D,) bool who, intensity and S arrival (s after ``base_s``).
+
+    The first version's columns are taken over as they are, and a further version is worked in when the one after it asks
+    (``catch_up``): no first message waits for it.
+    """
+
+    def __init__(
+        self,
+        knows: NDArray[np.bool_],
+        intensity: NDArray[np.float32],
+        s_since_base: NDArray[np.float32],
+        base_s: float,
+    ) -> None:
+        self.knows, self.intensity, self.s_since_base = knows, intensity, s_since_base
+        self.base_s = base_s
+        self._are_ours = False  # the columns are the first plan's until they have to change
+        self._next: tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    def note(
+        self,
+        is_chosen: NDArray[np.bool_],
+        intensity: NDArray[np.float32],
+        s_since_base: NDArray[np.float32],
+    ) -> None:
+        """A further version has been told to those chosen."""
+        self._next = (is_chosen, intensity, s_since_base)
+
+    def catch_up(self) -> None:
+        """Work in the version that was noted last."""
+        if self._next is None:
+            return
+        is_chosen, intensity, s_since_base = self._next
+        self._next = None
+        self.knows = self.knows | is_chosen  # a plan holds the old one
+        if not self._are_ours:
+            self.intensity, self.s_since_base = self.intensity.copy(), self.s_since_base.copy()
+            self._are_ours = True
+        np.copyto(self.intensity, intensity, where=is_chosen)
+        np.copyto(self.s_since_base, s_since_base, where=is_chosen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AlertPlan:
     """One version's messages to one group of targets, most urgent first.
 
-    ``chosen`` (n,) i8: indices into ``targets``, ascending; ``order``: the same, most urgent first. The columns of
-    all D targets are kept as they were made and read where a message is built: ``keys`` (D,) u2 sending keys (smaller is
+    ``order``: whom it is for, indices into ``targets``, most urgent first. The columns of all D targets are kept as they were made and read where a message is built: ``keys`` (D,) u2 sending keys (smaller is
     sooner), ``s_s`` (D,) f4 travel times, ``intensity`` (D,) f4, ``knew`` (D,) bool who was told before (``None``: nobody).
     """
 
     version: EventVersion
     targets: Targets
-    chosen: NDArray[np.int64]
     order: SendingOrder
     keys: NDArray[np.uint16]
     s_s: NDArray[np.float32]
@@ -97,6 +134,11 @@ class AlertPlan:
 
     def __len__(self) -> int:
         return len(self.order)
+
+    @property
+    def chosen(self) -> NDArray[np.int64]:
+        """Whom it is for, ascending."""
+        return np.flatnonzero(self.order.is_chosen)
 
     def topic(self, place: int) -> str:
         """Topic of the message at a place in the order."""
@@ -168,6 +210,12 @@ class AlertPlanner:
         self._travel = travel_times
         self._key_id = key_id
         self._kinds = list(config.policy.kinds.values())
+        asked = config.delivery.receipts
+        shares: dict[Address, float] = {"cell": asked.cells, "device": asked.devices}
+        self._receipts = {
+            address: ReceiptRequest(share=share, within_s=asked.within_s) if share else None
+            for address, share in shares.items()
+        }
         self._groups = [self._group(targets) for targets in groups if len(targets)]
 
     def warm_up(self) -> None:
@@ -245,14 +293,17 @@ class AlertPlanner:
             least = self._least(group, version)[raised]
             keys[raised] = self._keys(strength[raised], s_s[raised], least, since_s)
         told = group.told.get(version.event_id)
-        chosen = self._chosen(told, version, keys, s_s, strength)
-        knew = None if told is None else ~np.isnan(told.intensity)
-        self._note(group, told, version, chosen, s_s, strength)
+        if told is not None:
+            told.catch_up()
+        knew = None if told is None else told.knows
+        # Of the first version a told target's S arrival is its travel time
+        since_base = s_s if told is None else s_s + np.float32(origin.time_s - told.base_s)
+        order = self._order(told, version, keys, since_base, strength)
+        self._note(group, told, version, order, since_base, strength)
         return AlertPlan(
             version=version,
             targets=group.targets,
-            chosen=chosen,
-            order=SendingOrder(chosen, keys),
+            order=order,
             keys=keys,
             s_s=s_s,
             intensity=strength,
@@ -263,6 +314,7 @@ class AlertPlanner:
                 self._config.policy.mode,
                 scale,
                 self._key_id,
+                self._receipts[group.targets.address],
             ),
             lanes=LANES,
             expire_s=self._config.policy.expire_s,
@@ -299,48 +351,41 @@ class AlertPlanner:
             group.least_by_met = {met: known}
         return known
 
-    def _chosen(
+    def _order(
         self,
         told: _Told | None,
         version: EventVersion,
         keys: NDArray[np.uint16],
-        s_s: NDArray[np.float32],
+        since_base: NDArray[np.float32],
         strength: NDArray[np.float32],
-    ) -> NDArray[np.int64]:
+    ) -> SendingOrder:
         """Who is told: whoever is above the threshold, and of those told before, whom it changes for."""
         if told is None:
-            return (
-                np.flatnonzero(keys != NOT_TOLD)
-                if version.kind != "cancel"
-                else np.empty(0, np.int64)
-            )
-        knows = ~np.isnan(told.intensity)
+            nobody = np.zeros(len(keys), np.bool_)
+            return SendingOrder(keys, nobody if version.kind == "cancel" else None)
         if version.kind == "cancel":
-            return np.flatnonzero(knows)
+            return SendingOrder(keys, told.knows)
         policy = self._config.policy
-        since_base = s_s + np.float32(version.origin.time_s - told.base_s)
         moved = np.abs(since_base - told.s_since_base) >= policy.update_arrival_s
         changed = np.abs(strength - told.intensity) >= policy.update_intensity
         # Someone told before hears of a change even below the threshold now
-        return np.flatnonzero(np.where(knows, moved | changed, keys != NOT_TOLD))
+        return SendingOrder(keys, np.where(told.knows, moved | changed, keys != NOT_TOLD))
 
     @staticmethod
     def _note(
         group: _Group,
         told: _Told | None,
         version: EventVersion,
-        chosen: NDArray[np.int64],
-        s_s: NDArray[np.float32],
+        order: SendingOrder,
+        since_base: NDArray[np.float32],
         strength: NDArray[np.float32],
     ) -> None:
-        if not len(chosen):
+        if not len(order):
             return
         if told is None:
-            intensity = np.full_like(strength, np.nan)
-            intensity[chosen] = strength[chosen]
             while len(group.told) >= EVENTS_KEPT:
                 del group.told[next(iter(group.told))]
-            group.told[version.event_id] = _Told(intensity, s_s.copy(), version.origin.time_s)
+            base_s = version.origin.time_s
+            group.told[version.event_id] = _Told(order.is_chosen, strength, since_base, base_s)
             return
-        told.intensity[chosen] = strength[chosen]
-        told.s_since_base[chosen] = s_s[chosen] + np.float32(version.origin.time_s - told.base_s)
+        told.note(order.is_chosen, strength, since_base)

@@ -13,7 +13,7 @@ PAGE = """<!doctype html>
 </style></head><body>
 <header><h1>ew</h1><span id="mode" class="mode"></span><span id="health">connecting</span><span id="clock"></span></header>
 <main><section><canvas id="map" width="900" height="640"></canvas>
-<table id="events"><thead><tr><th>event</th><th>version</th><th>M</th><th>lat</th><th>lon</th><th>km</th><th>stations</th></tr>
+<table id="events"><thead><tr><th>event</th><th>version</th><th>M</th><th>lat</th><th>lon</th><th>km</th><th>stations</th><th>after P at 4th, s</th><th>sent, ms</th><th>alerts</th><th>received p50 / p99, ms</th></tr>
 </thead><tbody></tbody></table></section><section><strong>Picks</strong><div id="picks"></div></section></main>
 <script>
 const canvas=document.getElementById("map"),pen=canvas.getContext("2d"),places={},hits={};let box=null,quake=null,serviceUs=Date.now()*1000,heardMs=Date.now();
@@ -29,12 +29,17 @@ function event(e){if(!quake||e.issued_us>=quake.issued_us)quake=e.kind==="cancel
  let row=document.getElementById("e-"+e.event_id);if(!row){row=document.createElement("tr");row.id="e-"+e.event_id;
   document.querySelector("#events tbody").prepend(row)}
  row.replaceChildren(...[e.event_id,e.version+(e.kind==="cancel"?" cancelled":""),e.origin.magnitude,e.origin.latitude,
-  e.origin.longitude,e.origin.depth_km,e.stations].map(v=>{const d=document.createElement("td");d.textContent=v;return d}))}
+  e.origin.longitude,e.origin.depth_km,e.stations,"","","",""].map(v=>{const d=document.createElement("td");d.textContent=v;return d}));
+ row.version=e.version;latency({event_id:e.event_id,version:e.version,...e.latency})}
+function latency(l){const row=document.getElementById("e-"+l.event_id);if(!row||row.version!==l.version||!l.issued_us)return;
+ const cells=[...row.children].slice(-4),ms=t=>t?((t-l.issued_us)/1000).toFixed(0):"";
+ [l.p_fourth_us?((l.issued_us-l.p_fourth_us)/1e6).toFixed(1):"",ms(l.first_publish_us)+(l.last_publish_us?" - "+ms(l.last_publish_us):""),
+  l.alerts??"",l.receipts?l.received_p50_ms+" / "+l.received_p99_ms+" ("+l.receipts+")":""].forEach((v,i)=>cells[i].textContent=v)}
 function pick(p){hits[p.seed_id.split(".").slice(0,2).join(".")]=Date.now();const d=document.createElement("div");
  d.textContent=p.time.slice(11,23)+" "+p.seed_id+" SNR "+p.snr;const list=document.getElementById("picks");list.prepend(d);
  while(list.children.length>200)list.lastChild.remove()}
 function open(){const s=new WebSocket((location.protocol==="https:"?"wss":"ws")+"://"+location.host+"/live");
- s.onmessage=m=>{const d=JSON.parse(m.data);if(d.type==="event")event(d);if(d.type==="pick")pick(d);
+ s.onmessage=m=>{const d=JSON.parse(m.data);if(d.type==="event")event(d);if(d.type==="pick")pick(d);if(d.type==="latency")latency(d);
   if(d.type==="heartbeat"){serviceUs=d.time_us;heardMs=Date.now();const h=document.getElementById("health");h.textContent=d.health;h.className=d.health==="ok"?"ok":"";
    document.getElementById("mode").textContent=d.mode==="actual"?"":d.mode.toUpperCase();
    document.getElementById("clock").textContent=new Date(d.time_us/1000).toISOString().slice(0,19)+"Z"}};

@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 import numpy as np
 import rfc8785
 import uvicorn
+from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
 
 from ew import __version__
+from ew.address import BrokerAddress
 from ew.alerts.message import (
     TOPIC_EVENT,
     TOPIC_HEARTBEAT,
@@ -29,9 +31,11 @@ from ew.cli.replay import describe
 from ew.cli.summary import DemoOptions, DemoRun, finish
 from ew.cli.view import CityView, DemoView
 from ew.clock import Clock
-from ew.config import Config, PolicyConfig
-from ew.delivery.broker import BrokerAddress, open_broker
+from ew.config import Config, DeliveryConfig, PolicyConfig
+from ew.config.explain import mistakes
+from ew.delivery.broker import open_broker
 from ew.delivery.publisher import Publisher
+from ew.errors import ConfigError
 from ew.pipeline import Output, Pipeline
 from ew.records import Packet
 from ew.shaking import estimate
@@ -85,7 +89,7 @@ async def _demo(
     arrivals: list[tuple[int, Packet]],
     console: Console,
 ) -> int:
-    config = Config(policy=PolicyConfig(mode="exercise"))
+    config = Config(policy=PolicyConfig(mode="exercise"), delivery=_delivery(options))
     travel_times = TravelTimes.of(config.locate)
     clock = Clock(start_ns=arrivals[0][0], rate=math.inf)
     signer = Signer.ephemeral()
@@ -93,7 +97,7 @@ async def _demo(
     pipeline.warm_up()
     run = DemoRun()
     async with (
-        open_broker(options.broker) as broker,
+        open_broker(options.broker, config=config.delivery) as broker,
         _publisher(broker, signer, config, clock) as publisher,
         Fleet(devices, broker) as fleet,
     ):
@@ -117,11 +121,21 @@ async def _demo(
     return finish(options, chosen, devices, run, reactions, refused, config, travel_times, console)
 
 
+def _delivery(options: DemoOptions) -> DeliveryConfig:
+    try:
+        return DeliveryConfig(
+            broker=options.broker, ca_file=options.ca_file, password_file=options.password_file
+        )
+    except ValidationError as error:
+        raise ConfigError("; ".join(mistakes(error, DeliveryConfig))) from error
+
+
 def _pipeline(
     config: Config, chosen: Scenario, devices: Sequence[Device], travel_times: TravelTimes
 ) -> Pipeline:
-    phones = [d for d in devices if d.kind == "phone"]
-    others = [d for d in devices if d.kind != "phone"]
+    by_cell = {name for name, kind in config.policy.kinds.items() if kind.address == "cell"}
+    phones = [d for d in devices if d.kind in by_cell]
+    others = [d for d in devices if d.kind not in by_cell]
     kinds = list(config.policy.kinds)
     groups = [
         cell_targets({cell_of(d.latitude, d.longitude) for d in phones}),

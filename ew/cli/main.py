@@ -32,7 +32,21 @@ ConfigOption = Annotated[
 BrokerOption = Annotated[
     str,
     typer.Option(
-        "--broker", metavar="embedded|mosquitto|mqtt://HOST:PORT", help="The MQTT broker."
+        "--broker",
+        metavar="embedded|mosquitto|mqtt://HOST:PORT",
+        help="The MQTT broker; mqtts://USER@HOST:PORT over TLS with a login.",
+    ),
+]
+CaOption = Annotated[
+    Path | None,
+    typer.Option("--ca", metavar="FILE", help="Certificates (PEM) to trust for mqtts://."),
+]
+PasswordOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file",
+        metavar="FILE",
+        help="Password of the broker's USER; else from EW_BROKER_PASSWORD.",
     ),
 ]
 ReportOption = Annotated[
@@ -79,6 +93,8 @@ def demo(
     tvs: Annotated[int, typer.Option(min=0, help="Simulated TVs.")] = 200,
     speed: SpeedType = "1",
     broker: BrokerOption = "embedded",
+    ca: CaOption = None,
+    password_file: PasswordOption = None,
     report: ReportOption = None,
     web: Annotated[
         bool, typer.Option("--web/--no-web", help="Serve a live page while it runs.")
@@ -88,7 +104,9 @@ def demo(
     from ew.cli.demo import run_demo  # noqa: PLC0415 - see the module docstring
     from ew.cli.summary import DemoOptions  # noqa: PLC0415
 
-    options = DemoOptions(scenario, phones, tvs, speed_value(speed), broker, report, web)
+    options = DemoOptions(
+        scenario, phones, tvs, speed_value(speed), broker, ca, password_file, report, web
+    )
     raise typer.Exit(run_demo(options))
 
 
@@ -141,8 +159,11 @@ def simulate_network(
         int, typer.Option(min=0, max=65535, help="SeedLink port; 0: a free one.")
     ] = 18000,
     broker: Annotated[
-        str | None, typer.Option(metavar="mqtt://HOST:PORT", help="Over MQTT instead.")
+        str | None,
+        typer.Option(metavar="mqtt[s]://[USER@]HOST[:PORT]", help="Over MQTT instead."),
     ] = None,
+    ca: CaOption = None,
+    password_file: PasswordOption = None,
     packet: Annotated[float, typer.Option(min=0.1, max=10.0, metavar="SECONDS")] = 1.0,
     speed: Annotated[float, typer.Option(min=0.01, help="Data seconds a second.")] = 1.0,
     stations: Annotated[
@@ -169,6 +190,7 @@ def simulate_network(
     ] = 0.0,
 ) -> None:
     """Play a scenario's stations as a SeedLink server, or over MQTT."""
+    from ew.address import parse_url  # noqa: PLC0415
     from ew.cli.simulate import run_network, write_inventory  # noqa: PLC0415
     from simulators.faults import Faults  # noqa: PLC0415
 
@@ -176,20 +198,39 @@ def simulate_network(
         write_inventory(scenario, stations)
         return
     faults = Faults(cut, delay, delay_seconds / speed, duplicate, reorder, garbage)
-    run_network(scenario, port=port, broker=broker, packet_s=packet, speed=speed, faults=faults)
+    address = broker and parse_url(broker, ca_file=ca, password_file=password_file)
+    run_network(
+        scenario, port=port, broker=address or None, packet_s=packet, speed=speed, faults=faults
+    )
 
 
 @simulate.command("devices")
 def simulate_devices(
-    broker: Annotated[str, typer.Option(metavar="mqtt://HOST:PORT", help="A broker that runs.")],
+    broker: Annotated[
+        str, typer.Option(metavar="mqtt[s]://[USER@]HOST[:PORT]", help="A broker that runs.")
+    ],
+    ca: CaOption = None,
+    password_file: PasswordOption = None,
     count: Annotated[int, typer.Option(min=0, help="How many.")] = 100,
-    kind: Annotated[str, typer.Option(help="phone, tv, speaker, gas-valve or lift.")] = "phone",
+    kind: Annotated[
+        str,
+        typer.Option(help="phone, tv, speaker, gas-valve, lift or one of the configuration's."),
+    ] = "phone",
+    config: ConfigOption = None,
+    moving: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Share of the phones that move.")
+    ] = 0.0,
+    km_per_h: Annotated[
+        float, typer.Option("--km-per-h", min=0, max=10_000, help="How fast those move.")
+    ] = 90.0,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long to listen.")] = 3600.0,
 ) -> None:
     """Connect simulated devices to any broker and print what they do."""
-    from ew.cli.simulate import run_devices  # noqa: PLC0415
+    from ew.address import parse_url  # noqa: PLC0415
+    from ew.cli.simulate import DeviceOptions, run_devices  # noqa: PLC0415
 
-    run_devices(count, kind, broker, seconds)
+    options = DeviceOptions(count, kind, seconds, moving, km_per_h, config)
+    run_devices(options, parse_url(broker, ca_file=ca, password_file=password_file))
 
 
 @config_app.command("check")

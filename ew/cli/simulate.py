@@ -3,12 +3,14 @@
 import asyncio
 import csv
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from ew.delivery.broker import parse_url
-from ew.errors import InputError
+from ew.address import BrokerAddress
+from ew.config import load_config
+from ew.errors import ConfigError, InputError
 from simulators import population, scenario
 from simulators.faults import Faults
 from simulators.fleet import Fleet
@@ -16,12 +18,18 @@ from simulators.network import over_mqtt, over_seedlink
 
 
 def run_network(
-    name: str, *, port: int, broker: str | None, packet_s: float, speed: float, faults: Faults
+    name: str,
+    *,
+    port: int,
+    broker: BrokerAddress | None,
+    packet_s: float,
+    speed: float,
+    faults: Faults,
 ) -> None:
     """Play a scenario's stations: over MQTT if a broker is given, else as a SeedLink server.
 
     Raises:
-        ConfigError: no such scenario or broker URL.
+        ConfigError: no such scenario.
         BrokerError: the broker is lost.
         InputError: the port is in use.
     """
@@ -32,8 +40,7 @@ def run_network(
                 over_seedlink(chosen, port=port, packet_s=packet_s, speed=speed, faults=faults)
             )
         else:
-            address = parse_url(broker)
-            asyncio.run(over_mqtt(chosen, address, packet_s=packet_s, speed=speed, faults=faults))
+            asyncio.run(over_mqtt(chosen, broker, packet_s=packet_s, speed=speed, faults=faults))
     except OSError as error:
         raise InputError(f"--port {port}: {error.strerror}") from error
 
@@ -59,26 +66,44 @@ def write_inventory(name: str, path: Path) -> None:
         raise InputError(f"{path}: can't write it: {error.strerror}") from error
 
 
-def run_devices(count: int, kind: str, broker: str, seconds: float) -> None:
+@dataclass(frozen=True, slots=True)
+class DeviceOptions:
+    """Which devices are to be simulated, and for how long; ``moving``: the share that moves, at ``km_per_h``."""
+
+    count: int
+    kind: str
+    seconds: float
+    moving: float
+    km_per_h: float
+    config: Path | None
+
+
+def run_devices(options: DeviceOptions, broker: BrokerAddress) -> None:
     """Connect simulated devices to a broker and print what they do, a line of JSON each.
 
     Raises:
-        ConfigError: a negative count or no broker URL.
+        ConfigError: a kind that the configuration does not have, or one that has no cell and is to move.
         BrokerError: not all could connect.
     """
-    phones, others = (count, 0) if kind == "phone" else (0, count)
-    devices = population.draw(phones, others, kind=kind)
-    asyncio.run(_devices(devices, broker, seconds))
+    kinds = load_config(options.config).policy.kinds
+    if options.kind not in kinds:
+        raise ConfigError(
+            f"--kind {options.kind!r}: there are {', '.join(kinds)}; a new one is a table "
+            f"[policy.kinds.{options.kind}] in the file of --config"
+        )
+    if options.moving and kinds[options.kind].address != "cell":
+        raise ConfigError(f"--moving: a {options.kind} is registered at one place")
+    devices = population.draw(0, options.count, kind=options.kind)
+    fleet = Fleet(devices, broker, kinds=kinds, moving=options.moving, km_per_h=options.km_per_h)
+    asyncio.run(_devices(fleet, len(devices), broker, options.seconds))
 
 
-async def _devices(devices: list[population.Device], broker: str, seconds: float) -> None:
+async def _devices(fleet: Fleet, count: int, broker: BrokerAddress, seconds: float) -> None:
     import orjson  # noqa: PLC0415
 
     console = Console(file=sys.stderr, highlight=False)
-    async with Fleet(devices, parse_url(broker)) as fleet:
-        console.print(
-            f"{len(devices)} devices connected to {broker}; listening for {seconds:.0f} s"
-        )
+    async with fleet:
+        console.print(f"{count} devices connected to {broker.url}; listening for {seconds:.0f} s")
         shown = 0
         deadline = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < deadline:
@@ -86,4 +111,6 @@ async def _devices(devices: list[population.Device], broker: str, seconds: float
             for reaction in fleet.reactions[shown:]:
                 print(orjson.dumps(reaction).decode(), flush=True)
             shown = len(fleet.reactions)
-    console.print(f"{shown} alerts received, refused: {fleet.refused}")
+    console.print(
+        f"{shown} alerts received, {fleet.receipts} receipts sent, refused: {fleet.refused}"
+    )

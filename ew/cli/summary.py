@@ -33,6 +33,8 @@ class DemoOptions:
     tvs: int
     speed: float
     broker: str
+    ca_file: Path | None
+    password_file: Path | None
     report: Path | None
     web: bool
 

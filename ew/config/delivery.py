@@ -6,13 +6,38 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
+class ReceiptsConfig(BaseModel):
+    """Who is asked to say when an alert came; nobody by default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cells: float = Field(
+        default=0.0, ge=0, le=1, description="share of a cell's devices that are asked, by lot"
+    )
+    devices: float = Field(
+        default=0.0, ge=0, le=1, description="share of registered devices that are asked"
+    )
+    within_s: float = Field(
+        default=30.0, gt=0, le=600, description="they answer at a random moment within, s"
+    )
+
+
 class DeliveryConfig(BaseModel):
     """The broker, the publisher's connections and how it tries again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     broker: str = Field(
-        default="embedded", description="embedded, mosquitto, nats or mqtt://HOST[:PORT]"
+        default="embedded",
+        description="embedded, mosquitto, nats, mqtt://[USER@]HOST[:PORT] or mqtts://… over TLS",
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="certificates (PEM) to trust for mqtts:// instead of the system's",
+    )
+    password_file: Path | None = Field(
+        default=None,
+        description="file with the password of the URL's USER; none: the environment's EW_BROKER_PASSWORD",
     )
     broker_port: int = Field(
         default=0,
@@ -25,6 +50,10 @@ class DeliveryConfig(BaseModel):
     connections: int = Field(default=2, ge=1, le=64, description="publisher connections")
     window: int = Field(
         default=64, ge=1, le=1000, description="unacknowledged publishes a connection"
+    )
+    receipts: ReceiptsConfig = Field(
+        default_factory=ReceiptsConfig,
+        description="who is asked to say when an alert came; 60 million phones at 0.0001 within 30 s are 200 a second",
     )
     retry_first_s: float = Field(default=0.1, gt=0, description="first wait before a reconnect, s")
     retry_most_s: float = Field(default=5.0, gt=0, description="longest wait before a reconnect, s")
@@ -61,4 +90,6 @@ class DeliveryConfig(BaseModel):
             )
         if self.broker != "embedded" and (self.certificate or self.users):
             raise ValueError('certificate and users are for broker = "embedded" only')
+        if self.ca_file is not None and not self.broker.startswith("mqtts://"):
+            raise ValueError('ca_file is for broker = "mqtts://…" only')
         return self

@@ -82,17 +82,20 @@ def _table(name: str, section: BaseModel) -> Iterator[str]:
     doc = (type(section).__doc__ or "").strip().splitlines()
     yield f"# {doc[0]}"
     yield f"[{name}]"
-    tables = {}
+    tables: dict[str, BaseModel] = {}
     for key, field in type(section).model_fields.items():
         value = section.model_dump(mode="json", exclude_none=True).get(key)
         if field.description:
             yield f"# {field.description}"
-        if isinstance(value, dict):
-            tables[key] = getattr(section, key)
+        inner = getattr(section, key)
+        if isinstance(inner, BaseModel):
+            tables[f"{name}.{key}"] = inner
+            yield f"# [{name}.{key}]: below"
+        elif isinstance(value, dict):
+            tables |= {f"{name}.{key}.{entry}": model for entry, model in inner.items()}
             yield f"# [{name}.{key}.NAME]: below"
         else:
             yield f"# {key} =" if value is None else f"{key} = {json.dumps(value)}"
-    for key, entries in tables.items():
-        for entry, inner in entries.items():
-            yield ""
-            yield from _table(f"{name}.{key}.{entry}", inner)
+    for table, model in tables.items():
+        yield ""
+        yield from _table(table, model)

@@ -22,8 +22,17 @@ class KindPolicy(BaseModel):
         default=3.0, ge=1, le=12, description="from here full screen and sound; below it a notice"
     )
     action: str = Field(
-        default="show", description="what the device does: show, announce, close, stop"
+        default="show",
+        min_length=1,
+        description="what the device does at full, in its maker's words: ring, announce, close, stop …",
     )
+    sound: bool = Field(default=True, description="it makes a sound, once an earthquake")
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.full_intensity < self.min_intensity:
+            raise ValueError("full_intensity can't be below min_intensity")
+        return self
 
 
 class Region(BaseModel):
@@ -39,11 +48,13 @@ class Region(BaseModel):
 
 def _default_kinds() -> dict[str, KindPolicy]:
     return {
-        "phone": KindPolicy(address="cell"),
-        "tv": KindPolicy(),
+        "phone": KindPolicy(address="cell", action="ring through silent mode"),
+        "tv": KindPolicy(action="interrupt the programme"),
         "speaker": KindPolicy(action="announce"),
-        "gas-valve": KindPolicy(min_intensity=5.0, full_intensity=5.0, action="close"),
-        "lift": KindPolicy(min_intensity=4.0, full_intensity=4.0, action="stop"),
+        "gas-valve": KindPolicy(min_intensity=5, full_intensity=5, action="close", sound=False),
+        "lift": KindPolicy(
+            min_intensity=4, full_intensity=4, action="stop at the next floor", sound=False
+        ),
     }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -9,75 +10,31 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from ew.address import BrokerAddress, parse_url
 from ew.config import DeliveryConfig
 from ew.delivery.embedded.access import SECRET, SERVICE_USER
-from ew.errors import BrokerError, ConfigError
+from ew.errors import BrokerError
+
+log = logging.getLogger("ew.broker")
 
 START_WITHIN_S = 20.0
 STOP_WITHIN_S = 5.0
-DEFAULT_PORT = 1883
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerAddress:
-    """Where a broker listens; ``pid`` of its process if it is ours, ``others`` the further nodes of a cluster."""
-
-    host: str
-    port: int
-    pid: int | None = None
-    others: tuple[tuple[str, int], ...] = ()
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    tls_port: int | None = None
-
-    @property
-    def url(self) -> str:
-        """As ``mqtt://host:port``, all nodes of a cluster with commas between."""
-        return "mqtt://" + ",".join(f"{host}:{port}" for host, port in self.nodes)
-
-    @property
-    def nodes(self) -> tuple[tuple[str, int], ...]:
-        """All nodes as (host, port); a client that loses one goes to the next."""
-        return ((self.host, self.port), *self.others)
-
-
-def parse_url(url: str) -> BrokerAddress:
-    """The address of ``mqtt://host[:port]``, or of a cluster's ``mqtt://host[:port],host[:port],…``.
-
-    Raises:
-        ConfigError: it is no such URL.
-    """
-    scheme, _, rest = url.partition("://")
-    first, *others = [_node(url, f"{scheme}://{one}") for one in rest.split(",")]
-    return BrokerAddress(*first, others=tuple(others))
-
-
-def _node(url: str, one: str) -> tuple[str, int]:
-    parts = urlsplit(one)
-    try:
-        port = parts.port or DEFAULT_PORT
-    except ValueError as error:
-        raise ConfigError(f"broker {url!r}: {error}") from error
-    if parts.scheme != "mqtt" or not parts.hostname:
-        raise ConfigError(f"broker {url!r}: give embedded, mosquitto, nats or mqtt://HOST[:PORT]")
-    return parts.hostname, port
 
 
 @contextlib.asynccontextmanager
 async def open_broker(
     spec: str, *, port: int = 0, config: DeliveryConfig | None = None
 ) -> AsyncIterator[BrokerAddress]:
-    """A broker for as long as the context lasts: ``embedded``, ``mosquitto``, ``nats`` or ``mqtt://host[:port]``.
+    """A broker for as long as the context lasts: ``embedded``, ``mosquitto``, ``nats`` or a URL (``ew.address``).
 
     All but the last run as child processes on ``port`` (0: a free one) of 127.0.0.1 and end with the context. ``config``
-    gives the embedded broker its certificate and users; the address then has the service's own name and password.
+    gives the embedded broker its certificate and users; the address then has the service's own name and password. For a URL
+    it names the certificates to trust and the file of the password.
 
     Raises:
-        ConfigError: ``spec`` is none of these.
+        ConfigError: ``spec`` is none of these, or its user's password can't be had.
         BrokerError: the broker can't be started or reached.
     """
     if spec == "embedded":
@@ -90,7 +47,8 @@ async def open_broker(
         async with _nats(port) as address:
             yield address
     else:
-        address = parse_url(spec)
+        config = config or DeliveryConfig()
+        address = parse_url(spec, ca_file=config.ca_file, password_file=config.password_file)
         await _reach_any(address)
         yield address
 
@@ -111,8 +69,10 @@ async def _embedded(port: int, config: DeliveryConfig) -> AsyncIterator[BrokerAd
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    listener: asyncio.Task[None] | None = None
     try:
         line = await _first_line(process, "embedded broker")
+        listener = asyncio.create_task(_pass_on(process.stderr), name="broker-log")
         plain, _, tls = line.partition(", ")
         yield BrokerAddress(
             "127.0.0.1",
@@ -124,6 +84,15 @@ async def _embedded(port: int, config: DeliveryConfig) -> AsyncIterator[BrokerAd
         )
     finally:
         await _end(process)
+        if listener is not None:
+            listener.cancel()
+
+
+async def _pass_on(stderr: asyncio.StreamReader | None) -> None:
+    """What the broker's process says goes into our log; a pipe that nobody reads would stop it when it is full."""
+    while stderr is not None and (data := await stderr.read(1 << 14)):
+        for line in data.decode(errors="replace").splitlines():
+            log.warning("embedded broker: %s", line)
 
 
 def _guards(config: DeliveryConfig) -> list[str]:

@@ -26,16 +26,39 @@ ANSWER_WITHIN_S = 10.0
 CLOSES_WITHIN_S = 1.5
 """Silence longer than this many keep-alives ends a connection."""
 LARGEST_ANSWER = 1 << 16
+REFUSALS = {
+    1: "unsupported protocol version",
+    Reason.UNSUPPORTED_VERSION: "unsupported protocol version",
+    4: "wrong user name or password",
+    Reason.BAD_USER_OR_PASSWORD: "wrong user name or password",
+    5: "not authorized: is the user, or its password, missing or wrong?",
+    Reason.NOT_AUTHORIZED: "not authorized: is the user, or its password, missing or wrong?",
+}
+"""CONNACK in words, for 3.1.1 and 5."""
 PINGREQ = encode.packet(Type.PINGREQ, 0, b"")
 DISCONNECT = encode.packet(Type.DISCONNECT, 0, b"")
 
 
 class LinkError(Exception):
-    """A connection can't be made or has broken; ``is_other_version``: the broker does not speak this MQTT version."""
+    """A connection can't be made or has broken.
 
-    def __init__(self, text: str, *, is_other_version: bool = False) -> None:
+    ``is_other_version``: the broker does not speak this MQTT version; ``is_unanswered``: it has hung up on CONNECT without a
+    word, as some do instead of saying so (RabbitMQ 3.10); ``is_wrong_login``: to try again with the same password or
+    certificates is of no use.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        is_other_version: bool = False,
+        is_unanswered: bool = False,
+        is_wrong_login: bool = False,
+    ) -> None:
         super().__init__(text)
         self.is_other_version = is_other_version
+        self.is_unanswered = is_unanswered
+        self.is_wrong_login = is_wrong_login
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +111,7 @@ class Link(asyncio.Protocol):
         text = f"{exc}" if exc else self._reason
         for future in (self._accepted, self.lost):
             if not future.done():
-                future.set_exception(LinkError(text))
+                future.set_exception(LinkError(text, is_unanswered=future is self._accepted))
                 future.exception()  # seen: who waits is told, who does not need not be warned
 
     def pause_writing(self) -> None:
@@ -121,8 +144,10 @@ class Link(asyncio.Protocol):
             return
         if reason:
             other = reason in (1, Reason.UNSUPPORTED_VERSION)
-            text = "unsupported protocol version" if other else f"refused, reason {reason:#x}"
-            self._accepted.set_exception(LinkError(text, is_other_version=other))
+            text = REFUSALS.get(reason, f"refused, reason {reason:#x}")
+            wrong = reason in REFUSALS and not other
+            error = LinkError(text, is_other_version=other, is_wrong_login=wrong)
+            self._accepted.set_exception(error)
             return
         if self._login.version == V5 and not reader.is_done:
             found = reader.properties(CONNACK_PROPERTIES)
@@ -207,6 +232,9 @@ async def open_link(
                 raise
     except TimeoutError as error:
         raise LinkError(f"no answer within {ANSWER_WITHIN_S:.0f} s") from error
+    except ssl.SSLCertVerificationError as error:
+        text = f"certificate verify failed: {error.verify_message}"
+        raise LinkError(text, is_wrong_login=True) from error
     except OSError as error:
         raise LinkError(str(error.strerror or error)) from error
     return link

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from ew.address import BrokerAddress
 from ew.alerts.lanes import AlertQueue, Due
 from ew.alerts.planner import AlertPlan
 from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
-from ew.delivery.broker import BrokerAddress
 from ew.delivery.embedded.packets import V5, V311, Prop, Publish
 from ew.delivery.link import Link, LinkError, Login, open_link
+from ew.delivery.tally import Tallies
 from ew.errors import BrokerError
 
 log = logging.getLogger("ew.publisher")
@@ -28,7 +29,6 @@ log = logging.getLogger("ew.publisher")
 KEEP_ALIVE_S = 5
 """A broker that is silent without closing (a node that hangs, a cable that is cut) is given up after 7.5 s."""
 RECORDS_KEPT = 200_000
-VERSIONS_KEPT = 256
 BATCH_MOST = 16
 """Alerts written in one call: about 1 ms of signing; the first of a plan goes alone."""
 TICK_S = 1.0
@@ -45,6 +45,7 @@ class SendRecord:
     submitted_ns: int
     sent_ns: int = 0
     acked_ns: int = 0
+    signed_ns: int = 0  # what building and signing took
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +95,7 @@ class Publisher:
         self._config = config or DeliveryConfig()
         self._now_s = now_s
         self._alerts = AlertQueue() if queue is None else queue
-        self._submitted: dict[tuple[str, int], int] = {}  # ns, by event and version
+        self.tallies = Tallies(time.time_ns)
         self._again: deque[_Outgoing] = deque()
         self._others: deque[_Outgoing] = deque()
         self._held: deque[tuple[SendRecord, Due, float]] = deque()  # to be said once more
@@ -108,13 +109,15 @@ class Publisher:
         self._first_connect = asyncio.Event()
         self._wakes = [asyncio.Event() for _ in range(self._config.connections)]
         self._version = V5
+        self._is_version_known = False
+        self._tls = address.tls_context()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         """Connect.
 
         Raises:
-            BrokerError: no connection could be made within ten seconds; it names the address.
+            BrokerError: no connection could be made within ten seconds, or the login is refused; it names the address.
         """
         for number, wake in enumerate(self._wakes):
             task = asyncio.create_task(self._worker(number, wake), name=f"publisher-{number}")
@@ -122,12 +125,12 @@ class Publisher:
         try:
             async with asyncio.timeout(10):
                 await self._first_connect.wait()
-        except TimeoutError as error:
+        except TimeoutError:
+            pass  # told below
+        if not self.status.connected:
             await self._stop()
             reason = self.status.last_error or "no answer"
-            raise BrokerError(
-                f"can't connect to the broker at {self.address.url}: {reason}"
-            ) from error
+            raise BrokerError(f"can't connect to the broker at {self.address.url}: {reason}")
         return self
 
     async def __aexit__(
@@ -142,9 +145,7 @@ class Publisher:
     def submit(self, plan: AlertPlan) -> None:
         """Send a plan's alerts, in the order of their urgency among all that is pending."""
         self._alerts.put(plan)
-        while len(self._submitted) >= VERSIONS_KEPT:
-            del self._submitted[next(iter(self._submitted))]
-        self._submitted[plan.version.event_id, plan.version.version] = time.time_ns()
+        self.tallies.submit(plan.version.event_id, plan.version.version)
         self._wake_all()
 
     def publish(
@@ -210,7 +211,8 @@ class Publisher:
     def _alert(self, due: Due) -> _Outgoing:
         plan, place = due.plan, due.place
         topic = plan.topic(place)
-        submitted_ns = self._submitted.get((plan.version.event_id, plan.version.version), 0)
+        tally = self.tallies.of(plan.version.event_id, plan.version.version)
+        submitted_ns = tally.submitted_ns if tally else 0
         record = SendRecord(topic, plan.version.event_id, plan.version.version, submitted_ns)
         self.records.append(record)
         expires_s = plan.expires_s(place)
@@ -218,7 +220,9 @@ class Publisher:
         return self._outgoing(record, due, expires_s)
 
     def _outgoing(self, record: SendRecord, due: Due, expires_s: float) -> _Outgoing:
+        begin_ns = time.perf_counter_ns()
         payload = due.plan.message(due.place, self.signer)
+        record.signed_ns = time.perf_counter_ns() - begin_ns
         config = self._config
         return _Outgoing(record.topic, payload, config.qos, config.retain, expires_s, due, record)
 
@@ -252,12 +256,15 @@ class Publisher:
         for attempt in itertools.count(number):
             host, port = nodes[attempt % len(nodes)]
             version = self._version
-            login = Login(version, KEEP_ALIVE_S, self.address.username, self.address.password)
+            login = Login(
+                version, KEEP_ALIVE_S, self.address.username, self.address.password, self._tls
+            )
             under_way: set[_Outgoing] = set()
             try:
                 link = await open_link(host, port, login, self._acknowledger(under_way, wake))
                 self.status.connected += 1
                 self._first_connect.set()
+                self._is_version_known = True
                 if self._has_lost:
                     self._repeat_later()
                 wait_s = self._config.retry_first_s
@@ -271,7 +278,11 @@ class Publisher:
                     self._version = V311  # NATS, for one
                     log.info("broker %s:%d speaks MQTT 3.1.1", host, port)
                     continue
+                if error.is_unanswered and not self._is_version_known:
+                    self._version = V311 if version == V5 else V5  # in turns, until one is answered
                 self._note_trouble(error, wait_s)
+                if error.is_wrong_login:
+                    self._first_connect.set()  # who waits for the start need not wait any longer
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, self._config.retry_most_s)
 
@@ -306,8 +317,10 @@ class Publisher:
             self.status.last_error = f"{outgoing.topic}: refused, reason {reason:#x}"
             log.error("broker %s: %s", self.address.url, self.status.last_error)
             return
-        if outgoing.record is not None and not outgoing.record.acked_ns:
-            outgoing.record.acked_ns = time.time_ns()
+        record = outgoing.record
+        if record is not None and not record.acked_ns:
+            record.acked_ns = time.time_ns()
+            self.tallies.acknowledged(record.event_id, record.version, record.acked_ns)
         self.status.sent += 1
 
     async def _serve(self, link: Link, wake: asyncio.Event, under_way: set[_Outgoing]) -> None:
@@ -345,8 +358,13 @@ class Publisher:
             self._pending += 1
             self._number += 1
             outgoing.number = self._number
-            if outgoing.record is not None and not outgoing.record.acked_ns:
-                outgoing.record.sent_ns = time.time_ns()
+            record = outgoing.record
+            if record is not None and not record.acked_ns:
+                if not record.sent_ns:
+                    self.tallies.sent(
+                        record.event_id, record.version, time.time_ns(), record.signed_ns
+                    )
+                record.sent_ns = time.time_ns()
             batch.append(link.encode(self._publish(outgoing), outgoing))
             if outgoing.qos:
                 under_way.add(outgoing)

@@ -23,6 +23,7 @@ from ew.locate.sizing import station_magnitudes
 from ew.locate.stations import Network
 from ew.locate.waves import Waves
 from ew.records import Arrival, EventVersion, Inventory, Packet, Pick
+from ew.stopwatch import Stopwatch
 from ew.times import iso_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
 
@@ -51,7 +52,14 @@ class EventEngine:
     ``wake_at_s`` is when ``feed`` should be called again even if nothing comes (``None``: no event under way).
     """
 
-    def __init__(self, config: Config, inventory: Inventory, travel_times: TravelTimes) -> None:
+    def __init__(
+        self,
+        config: Config,
+        inventory: Inventory,
+        travel_times: TravelTimes,
+        stopwatch: Stopwatch | None = None,
+    ) -> None:
+        self._stopwatch = stopwatch or Stopwatch()
         self._config = config.locate
         self._inventory = inventory
         self._travel = travel_times
@@ -81,10 +89,11 @@ class EventEngine:
         """Take in a tick and return the event versions due at ``now_s`` (epoch seconds), oldest event first."""
         self._take_packets(packets)
         is_new = False
-        for pick in sorted(picks, key=lambda p: p.time_ns):
-            is_new |= self._take_pick(pick)
-        if is_new:
-            self._declare(now_s)
+        with self._stopwatch.stage("associate"):
+            for pick in sorted(picks, key=lambda p: p.time_ns):
+                is_new |= self._take_pick(pick)
+            if is_new:
+                self._declare(now_s)
         going = [event for event in self._events if self._is_open(event, now_s)]
         versions = [v for event in going if (v := self._update(event, now_s)) is not None]
         self._forget(now_s)
@@ -220,7 +229,8 @@ class EventEngine:
         if now_s - event.looked_s < self._config.version_interval_s:
             return None
         event.looked_s = now_s
-        self._relocate(event, now_s)
+        with self._stopwatch.stage("locate"):
+            self._relocate(event, now_s)
         onsets = list(event.onsets.values())
         if not event.version and not self._associator.is_plausible(
             event.hypocentre, onsets, WITHDRAW_SHARE
@@ -230,7 +240,8 @@ class EventEngine:
             self._regroup(event, ())
             self._free.extend(onsets)
             return None
-        self._size(event)
+        with self._stopwatch.stage("size"):
+            self._size(event)
         if event.version and self._is_refuted(event, now_s):
             event.is_cancelled = True
             return event.issue("cancel", now_s, self._arrivals(event))

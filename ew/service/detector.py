@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ew import __version__
+from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_DETECTOR, TOPIC_PICK
 from ew.alerts.signing import Signer
 from ew.config import Config
-from ew.delivery.broker import BrokerAddress
 from ew.delivery.publisher import Publisher
 from ew.detect.bank import PickerBank
 from ew.locate.reports import PickReport, Reporter

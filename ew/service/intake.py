@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections import deque
 
+from ew.address import BrokerAddress
 from ew.config import Config
-from ew.delivery.broker import BrokerAddress
 from ew.records import Packet
 from ew.sources.mqtt import MqttWaveforms
 from ew.sources.seedlink import SeedLinkClient
@@ -53,10 +53,7 @@ class Intake:
         for client in self.seedlink:
             group.create_task(client.run(), name=f"seedlink {client.name}")
         if self._config.mqtt_waveforms:
-            broker = self._broker
-            waveforms = MqttWaveforms(
-                broker.host, broker.port, self.take, broker.username, broker.password
-            )
+            waveforms = MqttWaveforms(self._broker, self.take)
             group.create_task(waveforms.run(), name="waveforms")
         if self._config.watch is not None:
             group.create_task(watch(self._config.watch, self.take), name="watch")

@@ -21,7 +21,15 @@ class _Numbers(Collector):
     def collect(self) -> "Iterator[Metric]":
         """All families."""
         service = self._service
-        for name in ("packets", "packets_dropped", "picks", "versions", "alerts"):
+        for name in (
+            "packets",
+            "packets_dropped",
+            "picks",
+            "versions",
+            "alerts",
+            "receipts",
+            "receipts_refused",
+        ):
             value = service.status()["counts"][name]
             yield CounterMetricFamily(f"ew_{name}", f"{name} since the start", value=value)
         picker = CounterMetricFamily("ew_picker", "what the picker met", labels=["what"])

@@ -7,7 +7,7 @@ the broker's sockets. Every task is owned by one group: when one fails for good,
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from typing import Any
 import rfc8785
 
 from ew import __version__
+from ew.address import BrokerAddress
 from ew.alerts.message import (
     TOPIC_EVENT,
     TOPIC_HEARTBEAT,
     TOPIC_KEYS,
+    TOPIC_RECEIPT,
     event_body,
     heartbeat,
     parse_event,
@@ -27,17 +29,19 @@ from ew.alerts.message import (
 from ew.alerts.planner import AlertPlanner
 from ew.alerts.signing import Signer, Verifier, keys_document
 from ew.config import Config
-from ew.delivery.broker import BrokerAddress
 from ew.delivery.publisher import Publisher
 from ew.errors import ConfigError
 from ew.pipeline import TICK_NS, Output, Pipeline
 from ew.records import Channel, EventVersion, Status
 from ew.service.hub import Hub
 from ew.service.intake import Intake
+from ew.service.latency import Latencies
 from ew.shaking.targets import cell_targets
 from ew.sources import fdsn, miniseed
 from ew.sources.inventory import read_csv, read_stationxml
+from ew.sources.listen import listen
 from ew.sources.picks import PickExchange
+from ew.stopwatch import Stopwatch
 from ew.storage.store import RegisteredDevice, Store
 from ew.times import NS_PER_S, iso_from_ns, us_from_seconds
 from ew.traveltimes import TravelTimes
@@ -47,6 +51,7 @@ log = logging.getLogger("ew.service")
 EVENT_LIFE_S = 300.0
 SAVE_EVERY_S = 10.0
 STALE_S = 15.0
+JOURNAL_EVERY_S = 1.0
 
 
 @dataclass(slots=True)
@@ -120,15 +125,14 @@ class Service:
         self._verifier = Verifier(keys_document([self.signer], time.time_ns() // 1000))
         self.travel_times = TravelTimes.of(config.locate)
         self.planner = AlertPlanner(config, self.travel_times, [], self.signer.key_id)
-        self.pipeline = Pipeline(config, inventory, self.travel_times, self.planner)
+        self.pipeline = Pipeline(
+            config, inventory, self.travel_times, self.planner, Stopwatch(time.perf_counter_ns)
+        )
         self.publisher = Publisher(broker, self.signer, config.delivery)
+        self.latencies = Latencies(self.publisher.tallies.of)
         self.intake = Intake(config, broker)
         self.exchange = (
-            PickExchange(
-                broker.host, broker.port, self._check_event, broker.username, broker.password
-            )
-            if config.service.role == "associate"
-            else None
+            PickExchange(broker, self._check_event) if config.service.role == "associate" else None
         )
         self.last_event_id: str | None = None
         self.started_s = time.time()
@@ -162,6 +166,12 @@ class Service:
             self.intake.start(group)
             if self.exchange is not None:
                 group.create_task(self.exchange.run(), name="picks")
+            if self._asks_for_receipts:
+                wanted = [(TOPIC_RECEIPT.format("+"), 0)]
+                group.create_task(
+                    listen(self.broker, wanted, self._take_receipts, "receipts"), name="receipts"
+                )
+            group.create_task(self._journal_latencies(), name="latencies")
             group.create_task(self._ticks(), name="ticks")
             group.create_task(self._pulse(), name="heartbeat")
             group.create_task(self._save(), name="save")
@@ -212,6 +222,7 @@ class Service:
             self.counts.alerts += len(plan)
             self.publisher.submit(plan)
         for version in output.versions:
+            self.latencies.note(version, output.picks, output.stages)
             await self._publish_version(version)
         self.counts.picks += len(output.picks)
         for pick in output.picks:
@@ -246,8 +257,30 @@ class Service:
             plans = self.planner.plan(merged, now_s)
         for plan in plans:
             self.publisher.submit(plan)
+        self.latencies.note(merged)
         await self._publish_version(merged)
         return merged
+
+    @property
+    def _asks_for_receipts(self) -> bool:
+        asked = self.config.delivery.receipts
+        return bool(asked.cells or asked.devices)
+
+    def _take_receipts(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        now_us = time.time_ns() // 1000
+        for topic, payload in messages:
+            self.latencies.receive(topic, payload, now_us)
+
+    async def _journal_latencies(self) -> None:
+        """Keep and show what is known of each version's way to the devices, as it comes to be known."""
+        while True:
+            await asyncio.sleep(JOURNAL_EVERY_S)
+            await self._note_latencies()
+
+    async def _note_latencies(self) -> None:
+        for event_id, version, body in self.latencies.changed():
+            await self.store.note_latency(event_id, version, body)
+            self.hub.say("latency", event_id=event_id, version=version, **body)
 
     async def register(self, device: RegisteredDevice) -> None:
         """Add or move a device."""
@@ -302,8 +335,9 @@ class Service:
             await self.save()
 
     async def save(self) -> None:
-        """Keep what a restart goes on from."""
+        """Keep what a restart goes on from, and what is known of the last alerts."""
         await self.intake.save(self.store)
+        await self._note_latencies()
 
     def status(self) -> dict[str, Any]:
         """Health in full, for the API."""
@@ -333,6 +367,8 @@ class Service:
             "counts": {
                 **{name: getattr(self.counts, name) for name in Counts.__slots__},
                 "packets_dropped": self.intake.dropped,
+                "receipts": self.latencies.receipts,
+                "receipts_refused": self.latencies.refused,
             },
             "picker": self.pipeline.bank.counters.as_dict(),
         }

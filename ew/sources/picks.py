@@ -4,28 +4,27 @@ Reports are JSON; numbers of displacement have three digits, far below what a st
 ``ew/v1/detector/NAME`` says each second how far the data of its channels reach.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
 
-import aiomqtt
 import numpy as np
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_DETECTOR, TOPIC_EVENT, TOPIC_PICK
 from ew.errors import MessageError
 from ew.locate.magnitude import CORNERS_HZ
 from ew.locate.reports import PickReport
 from ew.locate.shear import SOnset
 from ew.records import EventVersion, Pick
+from ew.sources.listen import listen
 from ew.times import NS_PER_S, ns_from_seconds, seconds_from_ns
 
 log = logging.getLogger("ew.picks")
 
-RETRY_S = 1.0
 Row = Annotated[list[Annotated[float, Field(ge=0, allow_inf_nan=False)]], Field(max_length=400)]
 Rows = Annotated[list[Row], Field(min_length=len(CORNERS_HZ), max_length=len(CORNERS_HZ))]
 
@@ -189,40 +188,29 @@ class PickExchange:
     ``check`` verifies and parses an event message; it raises ``MessageError`` for one not to be trusted.
     """
 
-    host: str
-    port: int
+    broker: BrokerAddress
     check: Callable[[bytes], EventVersion]
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
     heard: Heard = field(default_factory=Heard)
     reports: int = 0
     refused: int = 0
 
     async def run(self) -> None:
         """Listen until cancelled; a lost broker is tried again each second."""
-        while True:
-            try:
-                async with aiomqtt.Client(
-                    self.host, self.port, username=self.username, password=self.password
-                ) as client:
-                    await client.subscribe(
-                        [(TOPIC_PICK.format("+"), 1), (TOPIC_DETECTOR.format("+"), 0)]
-                    )
-                    await client.subscribe(TOPIC_EVENT.format("+"), qos=1)
-                    async for message in client.messages:
-                        payload = message.payload if isinstance(message.payload, bytes) else b""
-                        if payload:  # a cleared retained message is empty
-                            self._take(str(message.topic), payload)
-            except aiomqtt.MqttError as error:
-                log.warning("picks: broker %s:%d: %s; trying again", self.host, self.port, error)
-                await asyncio.sleep(RETRY_S)
+        topics = [(TOPIC_PICK.format("+"), 1), (TOPIC_DETECTOR.format("+"), 0)]
+        await listen(self.broker, [*topics, (TOPIC_EVENT.format("+"), 1)], self._take_all, "picks")
 
     def take(self) -> Heard:
         """All that came in since the last call."""
         heard, self.heard = self.heard, Heard()
         return heard
 
+    def _take_all(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        for topic, payload in messages:
+            self._take(topic, payload)
+
     def _take(self, topic: str, payload: bytes) -> None:
+        if not payload:  # a retained message was cleared
+            return
         try:
             if topic.startswith(TOPIC_PICK.format("")):
                 self.heard.reports.append(decode_report(payload))

@@ -51,6 +51,14 @@ versions = Table(
     Column("body", LargeBinary, nullable=False),
     PrimaryKeyConstraint("event_id", "version"),
 )
+latencies = Table(
+    "latencies",
+    metadata,
+    Column("event_id", String(64)),
+    Column("version", Integer),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("event_id", "version"),
+)
 state = Table(
     "state",
     metadata,
@@ -155,28 +163,42 @@ class Store:
         async with self._engine.begin() as connection:
             await connection.execute(insert(versions).values(values).on_conflict_do_nothing())
 
+    async def note_latency(self, event_id: str, version: int, body: dict[str, Any]) -> None:
+        """Write a version's latency receipt to the journal, in the place of what was known before."""
+        values = {"event_id": event_id, "version": version, "body": orjson.dumps(body)}
+        statement = insert(latencies).values(values)
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["event_id", "version"], set_={"body": values["body"]}
+                )
+            )
+
     async def events(self, limit: int = 50) -> list[dict[str, Any]]:
-        """The newest versions of the newest events, newest first."""
+        """The newest versions of the newest events, newest first, each with its ``latency`` receipt."""
         async with self._engine.connect() as connection:
             rows = await connection.execute(
-                select(versions.c.event_id, versions.c.body)
+                select(versions.c.event_id, versions.c.body, latencies.c.body)
+                .outerjoin(latencies, _SAME_VERSION)
                 .order_by(versions.c.issued_s.desc())
                 .limit(limit * 40)
             )
             newest: dict[str, dict[str, Any]] = {}
-            for event_id, body in rows:
-                newest.setdefault(event_id, orjson.loads(body))
+            for event_id, body, latency in rows:
+                if event_id not in newest:
+                    newest[event_id] = _with_latency(body, latency)
         return list(newest.values())[:limit]
 
     async def history(self, event_id: str) -> list[dict[str, Any]]:
-        """All versions of one event, first to last."""
+        """All versions of one event, first to last, each with its ``latency`` receipt."""
         async with self._engine.connect() as connection:
             rows = await connection.execute(
-                select(versions.c.body)
+                select(versions.c.body, latencies.c.body)
+                .outerjoin(latencies, _SAME_VERSION)
                 .where(versions.c.event_id == event_id)
                 .order_by(versions.c.version)
             )
-            return [orjson.loads(row[0]) for row in rows]
+            return [_with_latency(body, latency) for body, latency in rows]
 
     async def save_state(self, name: str, value: dict[str, int]) -> None:
         """Keep a small table of numbers under a name."""
@@ -194,3 +216,13 @@ class Store:
                 await connection.execute(select(state.c.value).where(state.c.name == name))
             ).first()
         return {} if row is None else orjson.loads(row[0])
+
+
+_SAME_VERSION = (versions.c.event_id == latencies.c.event_id) & (
+    versions.c.version == latencies.c.version
+)
+
+
+def _with_latency(body: bytes, latency: bytes | None) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(body)
+    return {**found, "latency": None if latency is None else orjson.loads(latency)}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ew import Config, EventVersion
 from ew.alerts.lanes import USEFUL_LEAD_S, AlertQueue
 from ew.alerts.planner import AlertPlanner
+from ew.alerts.signing import Signer
 from ew.shaking.targets import Targets, device_targets
 from ew.traveltimes import TravelTimes
 
@@ -173,3 +174,16 @@ def test_whom_the_s_wave_reaches_while_the_alert_waits_goes_to_the_end(
     assert len(found) == len(plan)
     assert any(found)
     assert found == sorted(found)
+
+
+def test_what_waits_is_said_as_it_was_planned_though_newer_versions_come(
+    planner: AlertPlanner, make_version: Callable[..., EventVersion], signer: Signer
+) -> None:
+    version = make_version()
+    plans = planner.plan(version, version.issued_s)
+    before = [[plan.message(place, signer) for place in range(len(plan))] for plan in plans]
+    for number, magnitude in enumerate((6.6, 7.2, 5.8), 2):
+        newer = make_version(number, magnitude=magnitude)
+        assert planner.plan(newer, newer.issued_s)
+    after = [[plan.message(place, signer) for place in range(len(plan))] for plan in plans]
+    assert after == before

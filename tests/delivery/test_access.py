@@ -2,8 +2,6 @@
 
 import asyncio
 import dataclasses
-import datetime as dt
-import ipaddress
 import shutil
 import ssl
 import subprocess
@@ -13,20 +11,18 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
+from ew.address import BrokerAddress
 from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
-from ew.delivery.broker import BrokerAddress, open_broker
+from ew.delivery.broker import open_broker
 from ew.delivery.embedded.access import Access, Role, User, hash_password, is_password, parse_users
 from ew.delivery.publisher import Publisher
 from ew.errors import BrokerError, ConfigError
 from tests.conftest import SBIN
 from tests.delivery.conftest import PlanMaker
+from tests.tls import make_certificate
 
 USERS = {"sta-1": ("station", b"waves"), "tv-1": ("device", b"screen"), "ops": ("service", b"all")}
 ALERTS = "ew/v1/alert/#"
@@ -36,26 +32,7 @@ ALERTS = "ew/v1/alert/#"
 def secured(tmp_path_factory: pytest.TempPathFactory) -> DeliveryConfig:
     """A configuration with a certificate for 127.0.0.1 made now, and three users."""
     folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ew test")])
-    now = dt.datetime.now(dt.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=5))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "server.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    make_certificate(folder)
     lines = [f"{name}:{role}:{hash_password(word)}" for name, (role, word) in USERS.items()]
     (folder / "users").write_text("# who may\n" + "\n".join(lines) + "\n", encoding="utf-8")
     return DeliveryConfig(

@@ -11,9 +11,10 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from ew.address import BrokerAddress
 from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
-from ew.delivery.broker import BrokerAddress, find_program, free_port
+from ew.delivery.broker import find_program, free_port
 from ew.delivery.publisher import Publisher
 from simulators.swarm import Swarm
 from tests.delivery.conftest import PlanMaker

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from ew.address import BrokerAddress
 from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
-from ew.delivery.broker import BrokerAddress, find_program, open_broker
+from ew.delivery.broker import find_program, open_broker
 from ew.delivery.publisher import Publisher
 from simulators.swarm import Swarm
 from tests.delivery.conftest import PlanMaker

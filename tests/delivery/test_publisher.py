@@ -7,9 +7,10 @@ import json
 import aiomqtt
 import pytest
 
+from ew.address import BrokerAddress, parse_url
 from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
-from ew.delivery.broker import BrokerAddress, find_program, free_port, open_broker, parse_url
+from ew.delivery.broker import find_program, free_port, open_broker
 from ew.delivery.publisher import Publisher
 from ew.errors import BrokerError, ConfigError
 from tests.delivery.conftest import PlanMaker

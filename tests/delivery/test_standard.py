@@ -1,110 +1,11 @@
 """The embedded broker held to the OASIS standards in raw bytes: what a client may send, and what must come back."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
-
 import pytest
 
-from ew.delivery.broker import BrokerAddress
-from ew.delivery.embedded import decode, encode
-from ew.delivery.embedded.packets import V5, V311, Prop, Properties, Publish, Type, Value
-
-PINGREQ, PINGRESP = b"\xc0\x00", (Type.PINGRESP, 0, b"")
-Packet = tuple[int, int, bytes]
-
-
-@dataclass
-class Wire:
-    """A socket to the broker that speaks in packets."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    version: int = V5
-    splitter: decode.Splitter = field(default_factory=lambda: decode.Splitter(1 << 24))
-    ready: list[Packet] = field(default_factory=list)
-
-    def send(self, kind: int, flags: int, body: bytes) -> None:
-        self.writer.write(encode.packet(kind, flags, body))
-
-    def subscribe(self, text: str, options: int = 1, items: Properties | None = None) -> None:
-        head = b"\x00\x07" + (encode.properties(items or []) if self.version == V5 else b"")
-        self.send(Type.SUBSCRIBE, 2, head + encode.text(text) + bytes([options]))
-
-    def publish(
-        self, topic: str, payload: bytes = b"x", *, qos: int = 0, packet_id: int = 1, **more: object
-    ) -> None:
-        items: Properties = more.get("items", [])  # type: ignore[assignment]
-        retain = bool(more.get("retain"))
-        head, tail = encode.publish_parts(
-            self.version, topic, payload, qos, retain=retain, items=items
-        )
-        self.writer.write(head + (packet_id.to_bytes(2, "big") if qos else b"") + tail)
-
-    async def next(self) -> Packet:
-        async with asyncio.timeout(10):
-            while not self.ready:
-                data = await self.reader.read(1 << 16)
-                assert data, "the broker has closed"
-                self.ready += self.splitter.feed(data)
-        return self.ready.pop(0)
-
-    async def next_publish(self) -> Publish:
-        kind, flags, body = await self.next()
-        assert kind == Type.PUBLISH, (kind, body)
-        return decode.parse_publish(self.version, flags, body)
-
-    async def is_silent(self) -> None:
-        """Nothing stands before the answer to a ping."""
-        self.writer.write(PINGREQ)
-        assert await self.next() == PINGRESP
-
-    async def end(self) -> list[Packet]:
-        """All that comes until the broker closes."""
-        async with asyncio.timeout(10):
-            rest = await self.reader.read()
-        return self.ready + list(self.splitter.feed(rest))
-
-
-def connect(
-    name: str = "",
-    *,
-    version: int = V5,
-    flags: int = 2,
-    keep_alive: int = 0,
-    items: Sequence[tuple[int, Value]] = (),
-    after: bytes = b"",
-) -> bytes:
-    head = encode.text("MQTT") + bytes([version, flags]) + keep_alive.to_bytes(2, "big")
-    middle = encode.properties(list(items)) if version == V5 else b""
-    return encode.packet(Type.CONNECT, 0, head + middle + encode.text(name) + after)
-
-
-@contextlib.asynccontextmanager
-async def wire(broker: BrokerAddress, first: bytes = b"", version: int = V5) -> AsyncIterator[Wire]:
-    """A connection that has sent its first packet; by default a CONNECT that has been answered."""
-    reader, writer = await asyncio.open_connection(broker.host, broker.port)
-    one = Wire(reader, writer, version)
-    try:
-        writer.write(first or connect(version=version))
-        yield one
-    finally:
-        writer.close()
-
-
-@contextlib.asynccontextmanager
-async def joined(
-    broker: BrokerAddress, first: bytes = b"", version: int = V5
-) -> AsyncIterator[Wire]:
-    async with wire(broker, first, version) as one:
-        kind, _, body = await one.next()
-        assert (kind, body[1]) == (Type.CONNACK, 0)
-        yield one
-
-
-def will(topic: str, items: Properties, payload: bytes = b"dead") -> bytes:
-    return encode.properties(items) + encode.text(topic) + encode.text(payload.decode())
+from ew.address import BrokerAddress
+from ew.delivery.embedded import encode
+from ew.delivery.embedded.packets import V311, Prop, Properties, Type
+from tests.wire import connect, joined, will, wire
 
 
 @pytest.mark.parametrize(
@@ -345,3 +246,62 @@ async def test_mqtt_3_1_1_refusals_have_their_return_codes(embedded: BrokerAddre
     ):
         async with wire(embedded, packet, V311) as one:
             assert await one.end() == [(Type.CONNACK, 0, bytes([0, code]))]
+
+
+async def test_connect_of_a_version_to_come_is_answered_as_what_it_looks_like(
+    embedded: BrokerAddress,
+) -> None:
+    to_come = bytearray(connect("me"))
+    to_come[8] = 99  # the protocol version; with properties, as in MQTT 5
+    async with wire(embedded, bytes(to_come)) as one:
+        assert await one.end() == [(Type.CONNACK, 0, b"\x00\x84\x00")]
+    async with wire(embedded, connect("me", version=99)) as one:  # without
+        assert await one.end() == [(Type.CONNACK, 0, b"\x00\x01")]
+
+
+async def test_no_answer_is_larger_than_the_client_can_take(embedded: BrokerAddress) -> None:
+    tiny = connect("me", items=[(Prop.MAXIMUM_PACKET_SIZE, 10)])
+    async with wire(embedded, tiny) as one:
+        assert await one.end() == [(Type.CONNACK, 0, b"\x00\x95\x00")]
+    small = connect("me", items=[(Prop.MAXIMUM_PACKET_SIZE, 30)])
+    for kind, options in ((Type.SUBSCRIBE, b"\x00"), (Type.UNSUBSCRIBE, b"")):
+        async with joined(embedded, small) as one:
+            one.send(kind, 2, b"\x00\x01\x00" + (encode.text("a") + options) * 30)
+            assert await one.end() == [(Type.DISCONNECT, 0, b"\x95\x00")]
+
+
+async def test_expired_message_that_was_sent_at_qos_2_comes_again_at_qos_1_it_does_not(
+    embedded: BrokerAddress,
+) -> None:
+    lasting = [(Prop.SESSION_EXPIRY, 60)]
+    async with joined(embedded, connect("phone", items=lasting)) as one:
+        one.subscribe("a/+", 2)
+        await one.next()
+        for qos in (1, 2):
+            one.publish(f"a/{qos}", qos=qos, packet_id=qos, items=[(Prop.MESSAGE_EXPIRY, 1)])
+            assert (await one.next_publish()).qos == qos
+            await one.next()
+    async with joined(embedded) as other:  # what is retained expires in the same second
+        other.publish("b", retain=True, items=[(Prop.MESSAGE_EXPIRY, 1)])
+        while True:
+            other.subscribe("b", 0)
+            assert (await other.next())[0] == Type.SUBACK
+            other.writer.write(b"\xc0\x00")
+            if (await other.next())[0] == Type.PINGRESP:
+                break
+            assert (await other.next())[0] == Type.PINGRESP
+    async with joined(embedded, connect("phone", flags=0, items=lasting)) as one:
+        again = await one.next_publish()
+        assert (again.topic, again.qos, again.dup) == ("a/2", 2, True)
+        await one.is_silent()
+
+
+async def test_puback_for_a_message_at_qos_2_is_a_protocol_error(embedded: BrokerAddress) -> None:
+    async with joined(embedded) as one:
+        one.subscribe("a", 2)
+        await one.next()
+        one.publish("a", qos=2)
+        found = await one.next_publish()
+        await one.next()
+        one.send(Type.PUBACK, 0, found.packet_id.to_bytes(2, "big"))
+        assert await one.end() == [(Type.DISCONNECT, 0, b"\x82\x00")]

@@ -1,14 +1,19 @@
 """What a phone or a TV does with what it hears."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
+import h3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ew import EventVersion, Origin
-from ew.alerts.message import AlertTemplate
+from ew.alerts.message import AlertTemplate, ReceiptRequest
 from ew.alerts.signing import Signer, Verifier, keys_document
+from ew.config import PolicyConfig, load_config
+from ew.shaking.targets import cell_of
 from ew.traveltimes import TravelTimes
 from simulators.device import DeviceMachine, check_with
 from simulators.population import Device
@@ -150,3 +155,145 @@ def test_signed_alert_sets_a_clock_that_is_behind() -> None:
     reaction = tv.on_alert(alert(), behind_us)
     assert reaction is not None
     assert tv.now_us(behind_us) >= NOW_US - 100_000
+
+
+def cell_alert(
+    cell: str, version: int = 1, *, intensity: float = 5.0, receipt: ReceiptRequest | None = None, kind: str = "alert"
+) -> bytes:  # fmt: skip
+    made = EventVersion("ew-1", version, kind, NOW_US / 1e6 - 0.1, ORIGIN, 4)  # type: ignore[arg-type]
+    template = AlertTemplate(made, "exercise", "CSIS", SIGNER.key_id, receipt)
+    return template.build(
+        SIGNER, kind=kind, address="cell", target_id=cell, p_arrival_s=NOW_US / 1e6, s_arrival_s=NOW_US / 1e6 + 9,  # type: ignore[arg-type]
+        intensity=intensity, priority=0, expires_s=NOW_US / 1e6 + 60,
+    )  # fmt: skip
+
+
+HOME = Device("phone-1", "phone", 28.75, 104.64, "Yibin")
+HERE = cell_of(HOME.latitude, HOME.longitude)
+(THERE,) = h3.grid_ring(HERE, 1)[:1]
+FAR = h3.grid_ring(HERE, 3)[0]
+
+
+def test_phone_listens_to_the_neighbours_cells_only_while_it_moves() -> None:
+    phone = machine(HOME)
+    assert phone.topics(NOW_US) == {f"ew/v1/alert/cell/{HERE}"}
+    phone.move(HOME.latitude + 0.001, HOME.longitude, NOW_US)
+    assert phone.topics(NOW_US) == {f"ew/v1/alert/cell/{cell}" for cell in h3.grid_disk(HERE, 1)}
+    phone.move(*h3.cell_to_latlng(THERE), NOW_US)
+    assert phone.topics(NOW_US) == {f"ew/v1/alert/cell/{cell}" for cell in h3.grid_disk(THERE, 1)}
+    assert phone.topics(NOW_US + 121_000_000) == {f"ew/v1/alert/cell/{THERE}"}
+    tv = machine()
+    tv.move(0.0, 0.0, NOW_US)
+    assert tv.topics(NOW_US) == {"ew/v1/alert/device/tv-1"}
+
+
+def test_phone_acts_on_the_cell_it_is_in_and_on_the_next_when_it_comes_there() -> None:
+    phone = machine(HOME)
+    phone.move(HOME.latitude, HOME.longitude, NOW_US)
+    assert phone.on_alert(cell_alert(THERE), NOW_US) is None
+    reaction = phone.move(*h3.cell_to_latlng(THERE), NOW_US)
+    assert reaction is not None
+    assert (reaction.version, reaction.sounds) == (1, True)
+    assert (
+        phone.on_alert(cell_alert(HERE), NOW_US) is None
+    )  # the cell it has left, the same version
+    assert phone.move(HOME.latitude, HOME.longitude, NOW_US) is None
+    assert phone.on_alert(cell_alert(FAR), NOW_US) is None
+    assert phone.refused == {"for another cell": 1}
+
+
+@pytest.mark.parametrize(("intensity", "is_told"), [(2.5, False), (5.0, True)])
+def test_phone_is_told_once_more_only_where_it_is_stronger(intensity: float, is_told: bool) -> None:
+    phone = machine(HOME)
+    phone.move(HOME.latitude, HOME.longitude, NOW_US)
+    first = phone.on_alert(cell_alert(HERE, intensity=2.5), NOW_US)
+    assert first is not None
+    assert first.level == "notice"
+    phone.on_alert(cell_alert(THERE, intensity=intensity), NOW_US)
+    again = phone.move(*h3.cell_to_latlng(THERE), NOW_US)
+    assert (again is not None) == is_told
+    if again is not None:
+        assert (again.level, again.sounds) == ("full", True)
+
+
+def test_cancel_of_the_next_cell_does_not_alert_who_comes_there() -> None:
+    phone = machine(HOME)
+    phone.move(HOME.latitude, HOME.longitude, NOW_US)
+    phone.on_alert(cell_alert(THERE, 1), NOW_US)
+    phone.on_alert(cell_alert(THERE, 2, kind="cancel"), NOW_US)
+    assert phone.move(*h3.cell_to_latlng(THERE), NOW_US) is None
+
+
+def asked(share: float, number: int, seed: int = 0, late_s: float = 0.0) -> DeviceMachine:
+    phone = DeviceMachine(
+        replace(HOME, device_id=f"phone-{number}"),
+        check_with(Verifier(keys_document((SIGNER,), NOW_US))),
+        TABLE,
+        seed=seed,
+    )
+    phone.on_heartbeat(NOW_US, NOW_US)
+    request = ReceiptRequest(share=share, within_s=30.0)
+    assert phone.on_alert(cell_alert(HERE, receipt=request), NOW_US + round(late_s * 1e6))
+    return phone
+
+
+def test_of_those_asked_for_a_receipt_a_share_answers_spread_over_the_window() -> None:
+    phones = [asked(0.2, number) for number in range(500)]
+    waits = [(one.due_us - NOW_US) / 1e6 for phone in phones for one in phone.receipts]
+    assert 70 < len(waits) < 130
+    assert all(0 <= wait <= 30 for wait in waits)
+    in_thirds = [sum(low <= wait < low + 10 for wait in waits) for low in (0, 10, 20)]
+    assert min(in_thirds) > 15
+    again = [asked(0.2, number) for number in range(500)]
+    assert [p.receipts for p in again] == [p.receipts for p in phones]
+    assert [bool(asked(0.2, n, seed=1).receipts) for n in range(50)] != [
+        bool(phone.receipts) for phone in phones[:50]
+    ]
+
+
+def test_receipt_says_when_which_version_came_and_is_given_once_when_it_is_due() -> None:
+    phone = asked(1.0, 1)
+    (promised,) = phone.receipts
+    assert phone.receipts_due(promised.due_us - 1) == []
+    (body,) = phone.receipts_due(promised.due_us)
+    assert (body.event_id, body.version, body.received_us) == ("ew-1", 1, NOW_US)
+    assert phone.receipts_due(promised.due_us) == []
+
+
+def test_who_hears_of_it_after_the_window_or_is_not_asked_sends_no_receipt() -> None:
+    assert asked(1.0, 1, late_s=31.0).receipts == []
+    phone = machine(HOME)
+    assert phone.on_alert(cell_alert(HERE), NOW_US)
+    assert phone.receipts == []
+
+
+def test_new_kind_of_device_is_a_table_of_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "ew.toml").write_text(
+        '[policy.kinds.siren]\nmin_intensity = 4\nfull_intensity = 6\naction = "howl"\n'
+        '[policy.kinds.blinds]\nmin_intensity = 3\nfull_intensity = 3\naction = "open"\nsound = false\n',
+        encoding="utf-8",
+    )
+    kinds = load_config(tmp_path / "ew.toml").policy.kinds
+
+    def react(kind: str, intensity: float) -> tuple[str, str, bool]:
+        made = DeviceMachine(
+            replace(TV, kind=kind),
+            check_with(Verifier(keys_document((SIGNER,), NOW_US))),
+            TABLE,
+            kinds=kinds,
+        )
+        reaction = made.on_alert(alert(intensity=intensity), NOW_US)
+        assert reaction is not None
+        return reaction.level, reaction.action, reaction.sounds
+
+    assert react("siren", 5.0) == ("notice", "", False)
+    assert react("siren", 6.0) == ("full", "howl", True)
+    assert react("blinds", 3.0) == ("full", "open", False)
+
+
+def test_kinds_in_the_docs_are_those_of_the_default_configuration() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "device-protocol.md").read_text(encoding="utf-8")
+    for name, kind in PolicyConfig().kinds.items():
+        sound = "yes" if kind.sound else "no"
+        row = f"| {name} | {kind.address} | {kind.min_intensity:g} | {kind.full_intensity:g} | {sound} | {kind.action} |"
+        assert row in page

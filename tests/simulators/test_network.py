@@ -5,7 +5,7 @@ import contextlib
 from dataclasses import replace
 from typing import Any
 
-from ew.delivery.broker import BrokerAddress
+from ew.address import BrokerAddress
 from ew.sources.mqtt import MqttWaveforms
 from simulators import scenario
 from simulators.faults import Faults
@@ -19,7 +19,7 @@ async def test_bad_line_over_mqtt_cuts_repeats_and_garbles_and_all_arrives(
     small = replace(quiet, stations=quiet.stations[:2], seconds=20.0)
     due = sum(len(packet.samples) for _, packet in small.play().packets(1.0))
     taken: list[Any] = []
-    source = MqttWaveforms(embedded.host, embedded.port, taken.append)
+    source = MqttWaveforms(embedded, taken.append)
     listening = asyncio.create_task(source.run())
     bad = Faults(cut=0.05, delay=0.05, delay_s=0.01, duplicate=0.3, reorder=0.3, garbage=0.2)
     async with asyncio.timeout(40):

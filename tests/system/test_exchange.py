@@ -15,9 +15,10 @@ import aiomqtt
 import pytest
 
 from ew import Channel
+from ew.address import BrokerAddress
 from ew.alerts.message import parse_event
 from ew.alerts.signing import Verifier
-from ew.delivery.broker import BrokerAddress, open_broker
+from ew.delivery.broker import open_broker
 from ew.traveltimes import TravelTimes
 from simulators.device import DeviceMachine, check_with
 from simulators.network import shifted

@@ -59,6 +59,10 @@ def _access(options: argparse.Namespace) -> Access:
         raise ConfigError(f"{options.users}: can't read the users: {error.strerror}") from error
     users = parse_users(text, str(options.users))
     secret = os.environ.pop(SECRET, "")
+    if secret and SERVICE_USER in users:
+        raise ConfigError(
+            f"{options.users}: {SERVICE_USER} is the service's own name; take another"
+        )
     if secret:
         users[SERVICE_USER] = User(Role.SERVICE, hash_password(secret.encode()))
     if not users:

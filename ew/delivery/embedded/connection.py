@@ -105,7 +105,10 @@ class Connection(asyncio.Protocol):
             # One plain PUBACK, what nearly all that devices send is: a quarter of the cost of the long way
             if self._splitter.is_empty:
                 packet_id = data[2] << 8 | data[3]
-                session.acknowledge(Type.PUBACK, packet_id, 0, self.last_heard)
+                try:
+                    session.acknowledge(Type.PUBACK, packet_id, 0, self.last_heard)
+                except ProtocolError as error:
+                    self._refuse(error)
                 return
         elif session is None and self._splitter.is_empty and data[0] != CONNECT_BYTE:
             # Whatever speaks first in another way is no MQTT client; waiting for its "packet" would hold the socket
@@ -144,6 +147,11 @@ class Connection(asyncio.Protocol):
                     return
         except ProtocolError as error:
             self._refuse(error)
+        except (
+            Exception
+        ):  # our own mistake costs the client that met it its connection, and nobody else's
+            log.exception("packet not handled")
+            self.close(Reason.UNSPECIFIED)
 
     def _is_ordinary(self, packet: tuple[int, int, bytes]) -> bool:
         """Whether a packet waits for its turn; nothing of a connection that has sent alerts does, or they would with it."""
@@ -173,7 +181,7 @@ class Connection(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         """Send, unless the client reads so slowly that others would suffer: then it is dropped."""
         transport = self._transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             return
         transport.write(data)
         if transport.get_write_buffer_size() > self._server.limits.write_buffer_bytes:
@@ -283,15 +291,15 @@ class Connection(asyncio.Protocol):
         if asked.will is not None and not self.role.may_publish(asked.will.topic):
             text = f"its will may not go to {asked.will.topic!r}"
             raise ProtocolError(Reason.NOT_AUTHORIZED, text)
-        items: Properties = []
-        client_id = asked.client_id
-        if not client_id:
-            if asked.version != V5 and not asked.clean_start:
-                raise ProtocolError(
-                    Reason.CLIENT_ID_INVALID, "an empty client identifier needs a clean session"
-                )
-            client_id = f"ew-{uuid.uuid4().hex[:16]}"
-            items.append((Prop.ASSIGNED_CLIENT_ID, client_id))
+        if not asked.client_id and asked.version != V5 and not asked.clean_start:
+            text = "an empty client identifier needs a clean session"
+            raise ProtocolError(Reason.CLIENT_ID_INVALID, text)
+        client_id = asked.client_id or f"ew-{uuid.uuid4().hex[:16]}"
+        items = self._terms(asked, client_id)
+        welcome = encode.connack(self.version, session_present=False, reason=0, items=items)
+        if len(welcome) > asked.get(Prop.MAXIMUM_PACKET_SIZE, MAX_VARINT):
+            text = "its largest packet is smaller than a CONNACK (3.1.2.11.4)"
+            raise ProtocolError(Reason.PACKET_TOO_LARGE, text)
         session, is_present = self._take_over(asked, client_id, now)
         session.will, session.version = asked.will, asked.version
         session.attach(
@@ -306,17 +314,25 @@ class Connection(asyncio.Protocol):
             session.expiry_s = forever if expiry == 0xFFFFFFFF else float(expiry)
         else:
             session.expiry_s = 0.0 if asked.clean_start else forever
-        self.session, self.keep_alive_s = session, float(asked.keep_alive_s)
+        self.session = session
+        self.send(encode.connack(self.version, session_present=is_present, reason=0, items=items))
+        session.resend(now)
+
+    def _terms(self, asked: Connect, client_id: str) -> Properties:
+        """What CONNACK tells the client (3.2.2.3); its keep-alive counts from here."""
+        items: Properties = []
+        if client_id != asked.client_id:
+            items.append((Prop.ASSIGNED_CLIENT_ID, client_id))
+        self.keep_alive_s = float(asked.keep_alive_s)
         if asked.version == V5 and asked.keep_alive_s > KEEP_ALIVE_MOST_S:
             self.keep_alive_s = float(KEEP_ALIVE_MOST_S)
             items.append((Prop.SERVER_KEEP_ALIVE, KEEP_ALIVE_MOST_S))
-        items += [
+        return [
+            *items,
             (Prop.RECEIVE_MAXIMUM, RECEIVE_MAXIMUM),
             (Prop.TOPIC_ALIAS_MAXIMUM, ALIAS_MAXIMUM),
             (Prop.MAXIMUM_PACKET_SIZE, self._server.limits.packet_bytes),
         ]
-        self.send(encode.connack(self.version, session_present=is_present, reason=0, items=items))
-        session.resend(now)
 
     def _take_over(self, asked: Connect, client_id: str, now: float) -> tuple[Session, bool]:
         """The client's session, new or its own from before; a connection still in it is ended (3.1.4)."""

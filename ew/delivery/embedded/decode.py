@@ -201,8 +201,9 @@ def check_topic(topic: str, *, can_be_empty: bool = False) -> str:
 def is_filter(text: str) -> bool:
     """Whether a topic filter is well formed (4.7.1), a shared one too (4.8.2)."""
     if text.startswith("$share/"):
-        _, group, rest = [*text.split("/", 2), ""][:3]
-        return bool(group) and "+" not in group and "#" not in group and is_filter(rest)
+        _, group, text = [*text.split("/", 2), ""][:3]
+        if not group or "+" in group or "#" in group:
+            return False
     levels = text.split("/")
     if not text or ("#" in text and (text.count("#") > 1 or levels[-1] != "#")):
         return False
@@ -210,8 +211,19 @@ def is_filter(text: str) -> bool:
 
 
 def version_of(body: bytes) -> int:
-    """The version in which a CONNECT is to be answered: 5 if it says so, else 3.1.1."""
-    return V5 if body[:6] == b"\x00\x04MQTT" and body[6:7] == b"\x05" else V311
+    """The version in which a CONNECT is to be answered: 5 if it says so, else 3.1.1.
+
+    One of a version to come is answered as what it looks like: with properties 5 (0x84), without them 3.1.1 (0x01).
+    """
+    if body[:6] != b"\x00\x04MQTT" or body[6:7] < b"\x05":
+        return V311
+    if body[6] == V5:
+        return V5
+    try:
+        parse_connect(body[:6] + bytes([V5]) + body[7:])
+    except ProtocolError:
+        return V311
+    return V5
 
 
 def parse_connect(body: bytes) -> Connect:

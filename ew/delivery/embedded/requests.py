@@ -105,7 +105,9 @@ def _fan_out(client: Client, session: Session, topic: str, packet: Publish) -> R
 
 def _refuse_topic(client: Client, session: Session, topic: str) -> Reason:
     """A publish that is not allowed is acknowledged as such; 3.1.1 has no word for it and the connection ends (3.3.5)."""
-    log.warning("%s may not publish to %s", session.client_id, topic)
+    if not session.refused:  # once: a client must not write the log full
+        log.warning("%s may not publish to %s", session.client_id, topic)
+    session.refused += 1
     client.turns.spend(1)
     if client.version != V5:
         raise ProtocolError(Reason.NOT_AUTHORIZED, f"not allowed: {topic!r}")
@@ -159,7 +161,7 @@ def _subscribe(client: Client, session: Session, flags: int, body: bytes) -> Non
         elif one.retain_handling == 0 or (one.retain_handling == 1 and is_new):
             accepted.append((one.filter, sub))
         reasons.append(one.qos)
-    client.send(encode.suback(client.version, Type.SUBACK, packet_id, reasons))
+    _answer_list(client, session, encode.suback(client.version, Type.SUBACK, packet_id, reasons))
     for text, sub in accepted:
         client.broker.send_retained(session, text, sub, client.now())
 
@@ -184,7 +186,14 @@ def _unsubscribe(client: Client, session: Session, flags: int, body: bytes) -> N
         Reason.SUCCESS if subscriptions.remove(session, text) else Reason.NO_SUBSCRIPTION_EXISTED
         for text in filters
     ]
-    client.send(encode.suback(client.version, Type.UNSUBACK, packet_id, reasons))
+    _answer_list(client, session, encode.suback(client.version, Type.UNSUBACK, packet_id, reasons))
+
+
+def _answer_list(client: Client, session: Session, data: bytes) -> None:
+    """Send an answer that grows with its question; no packet may exceed what the client can take (3.1.2.11.4)."""
+    if len(data) > session.maximum_packet:
+        raise ProtocolError(Reason.PACKET_TOO_LARGE, f"an answer of {len(data)} bytes")
+    client.send(data)
 
 
 def _disconnect(client: Client, session: Session, _flags: int, body: bytes) -> None:

@@ -114,6 +114,7 @@ class Session:
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     received: set[int] = field(default_factory=set)  # QoS 2 identifiers between PUBLISH and PUBREL
     dropped: int = 0
+    refused: int = 0  # publishes to topics it may not use
     _inflight: dict[int, _Delivery | None] = field(default_factory=dict)  # None: PUBREL was sent
     _waiting: deque[_Delivery] = field(default_factory=deque)
     _waiting_bytes: int = 0
@@ -198,7 +199,8 @@ class Session:
             delivery = self._inflight.get(packet_id)
             if delivery is None:
                 continue
-            if delivery.message.is_expired(now):
+            # What was sent at QoS 2 is sent to its end, expired or not (4.3.3)
+            if delivery.qos == 1 and delivery.message.is_expired(now):
                 del self._inflight[packet_id]
             else:
                 self._send(self.link, packet_id, delivery, now, dup=True)

@@ -58,7 +58,9 @@ class Turns:
         """A new turn: first those in line."""
         self._is_due = False
         self.left = TURN_WORK
-        while self._line and self.left > 0:
-            self._line.popleft().go_on(max(0, self.left - PORTION))
-        if self._line:
-            self._call_next()
+        try:
+            while self._line and self.left > 0:
+                self._line.popleft().go_on(max(0, self.left - PORTION))
+        finally:  # whatever befalls one of them, the others have their turn
+            if self._line:
+                self._call_next()

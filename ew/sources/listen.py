@@ -1,0 +1,66 @@
+"""SHELL: what is published on some topics of a broker, for as long as it is wanted: waveforms, picks, receipts."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+
+import aiomqtt
+
+from ew.address import BrokerAddress
+
+log = logging.getLogger("ew.listen")
+
+RETRY_S = 1.0
+MOST_AT_ONCE = 256
+"""Messages that wait are handed over together, so many at most."""
+REFUSED = 0x80
+
+
+def client_of(address: BrokerAddress, node: int = 0) -> aiomqtt.Client:
+    """A general MQTT client for a node of a broker, with its login and over TLS where the address says so."""
+    host, port = address.nodes[node % len(address.nodes)]
+    return aiomqtt.Client(
+        host,
+        port,
+        protocol=aiomqtt.ProtocolVersion.V311,  # which every broker speaks
+        username=address.username,
+        password=address.password,
+        tls_context=address.tls_context(),
+    )
+
+
+async def listen(
+    address: BrokerAddress,
+    wanted: Sequence[tuple[str, int]],
+    take: Callable[[Sequence[tuple[str, bytes]]], None],
+    what: str,
+    on_subscribed: Callable[[], None] = lambda: None,
+) -> None:
+    """Hand the messages that wait, as (topic, payload), to ``take`` until cancelled; a lost broker is tried again each second.
+
+    ``wanted`` are topic filters with their QoS; ``what`` names it all in the log. In a cluster the next node has its turn. A
+    subscription that the broker's access rules refuse is told in the log.
+    """
+    for node in itertools.count():
+        try:
+            async with client_of(address, node) as client:
+                for topic, qos in wanted:
+                    granted = await client.subscribe(topic, qos=qos)
+                    if any(code >= REFUSED for code in granted):
+                        log.error(
+                            "%s: broker %s refuses a subscription to %s", what, address.url, topic
+                        )
+                on_subscribed()
+                async for message in client.messages:
+                    batch = [message]
+                    while len(client.messages) and len(batch) < MOST_AT_ONCE:
+                        batch.append(await anext(client.messages))
+                    take([(str(one.topic), _bytes(one)) for one in batch])
+        except aiomqtt.MqttError as error:
+            log.warning("%s: broker %s: %s; trying again", what, address.url, error)
+            await asyncio.sleep(RETRY_S)
+
+
+def _bytes(message: aiomqtt.Message) -> bytes:
+    return message.payload if isinstance(message.payload, bytes) else b""

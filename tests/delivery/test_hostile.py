@@ -1,0 +1,167 @@
+"""What a client may try, by mistake or on purpose, costs it its own connection at worst."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ew.address import BrokerAddress
+from ew.config import DeliveryConfig
+from ew.delivery.broker import open_broker
+from ew.delivery.embedded import encode
+from ew.delivery.embedded.access import hash_password
+from ew.delivery.embedded.connection import Connection
+from ew.delivery.embedded.packets import V5, V311, Prop, ProtocolError, Type
+from ew.delivery.embedded.server import Server
+from tests.wire import connect, joined, will, wire
+
+TOPICS = st.sampled_from(["a", "a/b", "w", "$x/y", "/", "a/" * 60])
+FILTERS = st.sampled_from(
+    ["a", "#", "+/b", "a/#", "$share/g/a", "$share/g/#", "$share/" * 3000 + "x", "+/" * 900, ""]
+)
+PAIRS = st.lists(
+    st.sampled_from(
+        [
+            (Prop.MESSAGE_EXPIRY, 0),
+            (Prop.MESSAGE_EXPIRY, 9),
+            (Prop.TOPIC_ALIAS, 1),
+            (Prop.TOPIC_ALIAS, 40),
+            (Prop.USER_PROPERTY, ("k", "v")),
+            (Prop.RESPONSE_TOPIC, "r"),
+        ]
+    ),
+    max_size=3,
+)
+
+
+@st.composite
+def publishes(draw: st.DrawFn, version: int) -> bytes:
+    qos = draw(st.integers(0, 2))
+    head, tail = encode.publish_parts(
+        version, draw(TOPICS), draw(st.binary(max_size=60)), qos, retain=draw(st.booleans()), items=draw(PAIRS)
+    )  # fmt: skip
+    return head + (draw(st.integers(0, 3)).to_bytes(2, "big") if qos else b"") + tail
+
+
+@st.composite
+def others(draw: st.DrawFn, version: int) -> bytes:
+    properties = b"\x00" if version == V5 else b""
+    kind = draw(st.sampled_from([*Type]))
+    if kind in (Type.SUBSCRIBE, Type.UNSUBSCRIBE):
+        options = bytes([draw(st.integers(0, 0x2F))]) if kind == Type.SUBSCRIBE else b""
+        return encode.packet(
+            kind, 2, b"\x00\x07" + properties + encode.text(draw(FILTERS)) + options
+        )
+    flags = 2 if kind == Type.PUBREL else draw(st.sampled_from([0, 0, 0, 15]))
+    return encode.packet(kind, flags, draw(st.binary(max_size=6)))
+
+
+@st.composite
+def talks(draw: st.DrawFn) -> bytes:
+    """All a client says: a CONNECT, then packets that are right, almost right or noise."""
+    version = draw(st.sampled_from([V311, V5]))
+    size = (Prop.MAXIMUM_PACKET_SIZE, draw(st.sampled_from([1, 10, 100, 10_000])))
+    items = [(Prop.SESSION_EXPIRY, draw(st.sampled_from([0, 60]))), size]
+    dead = will("w", [(Prop.WILL_DELAY, 1)]) if version == V5 else will("w", [])[1:]
+    name = draw(st.sampled_from(["", "x", "y"]))
+    first = connect(name, version=version, flags=6, items=items, after=dead)
+    said = draw(st.lists(publishes(version) | others(version) | st.binary(max_size=9), max_size=12))
+    data = bytearray(first + b"".join(said))
+    for _ in range(draw(st.sampled_from([0, 0, 1, 3]))):
+        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+    return bytes(data)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[*HealthCheck])
+@given(st.lists(talks(), min_size=1, max_size=4), st.integers(1, 200))
+def test_whatever_clients_say_the_broker_goes_on_and_nothing_of_its_own_fails(
+    said: list[bytes], step: int
+) -> None:
+    async def run() -> None:
+        trouble: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: trouble.append(what))
+        server = Server(connection=_Strict)
+        await server.start()
+        address = BrokerAddress("127.0.0.1", server.port)
+        async with joined(address, connect("bystander", version=V311), V311) as bystander:
+            bystander.subscribe("safe", 1)
+            assert (await bystander.next())[0] == Type.SUBACK
+            for data in said:
+                async with wire(address, data[:step], V311) as one:
+                    await asyncio.sleep(0)
+                    one.writer.write(data[step:])
+                    one.writer.write_eof()
+                    with contextlib.suppress(ConnectionError):
+                        async with asyncio.timeout(10):
+                            await one.reader.read()
+            bystander.publish("safe", b"here", qos=1)
+            found = [await bystander.next(), await bystander.next()]
+            assert {kind for kind, _, _ in found} == {Type.PUBLISH, Type.PUBACK}
+        await server.stop()
+        assert trouble == []
+
+    asyncio.run(run())
+
+
+class _Strict(Connection):
+    """A connection that lets its own mistakes be seen."""
+
+    def _handle(self, kind: int, flags: int, body: bytes) -> None:
+        try:
+            super()._handle(kind, flags, body)
+        except ProtocolError:
+            raise
+        except Exception as error:
+            asyncio.get_running_loop().call_exception_handler({"message": repr(error)})
+            raise
+
+
+class _Faulty(Connection):
+    def _handle(self, kind: int, flags: int, body: bytes) -> None:
+        if kind == Type.PUBLISH and b"bug" in body:
+            raise ZeroDivisionError
+        super()._handle(kind, flags, body)
+
+
+async def test_mistake_of_the_brokers_own_ends_one_connection_and_nobody_in_line_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = Server(connection=_Faulty)
+    await server.start()
+    address = BrokerAddress("127.0.0.1", server.port)
+    async with joined(address) as unlucky, joined(address) as other:
+        for one in (unlucky, other):
+            for number in range(400):  # more than a turn: both stand in line
+                one.publish("t", b"bug" if one is unlucky and number == 300 else b"x")
+        other.publish("t", qos=1)
+        assert (await other.next())[0] == Type.PUBACK
+        assert await unlucky.end() == [(Type.DISCONNECT, 0, b"\x80\x00")]
+    await server.stop()
+    assert "packet not handled" in caplog.text
+
+
+async def test_shares_within_shares_are_plain_text_however_many(embedded: BrokerAddress) -> None:
+    async with joined(embedded) as one:
+        one.subscribe("$share/g/" * 7000 + "a")
+        assert (await one.next())[0] == Type.SUBACK
+        await one.is_silent()
+
+
+async def test_refused_clients_do_not_stop_the_broker(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each refusal was a line in a pipe that nobody read: after a thousand the broker stood still."""
+    users = tmp_path / "users"
+    users.write_text(f"tv-1:device:{hash_password(b'screen')}\n", encoding="utf-8")
+    forbidden = f"ew/v1/alert/cell/{'8' * 100}"
+    async with open_broker("embedded", config=DeliveryConfig(users=users)) as address:
+        for number in range(600):
+            async with joined(address, connect(f"{'n' * 80}-{number}")) as one:
+                for _ in range(3):
+                    one.publish(forbidden, qos=1)
+                    assert await one.next() == (Type.PUBACK, 0, b"\x00\x01\x87")
+    # All of it can be read, a line for each client
+    assert sum("may not publish" in record.getMessage() for record in caplog.records) >= 500

@@ -1,0 +1,80 @@
+"""The latency receipt of an earthquake, end to end: SeedLink in, alerts out, devices that say when they heard."""
+
+import asyncio
+import contextlib
+import json
+import time
+from pathlib import Path
+
+import aiomqtt
+import httpx
+import websockets
+
+from ew.address import BrokerAddress
+from simulators.fleet import Fleet
+from simulators.network import shifted
+from simulators.population import Device
+from simulators.seedlink import SeedLinkServer
+from tests import asyncapi
+from tests.serving import play, serving
+from tests.system.test_serve import TOKEN, write_config
+
+TVS = [Device(f"tv-{n}", "tv", 29.8 + n / 100, 103.8, "here") for n in range(5)]
+PHONES = [Device(f"phone-{n}", "phone", 29.6, 103.6 + n / 1000, "here") for n in range(5)]
+
+
+async def test_latency_receipt_has_each_stage_and_what_devices_said(tmp_path: Path) -> None:
+    chosen = play()
+    async with SeedLinkServer() as seedlink:
+        config = write_config(tmp_path, chosen, seedlink.port)
+        config.write_text(
+            f"{config.read_text()}[delivery.receipts]\ncells = 1.0\ndevices = 1.0\nwithin_s = 2\n"
+        )
+        async with (
+            serving(config) as served,
+            httpx.AsyncClient(
+                base_url=served.http, headers={"Authorization": f"Bearer {TOKEN}"}
+            ) as web,
+        ):
+            for tv in TVS:
+                body = {"device_id": tv.device_id, "kind": tv.kind, "latitude": tv.latitude, "longitude": tv.longitude}  # fmt: skip
+                assert (await web.post("/devices", json=body)).status_code == 201
+            async with asyncio.timeout(20):
+                while seedlink.connections == 0:
+                    await asyncio.sleep(0.02)
+            broker = BrokerAddress(served.host, served.port)
+            async with (
+                Fleet([*TVS, *PHONES], broker),
+                aiomqtt.Client(served.host, served.port) as watcher,
+                websockets.connect(served.http.replace("http", "ws") + "/live") as live,
+            ):
+                await watcher.subscribe("ew/v1/receipt/+")
+                playing = asyncio.create_task(
+                    seedlink.play(shifted(chosen.packets(0.5), time.time_ns()), speed=1.0)
+                )
+                async with asyncio.timeout(60):
+                    async for message in watcher.messages:
+                        assert isinstance(message.payload, bytes)
+                        assert asyncapi.check(str(message.topic), message.payload) == "receipt"
+                        break
+                    shown = {}
+                    while shown.get("receipts", 0) < len(TVS) + len(PHONES):
+                        said = json.loads(await live.recv())
+                        if said["type"] == "latency" and said["version"] == 1:
+                            shown = said
+                playing.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await playing
+            (first, *_) = (await web.get(f"/events/{shown['event_id']}")).json()
+            found = first["latency"]
+            assert set(found["stages_ms"]) == {
+                "pick", "associate", "locate", "size", "estimate", "sign",
+            }  # fmt: skip
+            assert all(ms >= 0 for ms in found["stages_ms"].values())
+            assert found["p_first_us"] < found["p_fourth_us"] < found["issued_us"]
+            assert found["issued_us"] <= found["first_publish_us"] <= found["last_publish_us"]
+            assert 0 < found["packet_age_ms"] < 5000
+            assert found["acknowledged"] == found["alerts"] > 0
+            assert 0 <= found["received_p50_ms"] <= found["received_p99_ms"]
+            assert (await web.get("/events")).json()[0]["latency"] is not None
+            assert b"ew_receipts_total" in (await web.get("/metrics")).content
