@@ -18,6 +18,7 @@ from ew.config.picker import PickerConfig
 from ew.detect import continuity, kernels, onset, reader
 from ew.detect import layout as k
 from ew.detect.filters import band_pass
+from ew.detect.frame import frame_of
 from ew.records import UNKNOWN, Packet, Pick
 
 LIMIT = 1024
@@ -100,6 +101,7 @@ class PickerBank:
         self._batch, self._work = k.batch_for(0), k.work_for(0, 0)
         self._stamps = np.zeros(0, np.int64)
         self._ids, self._guess = np.zeros(1, np.uint64), np.zeros(0, np.int64)
+        self._arrange()
 
     @property
     def channels(self) -> Sequence[str]:
@@ -202,6 +204,7 @@ class PickerBank:
             self._batch = k.batch_for(2 * len(packets))
             self._work = self._work._replace(order=np.zeros(2 * len(packets), np.int64))
             self._guess = np.zeros(2 * len(packets), np.int64)
+            self._arrange()
         self._tick += 1
         at = kept = 0
         is_repeated = False
@@ -216,6 +219,7 @@ class PickerBank:
                 self._stamps,
                 self._tick,
                 self._batch,
+                self._frame,
             )
             is_repeated = is_repeated or again
             if status == 0:
@@ -234,25 +238,16 @@ class PickerBank:
 
     def _run(self, count: int, picks: list[Pick]) -> None:
         lta_ns = self.config.lta_s * 1e9
-        first = kept = 0
+        first = kept = longest = 0
         while first != continuity.DONE:
-            first, kept = continuity.plan(
-                first,
-                kept,
-                count,
-                self._known_rates,
-                lta_ns,
-                self._state,
-                self._batch,
-                self._work.tally,
+            first, kept, length = continuity.plan(
+                self._frame, first, kept, count, self._known_rates, lta_ns
             )
+            longest = max(longest, length)
             if first != continuity.DONE:
                 self._add_rate(float(self._batch.rate[first]))
-        longest = int(self._batch.length[:kept].max()) if kept else 0
         for first in range(0, longest, LIMIT):
-            found = kernels.run(
-                self._batch, kept, first, LIMIT, self._params, self._state, self._work
-            )
+            found = kernels.run(self._frame, 0, kept, first, LIMIT)
             if found:
                 self._note_triggers(self._work.found[:found].tolist())
             if len(self._candidates.slot):
@@ -271,6 +266,7 @@ class PickerBank:
             self._stamps = np.concatenate([self._stamps, np.zeros(room - slot, np.int64)])
             self._ids = np.concatenate([self._ids[:slot], np.zeros(room - slot, np.uint64)])
             self._work = self._work._replace(found=np.zeros((1024 + 4 * room, 4), np.int64))
+            self._arrange()
         self._slot_of[seed_id] = slot
         self._seed_ids.append(seed_id)
         self._ids[slot] = id(seed_id)
@@ -302,6 +298,11 @@ class PickerBank:
         )
         self._windows = np.vstack([self._windows, windows])
         self._known_rates = np.append(self._known_rates, hundredths)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Tell the compiled stages where the arrays lie, after any has been made anew."""
+        self._frame = frame_of(self._batch, self._params, self._state, self._work)
 
     # Findings to records
 
@@ -359,7 +360,7 @@ class PickerBank:
 
     def _time_ns(self, slot: int, sample: float) -> int:
         count = self._state.count[slot]
-        since = (sample - int(count[k.ANCHOR])) * 1e9 / float(self._state.level[slot, k.RATE])
+        since = (sample - int(count[k.ANCHOR])) * float(self._state.level[slot, k.SAMPLE_NS])
         return int(count[k.ANCHOR_NS]) + round(since)
 
 
