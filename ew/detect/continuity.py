@@ -85,8 +85,8 @@ def plan(frame, first, kept, packets, known_rates, lta_ns):
                 if cut < length:
                     tallied[OVERLAPS] += 1
                 else:
-                    counts[slot, LATE_NS] += np.int64(length * sample_ns)
-                    if counts[slot, LATE_NS] <= CLOCK_STEP_NS:
+                    levels[slot, LATE_NS] += length * sample_ns
+                    if levels[slot, LATE_NS] <= CLOCK_STEP_NS:
                         tallied[DUPLICATES] += 1
                         continue
                     tallied[CLOCK_STEPS] += 1
@@ -114,7 +114,7 @@ def _class_of(rate, classes):
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _follow(start_ns, rate, sample_ns, length, action, slot, counts, levels) -> None:
     """Move the expected start on, and the anchor of sample times where the packets' clock asks for it."""
-    counts[slot, LATE_NS] = 0
+    levels[slot, LATE_NS] = 0.0
     drift_ns = (
         start_ns - _time_ns(counts[slot, SEEN], slot, counts, levels)
         if levels[slot, RATE] > 0.0

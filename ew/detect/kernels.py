@@ -102,17 +102,24 @@ def _by_length(length, start, end, first, limit, order):
             uniform = uniform and length[p] == length[order[0]]
             used += 1
     if not uniform:
-        # A counting sort: there are at most ``limit`` samples left to run
-        places = np.zeros(limit + 2, np.int64)
+        # A counting sort (there are at most ``limit`` samples left to run) that puts whole eights of one length first
+        # and what is left over of each length last: so the fewest groups are of several lengths
+        number = np.zeros(limit + 1, np.int64)
         some = order[:used].copy()
         for p in some:
-            places[min(length[p] - first, limit) + 1] += 1
+            number[min(length[p] - first, limit)] += 1
+        places, after = np.zeros((2, limit + 1), np.int64), 0
         for k in range(limit + 1):
-            places[k + 1] += places[k]
+            places[0, k], after = after, after + number[k] // LANES * LANES
+        for k in range(limit + 1):
+            places[1, k], after = after, after + number[k] % LANES
+            number[k] = number[k] // LANES * LANES
         for p in some:
             k = min(length[p] - first, limit)
-            order[places[k]] = p
-            places[k] += 1
+            part = 0 if number[k] > 0 else 1
+            number[k] -= 1
+            order[places[part, k]] = p
+            places[part, k] += 1
     return used
 
 

@@ -120,13 +120,10 @@ def _turned_emitter(form):
             return step(i, now)
 
         def step_and_ask_for_state(i, now):
-            k = builder.sub(i, of_samples)
-            lane, distance = (
-                builder.and_(k, WORD(7)),
-                builder.shl(builder.and_(k, WORD(8)), WORD(3)),
-            )
-            ask(LEVEL_AT, lane, distance, 1)
-            ask(COUNT_AT, lane, distance, 1)
+            lane = builder.and_(i, WORD(7))
+            ask(LEVEL_AT, lane, WORD(0), 1)
+            ask(LEVEL_AT, lane, WORD(64), 1)
+            ask(COUNT_AT, lane, WORD(0), 1)
             return step(i, now)
 
         def least(a, b):
@@ -136,10 +133,10 @@ def _turned_emitter(form):
             here, before = sample(i), sample(builder.sub(i, WORD(1)))
             return [builder.or_(found[0], builder.fcmp_ordered("==", here, before))]
 
-        # Lines of n samples, one more where they do not begin with a line, for eight lanes; then two of each state
+        # Lines of n samples, one more where they do not begin with a line, for eight lanes; then three of each state
         lines = builder.add(builder.and_(builder.lshr(n, WORD(1)), WORD(-8)), WORD(16))
         of_samples = least(lines, n)
-        of_state = least(builder.add(of_samples, WORD(16)), n)
+        of_state = least(builder.add(of_samples, WORD(LANES)), n)
         now = loop(builder, WORD(0), of_samples, 1, start, step_and_ask_for_samples)
         now = loop(builder, of_samples, of_state, 1, now, step_and_ask_for_state)
         now = loop(builder, of_state, n, 1, now, step)

@@ -115,13 +115,16 @@ def _read(packets, first, kept, slot_of, ids, guess, stamps, tick, about, frame)
     is_float, is_float64 = about[8], about[9]
     repeated = False
     for i in range(first, n):
-        # What lies behind the references is scattered over the heap: fetch it in two steps ahead of its turn
+        # What lies behind the references is scattered over the heap: fetch it in three steps ahead of its turn
         if i + 2 * AHEAD < n:
             prefetch(_word(items + np.uint64(8 * (i + 2 * AHEAD))))
             soon = _word(items + np.uint64(8 * (i + AHEAD)))
             if _word(soon + np.uint64(8)) == is_packet:
-                for k in range(4):
+                for k in range(1, 4):
                     prefetch(_word(soon + about[k]))
+            soon = _word(items + np.uint64(8 * (i + AHEAD // 2)))
+            if _word(soon + np.uint64(8)) == is_packet:
+                prefetch(_word(_word(soon + at_samples) + np.uint64(32)))
         packet = _word(items + np.uint64(8 * i))
         if _word(packet + np.uint64(8)) != is_packet:
             return i, kept, NOT_PLAIN, repeated
