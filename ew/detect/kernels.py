@@ -64,7 +64,7 @@ from ew.detect.layout import (
     L,
     S,
 )
-from ew.detect.machine import pointer
+from ew.detect.machine import pointer, prefetch
 from ew.detect.samples import at_full_scale, first_good, load
 from ew.detect.triggers import add_row, aim, is_or_was_dead, look, needs_look, run_at_end
 from ew.detect.turning import turn_in, turn_out, turn_samples_f4, turn_samples_i4
@@ -72,6 +72,9 @@ from ew.detect.turning import turn_in, turn_out, turn_samples_f4, turn_samples_i
 HUGE_BITS = int(np.float32(HUGE).view(np.int32)) - 1
 """A float32 with fewer bits is surely below ``HUGE``."""
 LEAST = 8  # samples of a packet that is run from where it lies
+
+
+SHORT = 32  # samples: fewer steps leave no time to ask for all lines
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -83,11 +86,15 @@ def run(frame, start, end, first, limit):
     batch, params, state, work = batch_in(frame), params_in(frame), state_in(frame), work_in(frame)
     used = _by_length(batch.length, start, end, first, limit, work.order)
     found = 0
+    _look_ahead(0, used, first, batch, state, work)
     for group in range(0, used, LANES):
         lanes = min(LANES, used - group)
+        work.samples_at[:] = work.following[SAMPLES_AT]
+        work.history_at[:] = work.following[HISTORY_AT]
         _look_ahead(group + LANES, used, first, batch, state, work)
-        found = _take_up(group, lanes, first, limit, batch, params, state, work, found)
-        if lanes < LANES or not _run_level(group, first, batch, params, state, work):
+        found, is_alike = _take_up(group, lanes, first, limit, batch, params, state, work, found)
+        form = batch.form[work.order[group]]
+        if not (is_alike and _run_level(form, params, state, work)):
             found = _run_ragged(group, lanes, first, batch, params, state, work, found)
     return found
 
@@ -138,12 +145,19 @@ def _look_ahead(group, used, first, batch, state, work):
         following[HISTORY_AT, lane] = history + np.uint64(4 * start)
         following[LEVEL_AT, lane] = level_at + np.uint64(128 * slot)
         following[COUNT_AT, lane] = count_at + np.uint64(128 * slot)
+        if batch.length[p] < SHORT:
+            prefetch(following[LEVEL_AT, lane])
+            prefetch(following[LEVEL_AT, lane] + np.uint64(64))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _take_up(group, lanes, first, limit, batch, params, state, work, found):
-    """Put the channels of a group into the lanes: coefficients, delays and averages."""
+    """Put the channels of a group into the lanes: coefficients, delays and averages.
+
+    Gives the rows of ``found`` filled, and whether the packets are eight of one length and form, as their histories.
+    """
     level, count = state.level, state.count
+    form, is_alike = batch.form[work.order[group]], lanes == LANES
     for lane in range(lanes):
         p = work.order[group + lane]
         slot = batch.slot[p]
@@ -156,6 +170,8 @@ def _take_up(group, lanes, first, limit, batch, params, state, work, found):
             m = min(work.ends[lane], BLOCK)
             level[slot, OFFSET] = first_good(batch.address[p], batch.form[p], first, m)
             level[slot, 0] = level[slot, 1] = -level[slot, OFFSET]
+        is_alike = is_alike and work.ends[lane] == work.ends[0] and count[slot, FORM] == form
+        is_alike = is_alike and batch.form[p] == form
         row = count[slot, CLASS]
         if work.lane_class[lane] != row:
             work.lane_class[lane] = row
@@ -166,7 +182,7 @@ def _take_up(group, lanes, first, limit, batch, params, state, work, found):
     for lane in range(lanes, LANES):
         work.lane_slots[lane] = work.lane_slots[0]  # an unused lane follows the first, to no effect
     _fill(work.state, state, work)
-    return found
+    return found, is_alike and LEAST <= work.ends[0] <= BLOCK and form != F8
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -214,24 +230,13 @@ def _prepare(slot, action, params, state, work, found):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _run_level(group, first, batch, params, state, work):
+def _run_level(form, params, state, work):
     """Run eight packets of one length and form from where they lie, or leave all as it was and return False.
 
-    False, too, where a threshold was crossed while triggers were allowed, where a channel is dead, and where a sample is
-    no number: these go the long way.
+    False where a threshold was crossed while triggers were allowed, where a channel is dead, and where a sample is no
+    number: these go the long way.
     """
-    level, count, order, now = state.level, state.count, work.order, work.state
-    n, form = work.ends[0], batch.form[order[group]]
-    if not (n == work.ends[LANES - 1] and LEAST <= n <= BLOCK) or form == F8:
-        return False
-    history = np.uint64(state.raw.ctypes.data)
-    for lane in range(LANES):
-        p, slot = order[group + lane], work.lane_slots[lane]
-        if batch.form[p] != form or count[slot, FORM] != form:
-            return False
-        start = count[slot, SEEN] & (HISTORY - 1)
-        work.samples_at[lane] = batch.address[p] + np.uint64(4 * first)
-        work.history_at[lane] = history + np.uint64(4 * (slot * (HISTORY + PADDING) + start))
+    level, count, now, n = state.level, state.count, work.state, work.ends[0]
     samples_at, history_at, turned, state_at, coefficients, following = (
         np.uint64(work.samples_at.ctypes.data),
         np.uint64(work.history_at.ctypes.data),
