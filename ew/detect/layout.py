@@ -26,6 +26,8 @@ LANES = 8
 BLOCK = 128  # samples: 8 KiB of x stay in the first-level cache
 HISTORY = 4096
 """Raw samples kept a channel: 41 s at 100 Hz, 16 s at 250 Hz, 16 KiB. A power of two."""
+LIMIT = 1024
+"""Samples of one packet run at a time, so that a long one can't overrun the history a decision rests on."""
 PADDING = BLOCK + 16
 """Samples after a channel's history: a block, which may so be written past the end in one piece, and 16 more, as at
 a distance of 16 KiB all channels would fall into the same cache sets."""

@@ -99,6 +99,21 @@ def _time(number):
     return np.int64(value) if high & digit < np.uint64(8) else np.int64(-1)
 
 
+@njit(cache=True, error_model="numpy", inline="always")
+def _ask_ahead(items, i, n, about):
+    """What lies behind the references is scattered over the heap: ask for it in three steps ahead of its turn."""
+    if i + 2 * AHEAD < n:
+        prefetch(_word(items + np.uint64(8 * (i + 2 * AHEAD))))
+        soon = _word(items + np.uint64(8 * (i + AHEAD)))
+        if _word(soon + np.uint64(8)) == about[4]:
+            for k in range(1, 4):
+                prefetch(_word(soon + about[k]))
+        soon = _word(items + np.uint64(8 * (i + AHEAD // 2)))
+        if _word(soon + np.uint64(8)) == about[4]:
+            # The array's own length, in a place of its own
+            prefetch(_word(_word(soon + about[3]) + np.uint64(32)))
+
+
 @njit(cache=True, error_model="numpy")  # holds the GIL: it reads Python's objects
 def _read(packets, first, kept, slot_of, ids, guess, stamps, tick, about, frame):
     """Read on from packet ``first`` into row ``kept``; returns ``(next, kept, status, repeated)``.
@@ -115,16 +130,7 @@ def _read(packets, first, kept, slot_of, ids, guess, stamps, tick, about, frame)
     is_float, is_float64 = about[8], about[9]
     repeated = False
     for i in range(first, n):
-        # What lies behind the references is scattered over the heap: fetch it in three steps ahead of its turn
-        if i + 2 * AHEAD < n:
-            prefetch(_word(items + np.uint64(8 * (i + 2 * AHEAD))))
-            soon = _word(items + np.uint64(8 * (i + AHEAD)))
-            if _word(soon + np.uint64(8)) == is_packet:
-                for k in range(1, 4):
-                    prefetch(_word(soon + about[k]))
-            soon = _word(items + np.uint64(8 * (i + AHEAD // 2)))
-            if _word(soon + np.uint64(8)) == is_packet:
-                prefetch(_word(_word(soon + at_samples) + np.uint64(32)))
+        _ask_ahead(items, i, n, about)
         packet = _word(items + np.uint64(8 * i))
         if _word(packet + np.uint64(8)) != is_packet:
             return i, kept, NOT_PLAIN, repeated
