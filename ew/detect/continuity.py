@@ -37,6 +37,7 @@ from ew.detect.layout import (
     SAMPLES,
     SEEN,
 )
+from ew.detect.machine import prefetch
 
 CLOCK_STEP_NS = 15_000_000_000
 """So much late data on end is a clock set back, not a source that catches up."""
@@ -48,6 +49,7 @@ DRIFT = 0.25
 """In samples; so far off, the packets' own clock is followed. Until then times hang on the last anchor, free of
 each packet's rounding, so that cuts don't show."""
 
+AHEAD = 16  # packets whose channels' state is asked for ahead of their turn
 DONE = -1
 
 
@@ -62,8 +64,13 @@ def plan(frame, first, kept, packets, known_rates, lta_ns):
     slots, rates, starts, forms = batch.slot, batch.rate, batch.start_ns, batch.form
     lengths, actions, address = batch.length, batch.action, batch.address
     counts, levels = state.count, state.level
+    level_at, count_at = np.uint64(levels.ctypes.data), np.uint64(counts.ctypes.data)
     longest = 0
     for p in range(first, packets):
+        if p + AHEAD < packets:
+            soon = np.uint64(128 * slots[p + AHEAD])
+            prefetch(count_at + soon)
+            prefetch(level_at + soon + np.uint64(64))
         slot, rate, start_ns, form, length = slots[p], rates[p], starts[p], forms[p], lengths[p]
         # A division takes as long as all else here
         sample_ns = levels[slot, SAMPLE_NS] if rate == levels[slot, RATE] else 1e9 / rate
