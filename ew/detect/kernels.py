@@ -151,6 +151,15 @@ def _look_ahead(group, used, first, batch, state, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _ask_at_once(work):
+    """Ask for what ``run_turned`` would have asked for bit by bit, taking the next packets to be as long as these."""
+    for lane in range(LANES):
+        for at in range(0, 4 * min(work.ends[0], BLOCK), 64):
+            prefetch(work.following[SAMPLES_AT, lane] + np.uint64(at))
+            prefetch(work.following[HISTORY_AT, lane] + np.uint64(at))
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _take_up(group, lanes, first, limit, batch, params, state, work, found):
     """Put the channels of a group into the lanes: coefficients, delays and averages.
 
@@ -311,6 +320,7 @@ def _column(turned, lane, n, form):
 def _run_ragged(group, lanes, first, batch, params, state, work, found):
     """Run a group block by block, and each block as far as lanes end together; gives the rows of ``found`` filled."""
     level, count, ends, now = state.level, state.count, work.ends, work.state
+    _ask_at_once(work)
     address, form, order, lengths = batch.address, batch.form, work.order, params.lengths
     is_level = lanes == LANES and ends[0] == ends[lanes - 1]
     for base in range(0, ends[lanes - 1], BLOCK):

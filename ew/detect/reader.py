@@ -1,4 +1,4 @@
-"""PURE: a tick's list of packets read into columns at some 50 ns a packet, a tenth of what a Python loop takes.
+"""PURE: a tick's list of packets read into columns at some 30 ns a packet, where a Python loop takes some 500.
 
 Compiled code follows the references itself: list item, the four slots of a ``Packet``, the float, the array's
 header, all at the offsets CPython and numpy fix for their own C extensions; integers and the dictionary of channels
