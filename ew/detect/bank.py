@@ -6,8 +6,10 @@ Owns the arrays the compiled stages work on and calls them in turn for each tick
 
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from itertools import zip_longest
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -15,27 +17,14 @@ from numpy.typing import NDArray
 
 from ew.config import Config
 from ew.config.picker import PickerConfig
-from ew.detect import continuity, kernels, onset, reader
+from ew.detect import continuity, kernels, onset, rates, reader
 from ew.detect import layout as k
-from ew.detect.filters import band_pass
+from ew.detect.frame import frame_of
 from ew.records import UNKNOWN, Packet, Pick
 
-LIMIT = 1024
-"""Samples of one packet run at a time, so that a long one can't overrun the history a decision rests on."""
-SETTLE_S = 4.0
-"""The band-pass from rest is within 1e-4 of its settled course by then (slowest pole: 2.4 1/s at 1 Hz)."""
-NOISE_S = 3.0
-BEFORE_S = 2.0
-QUIET_S = 20.0
-"""Before a pick, where its channel's quiet is looked for: P, if this is S, came within it up to 160 km away."""
-GUARD_S = 0.1
-STEP_S = 0.05
-"""From one look at a trigger to the next; later ones are a quarter of the time since the trigger apart."""
-DELAY_S = 0.03
-"""By so much a 12 Hz band-pass brings a clear onset late: synthetic onsets of 1-10 Hz at an SNR of 10-1,000 (docs/picker.md)."""
 TRIGGERS_KEPT = 10_000
-MIN_WAIT_SAMPLES = 6  # fewer can't tell a spike from an onset: at 31 Hz this is 0.2 s
-MIN_DEAD_SAMPLES = 33  # what the kernel's quick look for equal samples is sure to find
+LEAST_SHARE = 4096
+"""Packets worth a thread of their own: of fewer, fetching them from the other core takes longer than running them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +86,14 @@ class PickerBank:
         self._limits = np.array([self.config.min_snr, self.config.max_sparsity])
         self._candidates = _no_candidates()
         self._state = _state_for(0)
-        self._batch, self._work = k.batch_for(0), k.work_for(0, 0)
+        self._batch = k.batch_for(0)
+        self._works = [k.work_for(0, 0) for _ in range(self.config.threads)]
+        self._pool = (
+            ThreadPoolExecutor(self.config.threads - 1) if self.config.threads > 1 else None
+        )
         self._stamps = np.zeros(0, np.int64)
         self._ids, self._guess = np.zeros(1, np.uint64), np.zeros(0, np.int64)
+        self._arrange()
 
     @property
     def channels(self) -> Sequence[str]:
@@ -109,7 +103,8 @@ class PickerBank:
     @property
     def counters(self) -> Counters:
         """What was met so far, and how often."""
-        tally, verdicts = self._work.tally.tolist(), self._verdicts.tolist()
+        tally = np.sum([work.tally for work in self._works], axis=0).tolist()
+        verdicts = self._verdicts.tolist()
         return Counters(
             packets=tally[k.PACKETS],
             samples=tally[k.SAMPLES],
@@ -185,7 +180,7 @@ class PickerBank:
         nsta, nlta = (int(n) for n in bank._params.lengths[0, [k.NSTA, k.NLTA]])
         band, sta, lta = (np.zeros(len(samples)) for _ in range(3))
         wide = np.ascontiguousarray(samples, np.float64)
-        kernels.course(wide, bank._params.real[0], bank._work, band, sta, lta)
+        kernels.course(wide, bank._params.real[0], bank._works[0], band, sta, lta)
         ratio = (sta / nsta) / np.maximum(lta / nlta, k.TINY)
         ratio[:nlta] = 0.0
         return band, ratio
@@ -200,8 +195,11 @@ class PickerBank:
         given = packets
         if len(packets) > len(self._batch.slot):
             self._batch = k.batch_for(2 * len(packets))
-            self._work = self._work._replace(order=np.zeros(2 * len(packets), np.int64))
+            self._works = [
+                work._replace(order=np.zeros(2 * len(packets), np.int64)) for work in self._works
+            ]
             self._guess = np.zeros(2 * len(packets), np.int64)
+            self._arrange()
         self._tick += 1
         at = kept = 0
         is_repeated = False
@@ -216,6 +214,7 @@ class PickerBank:
                 self._stamps,
                 self._tick,
                 self._batch,
+                self._frames[0],
             )
             is_repeated = is_repeated or again
             if status == 0:
@@ -234,29 +233,44 @@ class PickerBank:
 
     def _run(self, count: int, picks: list[Pick]) -> None:
         lta_ns = self.config.lta_s * 1e9
-        first = kept = 0
+        first = kept = longest = 0
         while first != continuity.DONE:
-            first, kept = continuity.plan(
-                first,
-                kept,
-                count,
-                self._known_rates,
-                lta_ns,
-                self._state,
-                self._batch,
-                self._work.tally,
+            first, kept, length = continuity.plan(
+                self._frames[0], first, kept, count, self._known_rates, lta_ns
             )
+            longest = max(longest, length)
             if first != continuity.DONE:
                 self._add_rate(float(self._batch.rate[first]))
-        longest = int(self._batch.length[:kept].max()) if kept else 0
-        for first in range(0, longest, LIMIT):
-            found = kernels.run(
-                self._batch, kept, first, LIMIT, self._params, self._state, self._work
-            )
-            if found:
-                self._note_triggers(self._work.found[:found].tolist())
+        for first in range(0, longest, k.LIMIT):
+            rows = self._run_samples(kept, first)
+            if rows:
+                self._note_triggers(rows)
             if len(self._candidates.slot):
                 self._judge(picks)
+
+    def _run_samples(self, kept: int, first: int) -> list[list[int]]:
+        """Run ``LIMIT`` samples from ``first`` on of each packet of the batch; gives the rows found, by channel.
+
+        A tick has at most one packet of a channel in its batch, so threads that share it touch no channel twice.
+        """
+        shares = min(len(self._frames), kept // LEAST_SHARE)
+        if self._pool is None or shares < 2:
+            found = [kernels.run(self._frames[0], 0, kept, first, k.LIMIT)]
+        else:
+            ends = [kept * i // shares // k.LANES * k.LANES for i in range(1, shares)] + [kept]
+            parts = zip(self._frames[1:], ends[:-1], ends[1:], strict=False)
+            running = [
+                self._pool.submit(kernels.run, frame, start, end, first, k.LIMIT)
+                for frame, start, end in parts
+            ]
+            found = [kernels.run(self._frames[0], 0, ends[0], first, k.LIMIT)]
+            found += [job.result() for job in running]
+        if not any(found):
+            return []
+        works = zip(self._works, found, strict=False)
+        rows = [row for work, n in works for row in work.found[:n].tolist()]
+        rows.sort(key=itemgetter(1))
+        return rows
 
     # Channels and rate classes
 
@@ -270,38 +284,31 @@ class PickerBank:
             self._state.raw[:slot] = old.raw
             self._stamps = np.concatenate([self._stamps, np.zeros(room - slot, np.int64)])
             self._ids = np.concatenate([self._ids[:slot], np.zeros(room - slot, np.uint64)])
-            self._work = self._work._replace(found=np.zeros((1024 + 4 * room, 4), np.int64))
+            self._works = [
+                work._replace(found=np.zeros((1024 + 4 * room, 4), np.int64))
+                for work in self._works
+            ]
+            self._arrange()
         self._slot_of[seed_id] = slot
         self._seed_ids.append(seed_id)
         self._ids[slot] = id(seed_id)
 
     def _add_rate(self, rate: float) -> None:
-        """Make the class of a rate in hundredths of Hz: its filter, and its lengths in samples."""
-        c, hundredths = self.config, round(rate * 100)
-        rate = hundredths / 100
-        nsta, nlta = max(2, int(c.sta_s * rate)), max(10, int(c.lta_s * rate))
-        dead = max(MIN_DEAD_SAMPLES, round(c.dead_s * rate))
-        lengths = [nsta, nlta, dead, max(1, round(c.gap_hold_s * rate))]
-        seconds = (SETTLE_S, NOISE_S, BEFORE_S, c.decision_s, STEP_S, c.patience_s, GUARD_S)
-        windows = [max(1, round(s * rate)) for s in seconds]
-        windows.append(round(1000 * DELAY_S * rate))
-        windows[onset.WAIT] = max(MIN_WAIT_SAMPLES, windows[onset.WAIT])
-        # No longer than the history that a judgement is sure to find
-        kept = (
-            k.HISTORY
-            - LIMIT
-            - sum(windows[i] for i in (onset.SETTLE, onset.BEFORE, onset.WAIT, onset.PATIENCE))
-        )
-        windows.append(min(round(QUIET_S * rate), kept))
-        band = band_pass(c.band_low_hz, c.band_high_hz, rate)
-        sections = np.column_stack([-band.a1, -band.a2]).ravel()
-        levels = [ratio * nsta / nlta for ratio in (c.on_ratio, c.off_ratio)]
-        real = [band.gain, *sections, 1 - 1 / nsta, 1 - 1 / nlta, *levels]
+        """Make the class of a rate in hundredths of Hz."""
+        hundredths = round(rate * 100)
+        real, lengths, windows = rates.of_rate(hundredths / 100, self.config)
         self._params = k.RateParams(
             np.vstack([self._params.real, real]), np.vstack([self._params.lengths, lengths])
         )
         self._windows = np.vstack([self._windows, windows])
         self._known_rates = np.append(self._known_rates, hundredths)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Tell the compiled stages where the arrays lie, after any has been made anew."""
+        self._frames = [
+            frame_of(self._batch, self._params, self._state, work) for work in self._works
+        ]
 
     # Findings to records
 
@@ -359,7 +366,7 @@ class PickerBank:
 
     def _time_ns(self, slot: int, sample: float) -> int:
         count = self._state.count[slot]
-        since = (sample - int(count[k.ANCHOR])) * 1e9 / float(self._state.level[slot, k.RATE])
+        since = (sample - int(count[k.ANCHOR])) * float(self._state.level[slot, k.SAMPLE_NS])
         return int(count[k.ANCHOR_NS]) + round(since)
 
 

@@ -14,7 +14,7 @@
 import numpy as np
 from numba import njit
 
-from ew.detect.lanes import bare
+from ew.detect.frame import batch_in, state_in, work_in
 from ew.detect.layout import (
     ANCHOR,
     ANCHOR_NS,
@@ -33,9 +33,11 @@ from ew.detect.layout import (
     RATE_CHANGES,
     RESTART,
     RESTARTED,
+    SAMPLE_NS,
     SAMPLES,
     SEEN,
 )
+from ew.detect.machine import prefetch
 
 CLOCK_STEP_NS = 15_000_000_000
 """So much late data on end is a clock set back, not a source that catches up."""
@@ -47,33 +49,36 @@ DRIFT = 0.25
 """In samples; so far off, the packets' own clock is followed. Until then times hang on the last anchor, free of
 each packet's rounding, so that cuts don't show."""
 
+AHEAD = 16  # packets whose channels' state is asked for ahead of their turn
 DONE = -1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def plan(first, kept, packets, known_rates, lta_ns, state, batch, tally):
+def plan(frame, first, kept, packets, known_rates, lta_ns):
     """Decide about packets ``first`` to ``packets``; what is used of them is packed from row ``kept`` on.
 
-    ``known_rates`` (R,) i8: the rate of each class, in hundredths of Hz. Returns ``(next, kept)``: ``next`` is ``DONE``
-    or the packet whose rate has no class yet: go on there once it has one.
+    ``known_rates`` (R,) i8: the rate of each class, in hundredths of Hz. Returns ``(next, kept, longest)``: ``next`` is
+    ``DONE`` or the packet whose rate has no class yet: go on there once it has one; ``longest`` counts samples.
     """
-    slots, rates, starts, forms = (
-        bare(batch.slot),
-        bare(batch.rate),
-        bare(batch.start_ns),
-        bare(batch.form),
-    )
-    lengths, actions, address = bare(batch.length), bare(batch.action), bare(batch.address)
-    counts, levels, classes = bare(state.count), bare(state.level), bare(known_rates)
-    tallied = bare(tally)
+    batch, state, tallied = batch_in(frame), state_in(frame), work_in(frame).tally
+    slots, rates, starts, forms = batch.slot, batch.rate, batch.start_ns, batch.form
+    lengths, actions, address = batch.length, batch.action, batch.address
+    counts, levels = state.count, state.level
+    level_at, count_at = np.uint64(levels.ctypes.data), np.uint64(counts.ctypes.data)
+    longest = 0
     for p in range(first, packets):
+        if p + AHEAD < packets:
+            soon = np.uint64(128 * slots[p + AHEAD])
+            prefetch(count_at + soon)
+            prefetch(level_at + soon + np.uint64(64))
         slot, rate, start_ns, form, length = slots[p], rates[p], starts[p], forms[p], lengths[p]
-        sample_ns = 1e9 / rate
+        # A division takes as long as all else here
+        sample_ns = levels[slot, SAMPLE_NS] if rate == levels[slot, RATE] else 1e9 / rate
         cut, action = 0, CONTINUE
         if abs(rate - levels[slot, RATE]) > RATE_TOLERANCE * rate:
-            found = _class_of(rate, classes)
+            found = _class_of(rate, known_rates)
             if found < 0:
-                return p, kept
+                return p, kept, longest
             tallied[RATE_CHANGES] += levels[slot, RATE] > 0.0
             counts[slot, CLASS] = found
             action = RESTART
@@ -87,21 +92,22 @@ def plan(first, kept, packets, known_rates, lta_ns, state, batch, tally):
                 if cut < length:
                     tallied[OVERLAPS] += 1
                 else:
-                    counts[slot, LATE_NS] += np.int64(length * sample_ns)
-                    if counts[slot, LATE_NS] <= CLOCK_STEP_NS:
+                    levels[slot, LATE_NS] += length * sample_ns
+                    if levels[slot, LATE_NS] <= CLOCK_STEP_NS:
                         tallied[DUPLICATES] += 1
                         continue
                     tallied[CLOCK_STEPS] += 1
                     cut, action = 0, RESTART
         begin_ns = start_ns + np.int64(np.rint(cut * sample_ns))
-        _follow(begin_ns, rate, length - cut, action, slot, counts, levels)
+        _follow(begin_ns, rate, sample_ns, length - cut, action, slot, counts, levels)
         address[kept] = address[p] + np.uint64(cut * (8 if form == F8 else 4))
         forms[kept], lengths[kept] = form, length - cut
         slots[kept], actions[kept] = slot, action
         tallied[PACKETS] += 1
         tallied[SAMPLES] += length - cut
+        longest = max(longest, length - cut)
         kept += 1
-    return DONE, kept
+    return DONE, kept, longest
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -113,16 +119,16 @@ def _class_of(rate, classes):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _follow(start_ns, rate, length, action, slot, counts, levels) -> None:
+def _follow(start_ns, rate, sample_ns, length, action, slot, counts, levels) -> None:
     """Move the expected start on, and the anchor of sample times where the packets' clock asks for it."""
-    counts[slot, LATE_NS] = 0
+    levels[slot, LATE_NS] = 0.0
     drift_ns = (
         start_ns - _time_ns(counts[slot, SEEN], slot, counts, levels)
         if levels[slot, RATE] > 0.0
         else 0
     )
-    if action != CONTINUE or rate != levels[slot, RATE] or abs(drift_ns) > DRIFT * 1e9 / rate:
-        levels[slot, RATE] = rate
+    if action != CONTINUE or rate != levels[slot, RATE] or abs(drift_ns) > DRIFT * sample_ns:
+        levels[slot, RATE], levels[slot, SAMPLE_NS] = rate, sample_ns
         counts[slot, ANCHOR_NS], counts[slot, ANCHOR] = start_ns, counts[slot, SEEN]
     counts[slot, NEXT_NS] = _time_ns(counts[slot, SEEN] + length, slot, counts, levels)
 
@@ -130,5 +136,5 @@ def _follow(start_ns, rate, length, action, slot, counts, levels) -> None:
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _time_ns(sample, slot, counts, levels):
     return counts[slot, ANCHOR_NS] + np.int64(
-        np.rint((sample - counts[slot, ANCHOR]) * 1e9 / levels[slot, RATE])
+        np.rint((sample - counts[slot, ANCHOR]) * levels[slot, SAMPLE_NS])
     )

@@ -1,24 +1,44 @@
 """PURE: the inner loop of the detection core, eight channels side by side in one vector register.
 
-``run_lanes`` carries the lanes' state through a block of samples, ``run_lanes_with_course`` also writes down y, S
-and L of each sample; the formulas stand in ``kernels`` and, as plain numpy, in ``_lanes_plainly``. Written in LLVM's
-terms because its own vectoriser stops at 0.7 Gsamples/s for the same formulas in a loop over lanes; this form
-reaches 2.6 and leaves every width of register to LLVM (AVX2 and NEON take the eight in parts).
+``run_lanes`` carries the lanes' state through a block of samples kept as rows of float64, ``run_lanes_with_course``
+also writes down y, S and L of each sample, and ``run_turned`` does the first from samples as they came, turned so that
+the eight of one time lie together. The formulas stand in ``kernels`` and, as plain numpy, in ``_lanes_plainly``.
+Written in LLVM's terms because its own vectoriser stops at 0.7 Gsamples/s for the same formulas in a loop over lanes;
+this form reaches 2.6 and leaves every width of register to LLVM (AVX2 and NEON take the eight in parts).
 """
-
-import ctypes
-import functools
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import njit, types
 from numba.core import config as numba_config
 from numba.extending import intrinsic
 
-from ew.detect.layout import BLOCK, F4, F8, I4, LANES, LEVELS, TINY, L, S
+from ew.detect.layout import (
+    BLOCK,
+    COUNT_AT,
+    CROSSED,
+    F4,
+    HISTORY_AT,
+    I4,
+    LANE_LAST,
+    LANES,
+    LEVEL_AT,
+    SAMPLES_AT,
+    L,
+    S,
+)
+from ew.detect.machine import WORD, fetch, loop
+from ew.detect.turning import turned_rows
 
-WORD = ir.IntType(64)
+if numba_config.DISABLE_JIT:
+    from ew.detect.machine import array_at
+
 VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+WORDS = ir.VectorType(WORD, LANES)
+NONE = ir.Constant(WORDS, [0] * LANES)
+SPOT = 32
+"""Of so many samples one is held against the one before it: a run of equal samples as long as a dead channel's
+(33 at least) can't pass between two such spots."""
 
 
 def _emitter(with_course):
@@ -30,8 +50,7 @@ def _emitter(with_course):
         coefficients, state, course = (
             builder.inttoptr(argument, VECTOR.as_pointer()) for argument in arguments[2:]
         )
-        c = [_load(builder, coefficients, WORD(k)) for k in range(13)]
-        start = [_load(builder, state, WORD(k)) for k in range(11)]
+        c, start = _begin(builder, coefficients, state)
 
         def one_step(i, x, now):
             new, passed = _step(builder, c, x, now)
@@ -43,7 +62,7 @@ def _emitter(with_course):
 
         def eight_steps(i, now):
             lanes = [_row(builder, rows, lane, i) for lane in range(LANES)]
-            for k, x in enumerate(_turned(builder, lanes)):
+            for k, x in enumerate(turned_rows(builder, lanes)):
                 now = one_step(builder.add(i, WORD(k)), x, now)
             return now
 
@@ -55,13 +74,102 @@ def _emitter(with_course):
             return one_step(i, x, now)
 
         whole = builder.and_(n, WORD(-LANES))
-        now = _loop(builder, WORD(0), whole, LANES, start, eight_steps)
-        now = _loop(builder, whole, n, 1, now, last_step)
-        for k, value in enumerate(now):
-            _store(builder, value, state, WORD(k))
+        now = loop(builder, WORD(0), whole, LANES, start, eight_steps)
+        now = loop(builder, whole, n, 1, now, last_step)
+        _keep(builder, now, state)
         return context.get_dummy_value()
 
     return emit
+
+
+def _turned_emitter(form):
+    """The body of ``run_turned``.
+
+    What the next eight packets need is scattered over memory. It is asked for here, a line or two in each step, so that
+    the steps' time hides the memory's: in one burst the sixteen requests a core can have open would hold up all else.
+    """
+    memory = ir.VectorType(ir.FloatType() if form == F4 else ir.IntType(32), LANES)
+
+    def emit(context, builder, signature, arguments):
+        n = arguments[1]
+        turned = builder.inttoptr(arguments[0], memory.as_pointer())
+        coefficients, state = (
+            builder.inttoptr(argument, VECTOR.as_pointer()) for argument in arguments[2:4]
+        )
+        following = builder.inttoptr(arguments[4], WORD.as_pointer())
+        c, start = _begin(builder, coefficients, state)
+
+        def sample(i):
+            x = builder.load(builder.gep(turned, [i]), align=4)
+            return builder.fpext(x, VECTOR) if form == F4 else builder.sitofp(x, VECTOR)
+
+        def ask(row, lane, distance, to_write):
+            at = builder.load(builder.gep(following, [builder.add(lane, WORD(LANES * row))]))
+            fetch(builder, builder.add(at, distance), to_write)
+
+        def step(i, now):
+            return _step(builder, c, sample(i), now)[0]
+
+        def step_and_ask_for_samples(i, now):
+            lane, distance = (
+                builder.and_(i, WORD(7)),
+                builder.shl(builder.and_(i, WORD(-8)), WORD(3)),
+            )
+            ask(SAMPLES_AT, lane, distance, 0)
+            ask(HISTORY_AT, lane, distance, 1)
+            return step(i, now)
+
+        def step_and_ask_for_state(i, now):
+            lane = builder.and_(i, WORD(7))
+            ask(LEVEL_AT, lane, WORD(0), 1)
+            ask(LEVEL_AT, lane, WORD(64), 1)
+            ask(COUNT_AT, lane, WORD(0), 1)
+            return step(i, now)
+
+        def least(a, b):
+            return builder.select(builder.icmp_signed("<", a, b), a, b)
+
+        def pair(i, found):
+            here, before = sample(i), sample(builder.sub(i, WORD(1)))
+            return [builder.or_(found[0], builder.fcmp_ordered("==", here, before))]
+
+        # Lines of n samples, one more where they do not begin with a line, for eight lanes; then three of each state
+        lines = builder.add(builder.and_(builder.lshr(n, WORD(1)), WORD(-8)), WORD(16))
+        of_samples = least(lines, n)
+        of_state = least(builder.add(of_samples, WORD(LANES)), n)
+        now = loop(builder, WORD(0), of_samples, 1, start, step_and_ask_for_samples)
+        now = loop(builder, of_samples, of_state, 1, now, step_and_ask_for_state)
+        now = loop(builder, of_state, n, 1, now, step)
+        has_crossed = _keep(builder, now, state)
+        last = sample(builder.sub(n, WORD(1)))
+        equal = builder.fcmp_ordered("==", sample(WORD(0)), _load(builder, state, WORD(LANE_LAST)))
+        before = sample(builder.sub(n, WORD(2)))
+        equal = builder.or_(equal, builder.fcmp_ordered("==", last, before))
+        (equal,) = loop(builder, WORD(SPOT - 1), n, SPOT, [equal], pair)
+        _store(builder, last, state, WORD(LANE_LAST))
+        crossed, repeated = (
+            builder.zext(builder.bitcast(lanes, ir.IntType(LANES)), WORD)
+            for lanes in (has_crossed, equal)
+        )
+        return builder.or_(crossed, builder.shl(repeated, WORD(LANES)))
+
+    return emit
+
+
+def _begin(builder, coefficients, state):
+    """Coefficients and state in registers. The gain (row 0) is left out: the ratio is the same without it."""
+    c = [_load(builder, coefficients, WORD(k)) for k in range(13)]
+    return c, [_load(builder, state, WORD(k)) for k in range(CROSSED)] + [NONE]
+
+
+def _keep(builder, now, state):
+    """The lanes' state into memory; tells which lanes have crossed a threshold."""
+    for k, value in enumerate(now[:CROSSED]):
+        _store(builder, value, state, WORD(k))
+    has_crossed = builder.icmp_signed("<", now[CROSSED], NONE)
+    one, before = ir.Constant(VECTOR, [1.0] * LANES), _load(builder, state, WORD(CROSSED))
+    _store(builder, builder.select(has_crossed, one, before), state, WORD(CROSSED))
+    return has_crossed
 
 
 def _step(builder, c, x, now):
@@ -73,7 +181,7 @@ def _step(builder, c, x, now):
     def fma(a, b, plus):
         return builder.call(multiply_add, [a, b, plus])
 
-    v, new = builder.fmul(c[0], x), []
+    v, new = x, []
     for k in range(4):
         u = builder.fadd(v, now[2 * k])
         new += [
@@ -82,46 +190,12 @@ def _step(builder, c, x, now):
         ]
         v = u
     energy = builder.fmul(v, v)
-    sta, lta = fma(c[9], now[8], energy), fma(c[10], now[9], energy)
-    # c[11], c[12] are 1, -on or -1, off: positive when a threshold was crossed, whichever way is looked for
-    crossed = fma(c[12], lta, builder.fmul(c[11], sta))
-    larger = builder.fcmp_ordered(">", crossed, now[10])
-    return [*new, sta, lta, builder.select(larger, crossed, now[10])], (v, sta, lta)
-
-
-def _turned(builder, rows):
-    """Eight vectors transposed: in three rounds, parts of 1, 2 and 4 change places between pairs."""
-    for distance in (1, 2, 4):
-        upper = [p if not p & distance else p - distance + LANES for p in range(LANES)]
-        lower = [p + distance if not p & distance else p + LANES for p in range(LANES)]
-        turned = list(rows)
-        for i in range(LANES):
-            if not i & distance:
-                pair = rows[i], rows[i + distance]
-                for at, places in ((i, upper), (i + distance, lower)):
-                    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), places)
-                    turned[at] = builder.shuffle_vector(*pair, mask)
-        rows = turned
-    return rows
-
-
-def _loop(builder, start, end, step, carried, body):
-    """Emit ``for i in range(start, end, step): carried = body(i, carried)``; gives what is carried out."""
-    entry = builder.block
-    head, inside, done = (builder.append_basic_block(name) for name in ("head", "body", "done"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    i, values = builder.phi(WORD), [builder.phi(value.type) for value in carried]
-    builder.cbranch(builder.icmp_signed("<", i, end), inside, done)
-    builder.position_at_end(inside)
-    new = body(i, values)
-    following, last = builder.add(i, WORD(step)), builder.block
-    builder.branch(head)
-    for phi, before, after in zip([i, *values], [start, *carried], [following, *new], strict=True):
-        phi.add_incoming(before, entry)
-        phi.add_incoming(after, last)
-    builder.position_at_end(done)
-    return values
+    sta, lta = fma(c[9], now[S], energy), fma(c[10], now[L], energy)
+    # Below zero where S is above its level; c[11] is -0 where a fall below it is looked for, and turns the sign.
+    # The signs of all samples are gathered by one operation; the largest of all differences took three
+    over = builder.bitcast(fma(c[12], lta, builder.fneg(sta)), WORDS)
+    crossed = builder.or_(now[CROSSED], builder.xor(over, builder.bitcast(c[11], WORDS)))
+    return [*new, sta, lta, crossed], (v, sta, lta)
 
 
 def _load(builder, base, index):
@@ -137,104 +211,11 @@ def _row(builder, rows, lane, i):
     return builder.load(builder.bitcast(at, VECTOR.as_pointer()), align=8)
 
 
-def _take_emitter(form):
-    """The body of ``take``: convert and write eight samples at once, then the rest one by one."""
-    memory = {F4: ir.FloatType(), F8: ir.DoubleType(), I4: ir.IntType(32)}[form]
-    kinds = (memory, ir.DoubleType(), ir.FloatType())
-
-    def emit(context, builder, signature, arguments):
-        bases = [
-            builder.inttoptr(address, kind.as_pointer())
-            for address, kind in zip(arguments[:3], kinds, strict=True)
-        ]
-        n, offset = arguments[3:]
-
-        def some(width):
-            wide = [ir.VectorType(kind, width) for kind in kinds]
-            words = ir.VectorType(WORD, width)
-            no_sign = ir.Constant(words, [2**63 - 1] * width)
-            nothing = ir.Constant(wide[1], ir.Undefined)
-            first = builder.insert_element(nothing, offset, ir.IntType(32)(0))
-            places = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
-            offsets = builder.shuffle_vector(first, nothing, places)
-
-            def body(i, largest):
-                at = [
-                    builder.bitcast(builder.gep(base, [i]), kind.as_pointer())
-                    for base, kind in zip(bases, wide, strict=True)
-                ]
-                x = builder.load(at[0], align=4)
-                if form == I4:
-                    x = builder.sitofp(x, wide[1])
-                elif form == F4:
-                    x = builder.fpext(x, wide[1])
-                moved = builder.fsub(x, offsets)
-                builder.store(moved, at[1], align=8)
-                builder.store(builder.fptrunc(moved, wide[2]), at[2], align=4)
-                # As integers, magnitudes keep their order, and infinity and NaN come after all numbers
-                size = builder.and_(builder.bitcast(x, words), no_sign)
-                larger = builder.icmp_signed(">", size, largest[0])
-                return [builder.select(larger, size, largest[0])]
-
-            return body, ir.Constant(words, [0] * width)
-
-        whole = builder.and_(n, WORD(-LANES))
-        eights, none = some(LANES)
-        (of_eights,) = _loop(builder, WORD(0), whole, LANES, [none], eights)
-        ones, none = some(1)
-        (of_ones,) = _loop(builder, whole, n, 1, [none], ones)
-        for distance in (4, 2, 1):
-            places = [(p + distance) % LANES for p in range(LANES)]
-            mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), places)
-            other = builder.shuffle_vector(of_eights, of_eights, mask)
-            larger = builder.icmp_signed(">", other, of_eights)
-            of_eights = builder.select(larger, other, of_eights)
-        first = ir.IntType(32)(0)
-        one, eight = (builder.extract_element(v, first) for v in (of_ones, of_eights))
-        largest = builder.select(builder.icmp_signed(">", one, eight), one, eight)
-        return builder.bitcast(largest, ir.DoubleType())
-
-    return emit
-
-
-def _turn_in(context, builder, signature, arguments):
-    """Eight channels' filter delays into the lanes' state: rows of ``level`` transposed."""
-    levels = builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
-    slots = builder.inttoptr(arguments[1], WORD.as_pointer())
-    state = builder.inttoptr(arguments[2], VECTOR.as_pointer())
-    rows = [builder.load(_channel(builder, levels, slots, lane), align=8) for lane in range(LANES)]
-    for k, vector in enumerate(_turned(builder, rows)):
-        _store(builder, vector, state, WORD(k))
-    return context.get_dummy_value()
-
-
-def _turn_out(context, builder, signature, arguments):
-    """And back, with what has decayed to nearly nothing set to zero."""
-    levels = builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
-    slots = builder.inttoptr(arguments[1], WORD.as_pointer())
-    state = builder.inttoptr(arguments[2], VECTOR.as_pointer())
-    zero, tiny = (ir.Constant(VECTOR, [value] * LANES) for value in (0.0, TINY))
-    rows = []
-    for k in range(LANES):
-        v = _load(builder, state, WORD(k))
-        size = builder.select(builder.fcmp_ordered("<", v, zero), builder.fneg(v), v)
-        rows.append(builder.select(builder.fcmp_ordered(">", size, tiny), v, zero))
-    for lane, row in enumerate(_turned(builder, rows)):
-        builder.store(row, _channel(builder, levels, slots, lane), align=8)
-    return context.get_dummy_value()
-
-
-def _channel(builder, levels, slots, lane):
-    slot = builder.load(builder.gep(slots, [WORD(lane)]))
-    at = builder.gep(levels, [builder.mul(slot, WORD(LEVELS))])
-    return builder.bitcast(at, VECTOR.as_pointer())
-
-
 def _lanes_plainly(x, n, coefficients, state, course):
     """The same in plain numpy, for the debugger (``NUMBA_DISABLE_JIT=1``)."""
     c = coefficients
     for i in range(n):
-        v = c[0] * x[:, i]
+        v = x[:, i]
         for k in range(4):
             u = v + state[2 * k]
             state[2 * k] = c[1 + 2 * k] * u + state[2 * k + 1]
@@ -242,48 +223,13 @@ def _lanes_plainly(x, n, coefficients, state, course):
             v = u
         state[S] = c[9] * state[S] + v * v
         state[L] = c[10] * state[L] + v * v
-        state[10] = np.maximum(c[11] * state[S] + c[12] * state[L], state[10])
+        over = np.signbit(c[12] * state[L] - state[S])
+        state[CROSSED] = np.where(over != np.signbit(c[11]), 1.0, state[CROSSED])
         if course is not None:
             course[i] = v, state[S], state[L]
 
 
 if numba_config.DISABLE_JIT:
-
-    def pointer(address):
-        return ctypes.c_void_p(int(address))
-
-    def bare(array):
-        return array
-
-    def prefetch(address):
-        pass
-
-    prefetch_to_write = prefetch
-
-    def _array(address, n, dtype):
-        return carray(pointer(address), (int(n),), dtype)
-
-    def _taken(samples, row, history, n, offset, dtype):
-        x = _array(samples, n, dtype).astype(np.float64)
-        _array(row, n, np.float64)[:] = x - offset
-        _array(history, n, np.float32)[:] = x - offset
-        return np.max(np.abs(x))
-
-    take_f4 = functools.partial(_taken, dtype=np.float32)
-    take_f8 = functools.partial(_taken, dtype=np.float64)
-    take_i4 = functools.partial(_taken, dtype=np.int32)
-
-    def _levels(address, slot):
-        return _array(int(address) + 8 * LEVELS * int(slot), LANES, np.float64)
-
-    def turn_in(levels, slots, state):
-        for lane, slot in enumerate(_array(slots, LANES, np.int64)):
-            _array(state, LANES * LANES, np.float64)[lane::LANES] = _levels(levels, slot)
-
-    def turn_out(levels, slots, state):
-        for lane, slot in enumerate(_array(slots, LANES, np.int64)):
-            delays = _array(state, LANES * LANES, np.float64)[lane::LANES]
-            _levels(levels, slot)[:] = np.where(np.abs(delays) > TINY, delays, 0.0)
 
     def run_lanes(x, first, n, state, coefficients):
         _lanes_plainly(x[:, first:], n, coefficients, state, None)
@@ -291,8 +237,27 @@ if numba_config.DISABLE_JIT:
     def run_lanes_with_course(x, n, state, coefficients, course):
         _lanes_plainly(x, n, coefficients, state, course)
 
+    def _run_turned(turned, n, coefficients, state, following, dtype):
+        x = array_at(turned, n * LANES, dtype).reshape(n, LANES).T.astype(np.float64)
+        now = array_at(state, (LANE_LAST + 1) * LANES, np.float64).reshape(-1, LANES)
+        equal = (x[:, 0] == now[LANE_LAST]) | (x[:, n - 1] == x[:, n - 2])
+        for i in range(SPOT - 1, n, SPOT):
+            equal |= x[:, i] == x[:, i - 1]
+        c = array_at(coefficients, 13 * LANES, np.float64).reshape(13, LANES)
+        _lanes_plainly(x, n, c, now, None)
+        now[LANE_LAST] = x[:, n - 1]
+        bits = 1 << np.arange(LANES)
+        return int(bits @ (now[CROSSED] > 0)) | int(bits @ equal) << LANES
+
+    def run_turned_f4(turned, n, coefficients, state, following):
+        return _run_turned(turned, n, coefficients, state, following, np.float32)
+
+    def run_turned_i4(turned, n, coefficients, state, following):
+        return _run_turned(turned, n, coefficients, state, following, np.int32)
+
 else:
     _SIGNATURE = types.void(types.uintp, types.int64, types.uintp, types.uintp, types.uintp)
+    _TURNED = types.int64(types.uint64, types.int64, types.uint64, types.uint64, types.uint64)
 
     @intrinsic
     def _emitted(typing_context, x, n, coefficients, state, course):
@@ -302,78 +267,24 @@ else:
     def _emitted_with_course(typing_context, x, n, coefficients, state, course):
         return _SIGNATURE, _emitter(with_course=True)
 
-    _TAKE = types.float64(types.uint64, types.uint64, types.uint64, types.int64, types.float64)
-    _TURN = types.void(types.uint64, types.uint64, types.uint64)
-
     @intrinsic
-    def take_f4(typing_context, samples, row, history, n, offset):
-        """``n`` float32 less ``offset`` into a lane's row (f8) and the history (f4), all three addresses.
+    def run_turned_f4(typing_context, turned, n, coefficients, state, following):
+        """Run ``n`` samples (two at least) of eight lanes from ``turned`` (n, 8) f4; all but ``n`` are addresses.
 
-        Gives the largest magnitude among them: infinite or NaN if any sample is.
+        ``state`` (12, 8) f8 moves on, ``following`` (4, 8) u8: where samples, history, ``level`` and ``count`` of the
+        next eight packets lie. Gives a bit for each lane that crossed a threshold, and from bit 8 on one for each with
+        equal neighbours where a dead channel must have some: at its ends or at one of the spots between.
         """
-        return _TAKE, _take_emitter(F4)
+        return _TURNED, _turned_emitter(F4)
 
     @intrinsic
-    def take_f8(typing_context, samples, row, history, n, offset):
-        """The same for float64."""
-        return _TAKE, _take_emitter(F8)
-
-    @intrinsic
-    def take_i4(typing_context, samples, row, history, n, offset):
+    def run_turned_i4(typing_context, turned, n, coefficients, state, following):
         """The same for int32."""
-        return _TAKE, _take_emitter(I4)
-
-    @intrinsic
-    def turn_in(typing_context, levels, slots, state):
-        """Delays of the channels ``slots`` (8,) i8 into ``state``; all three are addresses."""
-        return _TURN, _turn_in
-
-    @intrinsic
-    def turn_out(typing_context, levels, slots, state):
-        """Delays of the channels ``slots`` (8,) i8 out of ``state``; all three are addresses."""
-        return _TURN, _turn_out
-
-    @intrinsic
-    def pointer(typing_context, address):
-        """An address as a pointer, for ``carray``."""
-
-        def emit(context, builder, signature, arguments):
-            return builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-
-        return types.voidptr(types.uint64), emit
-
-    def _prefetch_emitter(to_write):
-        def emit(context, builder, signature, arguments):
-            byte, integer = ir.IntType(8).as_pointer(), ir.IntType(32)
-            fetch = builder.module.globals.get("llvm.prefetch.p0") or ir.Function(
-                builder.module,
-                ir.FunctionType(ir.VoidType(), [byte, integer, integer, integer]),
-                "llvm.prefetch.p0",
-            )
-            at = builder.inttoptr(arguments[0], byte)
-            builder.call(fetch, [at, integer(to_write), integer(3), integer(1)])
-            return context.get_dummy_value()
-
-        return emit
-
-    @intrinsic
-    def prefetch(typing_context, address):
-        """Ask for the cache line at an address, to be read."""
-        return types.void(types.uint64), _prefetch_emitter(0)
-
-    @intrinsic
-    def prefetch_to_write(typing_context, address):
-        """Ask for the cache line at an address, to be written."""
-        return types.void(types.uint64), _prefetch_emitter(1)
-
-    @njit(cache=True, nogil=True, error_model="numpy")
-    def bare(array):
-        """The same array without an owner; the caller's keeps it alive."""
-        return carray(pointer(np.uint64(array.ctypes.data)), array.shape, array.dtype)
+        return _TURNED, _turned_emitter(I4)
 
     @njit(cache=True, nogil=True, error_model="numpy")
     def run_lanes(x, first, n, state, coefficients):
-        """Run ``n`` samples of ``x`` (8, BLOCK) f8 from ``first`` on; ``state`` (11, 8) moves on."""
+        """Run ``n`` samples of ``x`` (8, BLOCK) f8 from ``first`` on; ``state`` (12, 8) moves on."""
         at = x.ctypes.data + np.uintp(first * 8)
         _emitted(at, n, coefficients.ctypes.data, state.ctypes.data, at)
 

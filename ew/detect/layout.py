@@ -4,13 +4,13 @@ State, one row a channel (C channels, H samples of history, a power of two):
 
 | name | shape, dtype | meaning | at start |
 |---|---|---|---|
-| level | (C, 16) f8 | 8 filter delays, S, L, offset, last sample, rate in Hz | 0 |
+| level | (C, 16) f8 | 8 filter delays, S, L, offset, last sample, rate in Hz, ns a sample, ns of late data on end | 0 |
 | count | (C, 16) i8 | see the index names below | 0 |
-| raw | (C, H + PADDING) f4 | the last H samples, offset removed | 0 |
+| raw | (C, H + PADDING) f4 | the last H samples, see ``samples`` | 0 |
 
 ``READY`` is the sample from which triggers are allowed (warm-up, hold after a gap, a dead channel), ``SEGMENT`` the
 first sample since data were last missing, ``RUN`` how often the last value was repeated, ``ON_AT`` the trigger's
-sample or -1, ``DECIDED`` the sample at which the last trigger was judged.
+sample or -1, ``DECIDED`` the sample at which the last trigger was judged, ``FORM`` that of the history.
 
 Numba freezes these names at compile time, and its cache does not notice a change in another file: after one here,
 clear ``ew/detect/__pycache__``.
@@ -26,8 +26,11 @@ LANES = 8
 BLOCK = 128  # samples: 8 KiB of x stay in the first-level cache
 HISTORY = 4096
 """Raw samples kept a channel: 41 s at 100 Hz, 16 s at 250 Hz, 16 KiB. A power of two."""
-PADDING = 16
-"""Samples between two channels' histories: at a distance of 16 KiB they would all fall into the same cache sets."""
+LIMIT = 1024
+"""Samples of one packet run at a time, so that a long one can't overrun the history a decision rests on."""
+PADDING = BLOCK + 16
+"""Samples after a channel's history: a block, which may so be written past the end in one piece, and 16 more, as at
+a distance of 16 KiB all channels would fall into the same cache sets."""
 LEVELS = 16
 """Reals kept a channel."""
 NEVER = 2**62
@@ -35,8 +38,13 @@ TINY = 1e-150  # a decaying state below this is zero: denormals would be a hundr
 FULL_SCALE = 8388607  # of a 24-bit digitiser
 HUGE = 1e18  # a larger sample is no measurement; its square's square still fits float64
 
-S, L, OFFSET, LAST, RATE = 8, 9, 10, 11, 12
-SEEN, NEXT_NS, ANCHOR_NS, ANCHOR, READY, RUN, ON_AT, CLASS, LATE_NS, SEGMENT, DECIDED = range(11)
+S, L, OFFSET, LAST, RATE, SAMPLE_NS, LATE_NS = 8, 9, 10, 11, 12, 13, 14
+# The first eight fill the cache line that every packet needs; the others are for what is rare
+SEEN, NEXT_NS, ANCHOR_NS, ANCHOR, RUN, ON_AT, CLASS, FORM, READY, SEGMENT, DECIDED = range(11)
+# Rows of the lanes' state: delays, S, L, then whether a threshold was crossed, and the last sample
+CROSSED, LANE_LAST = 10, 11
+# Rows of ``following``
+SAMPLES_AT, HISTORY_AT, LEVEL_AT, COUNT_AT = 0, 1, 2, 3
 # What a packet does to its channel's state before its samples are run
 CONTINUE, BRIDGE, RESTART = 0, 1, 2
 # Forms of samples
@@ -96,13 +104,14 @@ def batch_for(packets: int) -> Batch:
 
 
 class Work(NamedTuple):
-    """Scratch of one bank.
+    """Scratch of one bank, or of one thread of it.
 
     f8: ``x`` (8, BLOCK), ``coefficients`` (13, 8), ``course`` (BLOCK, 3, 8): y, S, L; ``state``, ``before``,
-    ``again`` (11, 8): the lanes' state and largest crossing now, before the block, and run again.
-    i8: ``ends``, ``lane_slots``, ``lane_class`` (8,): samples left, channel and class of each lane; ``order`` (P,);
-    ``found`` (F, 4): kind, slot,
-    first and last sample; ``tally`` (11,): see the index names.
+    ``again`` (12, 8): the lanes' state and whether they crossed now, before the block, and run again. f4: ``turned``
+    (BLOCK, 8). u8: ``samples_at``, ``history_at`` (8,), ``following`` (4, 8): where each lane's samples and history
+    lie, and what the next eight packets need. i8: ``ends``, ``lane_slots``, ``lane_class`` (8,): samples left, channel
+    and class of each lane; ``order`` (P,); ``found`` (F, 4): kind, slot, first and last sample; ``tally`` (11,): see the
+    index names.
     """
 
     x: NDArray[np.float64]
@@ -111,6 +120,10 @@ class Work(NamedTuple):
     before: NDArray[np.float64]
     again: NDArray[np.float64]
     course: NDArray[np.float64]
+    turned: NDArray[np.float32]
+    samples_at: NDArray[np.uint64]
+    history_at: NDArray[np.uint64]
+    following: NDArray[np.uint64]
     ends: NDArray[np.int64]
     lane_slots: NDArray[np.int64]
     lane_class: NDArray[np.int64]
@@ -124,10 +137,14 @@ def work_for(packets: int, channels: int) -> Work:
     return Work(
         x=np.zeros((LANES, BLOCK)),
         coefficients=np.zeros((13, LANES)),
-        state=np.zeros((11, LANES)),
-        before=np.zeros((11, LANES)),
-        again=np.zeros((11, LANES)),
+        state=np.zeros((12, LANES)),
+        before=np.zeros((12, LANES)),
+        again=np.zeros((12, LANES)),
         course=np.zeros((BLOCK, 3, LANES)),
+        turned=np.zeros((BLOCK, LANES), np.float32),
+        samples_at=np.zeros(LANES, np.uint64),
+        history_at=np.zeros(LANES, np.uint64),
+        following=np.zeros((4, LANES), np.uint64),
         ends=np.zeros(LANES, np.int64),
         lane_slots=np.zeros(LANES, np.int64),
         lane_class=np.full(LANES, -1),

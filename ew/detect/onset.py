@@ -11,7 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ew.detect.layout import CLASS, DECIDED, HISTORY, SEEN, SEGMENT
+from ew.detect.layout import CLASS, DECIDED, FORM, SEEN, SEGMENT
+from ew.detect.samples import kept
 
 SETTLE, NOISE, BEFORE, WAIT, STEP, PATIENCE, GUARD, DELAY, QUIET = 0, 1, 2, 3, 4, 5, 6, 7, 8
 UNDECIDED, PICK, LOW_SNR, GLITCH, CUT_OFF, REPEATED = 0, 1, 2, 3, 4, 5
@@ -54,25 +55,36 @@ def judge(candidates, n, state, real, windows, limits, verdict, measures):
         if verdict[k] != UNDECIDED or candidates.look[k] >= count[SEEN]:
             continue
         # Filtered once for all looks: what a look sees is the part up to its own sample
-        raw, segment = state.raw[slot], count[SEGMENT]
+        segment = count[SEGMENT]
         first = _first(segment, trigger, window)
         if trigger - first < window[GUARD]:  # nothing to hold the signal against
             verdict[k], count[DECIDED] = LOW_SNR, candidates.look[k]
             continue
         end = min(count[SEEN] - 1, trigger + max(window[WAIT], window[PATIENCE]))
-        band = _filtered(raw, max(segment, first - window[SETTLE]), first, end, real[count[CLASS]])
+        rest = max(segment, first - window[SETTLE])
+        raw = _kept(state.raw, slot, rest, end, count[FORM])
+        band = _filtered(raw, first - rest, real[count[CLASS]])
         while verdict[k] == UNDECIDED and candidates.look[k] <= end:
             last = candidates.look[k]
             step = max(window[STEP], (last - trigger) // 4)
             outcome = _look(
-                raw, band[: last - first + 1], first, trigger, last, window, limits, measures[k]
+                raw[: last - rest + 1],
+                band[: last - first + 1],
+                first,
+                trigger,
+                last,
+                window,
+                limits,
+                measures[k],
             )
             if outcome == PICK or last + step > trigger + window[PATIENCE]:
                 verdict[k], count[DECIDED] = outcome, last
             else:
                 candidates.look[k] = last + step
         if verdict[k] == PICK:
-            measures[k, UNREST] = _unrest(raw, segment, measures[k], window, real[count[CLASS]])
+            measures[k, UNREST] = _unrest(
+                state.raw, slot, count[FORM], segment, measures[k], window, real[count[CLASS]]
+            )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -92,7 +104,10 @@ def _waits_for_another(candidates, k, verdict):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _look(raw, band, first, trigger, last, window, limits, measures):
-    """One look at a candidate with the data up to sample ``last``; ``band`` is band-passed from ``first`` on."""
+    """One look at a candidate with the data up to sample ``last``, where ``raw`` and ``band`` end.
+
+    ``band`` is band-passed from sample ``first`` on.
+    """
     n = len(band)
     start = max(0, trigger - window[BEFORE] - first)
     onset = start + _aic_onset(band[start:])
@@ -117,13 +132,22 @@ def _look(raw, band, first, trigger, last, window, limits, measures):
     doubt = EARLY_DOUBT if last - trigger < 2 * window[WAIT] else 1.0
     if snr < doubt * limits[0]:
         return LOW_SNR
-    if _sparsity(raw, first + onset, last) > limits[1]:
+    if _sparsity(raw[len(raw) - n + onset - 4 :]) > limits[1]:
         return GLITCH
     return PICK
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _unrest(raw, segment, measures, window, real):
+def _kept(raw, slot, first, last, form):
+    """Samples ``first`` to ``last`` of a channel's history, as float64."""
+    samples = np.empty(last - first + 1)
+    for i in range(len(samples)):
+        samples[i] = kept(raw, slot, first + i, form)
+    return samples
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _unrest(raw, slot, form, segment, measures, window, real):
     """RMS of the noise before a pick over that of the quietest second before it.
 
     NaN with less than 8 s to choose from, as in the history of a channel of 200 Hz and more. In noise it is 1.0-1.8. Before an S-wave or a trigger in the coda the P-wave has come, and it is many times that.
@@ -133,7 +157,8 @@ def _unrest(raw, segment, measures, window, real):
     second = 10 * window[GUARD]
     if last - first < 8 * second:
         return np.nan
-    band = _filtered(raw, max(segment, first - window[SETTLE]), first, last, real)
+    rest = max(segment, first - window[SETTLE])
+    band = _filtered(_kept(raw, slot, rest, last, form), first - rest, real)
     least, n = np.inf, len(band)
     for begin in range(0, n - second + 1, second):
         least = min(least, np.mean(band[begin : begin + second] ** 2))
@@ -142,21 +167,19 @@ def _unrest(raw, segment, measures, window, real):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _filtered(raw, rest, first, last, real):
-    """Band-passed samples ``first`` to ``last``, the filter at rest at ``rest``: the formulas of ``kernels``."""
-    mask = HISTORY - 1
+def _filtered(raw, first, real):
+    """Samples band-passed, the filter at rest before them, from ``first`` on: the formulas of ``kernels``."""
     z = np.zeros(8)
-    offset = np.float64(raw[rest & mask])
-    band = np.empty(last - first + 1)
-    for sample in range(rest, last + 1):
-        v = real[0] * (raw[sample & mask] - offset)
+    band = np.empty(len(raw) - first)
+    for i in range(len(raw)):
+        v = real[0] * (raw[i] - raw[0])
         for k in range(4):
             u = v + z[2 * k]
             z[2 * k] = z[2 * k + 1] + real[1 + 2 * k] * u
             z[2 * k + 1] = real[2 + 2 * k] * u - v
             v = u
-        if sample >= first:
-            band[sample - first] = v
+        if i >= first:
+            band[i - first] = v
     return band
 
 
@@ -187,18 +210,19 @@ def _aic_onset(window):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _sparsity(raw, onset, last):
+def _sparsity(raw):
     """Share of the steepest quarter of the samples (four at least) in the energy of the raw signal's slope.
+
+    ``raw`` begins four samples before the onset.
 
     Spikes, steps, boxes, calibration steps and trains of pulses have all of it in a few samples; in a P-wave, whose
     swings are all slope, the steepest quarter of a sinusoid holds half. (The same on the second difference would
     also catch pulses that rise with a kink and fall smoothly, but it rejects clear low-frequency onsets of large
     earthquakes as well, which start with a kink: not worth it.)
     """
-    n = last - onset + 4
+    n = len(raw) - 1
     slope = np.empty(n)
     for i in range(n):
-        before = np.float64(raw[(onset - 4 + i) & (HISTORY - 1)])
-        slope[i] = (raw[(onset - 3 + i) & (HISTORY - 1)] - before) ** 2
+        slope[i] = (raw[i + 1] - raw[i]) ** 2
     slope.sort()
     return slope[n - max(4, n // 4) :].sum() / max(slope.sum(), 1e-60)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ew import Packet, PickerBank
+from ew.config import PickerConfig
+from ew.detect import bank as bank_module
 from ew.detect import layout
 from tests.reference import picker as twin
 
@@ -104,6 +106,98 @@ def test_a_channel_gone_silent_holds_no_denormals() -> None:
     assert bank.counters.dead == 1
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.int32]))
+@example(seed=7, form=np.int32)
+def test_eight_alike_are_picked_as_each_alone_in_any_cut(seed: int, form: type) -> None:
+    rng = np.random.default_rng(seed)
+    waves = [a_wave(rng, 100.0, 45) for _ in range(16)]
+    quiet = np.rint(waves[3] / 1000)  # neighbours are often equal
+    waves[3] = quiet + np.where(rng.random(4500) < 0.001, 500, 0)
+    waves = [np.nan_to_num(wave).clip(-8388607, 8388607).astype(form) for wave in waves]
+    if form is np.float32:
+        waves[5][rng.integers(0, 4500, 3)] = [np.nan, np.inf, 1e25]
+    found = []
+    for length in (100, 61, 9, 128, 400, 7):
+        bank, picks = PickerBank(), []
+        for at in range(0, 4500, length):
+            picks += bank.process(
+                [
+                    Packet(f"XX.{c}..HHZ", at * 10**7, 100.0, wave[at : at + length])
+                    for c, wave in enumerate(waves)
+                ]
+            )
+        counters = bank.counters.as_dict() | {"packets": 0}
+        triggers = sorted(bank.take_triggers(), key=lambda t: (t.seed_id, t.on_ns))
+        order = sorted(picks, key=lambda pick: (pick.seed_id, pick.time_ns))
+        found.append((order, triggers, counters))
+    alone = []
+    for c, wave in enumerate(waves):
+        alone += PickerBank().process([Packet(f"XX.{c}..HHZ", 0, 100.0, wave)])
+    found.append((sorted(alone, key=lambda p: (p.seed_id, p.time_ns)), *found[0][1:]))
+    assert all(one == found[0] for one in found)
+
+
+@pytest.mark.parametrize(("seed", "threads"), [(1, 2), (2, 2), (3, 3), (4, 5), (5, 7)])
+def test_picks_and_triggers_are_the_same_with_any_number_of_threads(
+    seed: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(seed)
+    channels = 700
+    wave = rng.normal(size=(50, 3000)).astype(np.float32)
+    wave[::3, 1500:1900] *= 20
+    lengths = rng.integers(60, 200, (20, channels)) if seed % 2 else np.full((20, channels), 128)
+    found = []
+    for n in (1, threads):
+        # As few as this go to one thread else
+        monkeypatch.setattr(bank_module, "LEAST_SHARE", 100)
+        bank, picks, at = PickerBank(PickerConfig(threads=n)), [], np.zeros(channels, np.int64)
+        for row in lengths:
+            picks += bank.process(
+                [
+                    Packet(
+                        f"XX.S{c}..HHZ",
+                        int(at[c]) * 10**7,
+                        100.0,
+                        wave[c % 50, at[c] : at[c] + row[c]],
+                    )
+                    for c in range(channels)
+                ]
+            )
+            at = np.minimum(at + row, wave.shape[1])
+        found.append((picks, bank.take_triggers(), bank.counters))
+    assert found[0] == found[1]
+    assert len(found[0][0]) > channels // 4
+
+
+def test_a_channel_whose_samples_change_their_form_is_picked_as_in_float64() -> None:
+    rng = np.random.default_rng(4)
+    wave = 1e6 + 100 * rng.normal(size=6000)
+    wave[4000:] += 3000 * np.sin(np.arange(2000) * 0.3) * np.exp(-np.arange(2000) / 800)
+    wave = np.rint(wave)
+    ticks = [wave[at : at + 100] for at in range(0, 6000, 100)]
+
+    def picks(forms: list[str]) -> list[tuple[str, int, int, float]]:
+        bank, found = PickerBank(), []
+        for i, samples in enumerate(ticks):
+            # Amid the 11 s that the decision looks back on
+            form = [forms[(i // 39 + c) % len(forms)] for c in range(9)]
+            found += bank.process(
+                [
+                    Packet(f"XX.{c}..HHZ", i * 10**9, 100.0, samples.astype(form[c]))
+                    for c in range(9)
+                ]
+            )
+        return [(p.seed_id, p.time_ns, p.trigger_ns, p.snr) for p in found]
+
+    expected = picks(["f8"])
+    assert len(expected) >= 9
+    for forms in (["i4", "f4"], ["f4", "f8"], ["f8", "i4"], ["i4", "f8", "f4"]):
+        got = picks(forms)
+        assert [row[:3] for row in got] == [row[:3] for row in expected]
+        np.testing.assert_allclose([r[3] for r in got], [r[3] for r in expected], rtol=1e-9)
+
+
 def test_thousands_of_triggers_in_one_tick_are_all_kept() -> None:
     rng = np.random.default_rng(0)
     wave = rng.normal(size=(2000, 1500)).astype(np.float32)
@@ -127,6 +221,14 @@ for at in range(0, 2600, 130):
     picks += bank.process([
         ew.Packet(f"XX.{c}..HHZ", at * 10**7, 100.0, wave[c, at : at + 130].astype(forms[c % 3])) for c in range(11)
     ])
+for form in ("f4", "i4"):  # eight alike go another way
+    alike = ew.PickerBank()
+    for at in range(0, 2600, 130):
+        for start, end in ((at, at + 9), (at + 9, at + 130)):
+            picks += alike.process([
+                ew.Packet(f"XX.{form}{c}..HHZ", start * 10**7, 100.0, wave[c, start:end].astype(form)) for c in range(9)
+            ])
+    print(alike.counters.as_dict(), len(alike.take_triggers()))
 for p in picks:
     print(p.seed_id, p.time_ns, p.trigger_ns, f"{p.snr:.6f}")
 print(bank.counters.as_dict(), len(bank.take_triggers()))
@@ -151,7 +253,7 @@ def _in_mode(tmp_path: Path, **mode: str) -> str:
 
 def test_interpreted_code_gives_the_compiled_codes_picks(tmp_path: Path) -> None:
     compiled = _in_mode(tmp_path)
-    assert compiled.count("XX.") >= 11
+    assert compiled.count("XX.") >= 11 + 2 * 9
     assert _in_mode(tmp_path, NUMBA_DISABLE_JIT="1") == compiled
 
 

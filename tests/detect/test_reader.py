@@ -8,7 +8,8 @@ import pytest
 
 from ew import Packet, PickerBank
 from ew.detect import reader
-from ew.detect.layout import batch_for
+from ew.detect.frame import frame_of
+from ew.detect.layout import BankState, RateParams, Work, batch_for, work_for
 
 WAVE = np.random.default_rng(1).normal(size=6000) * 100
 WAVE[4000:] *= 30
@@ -97,6 +98,12 @@ def test_empty_packets_and_ticks_do_nothing() -> None:
     assert bank.counters.packets == 0
 
 
+def nothing_else() -> tuple[RateParams, BankState, Work]:
+    none, whole = np.zeros((0, 0)), np.zeros((0, 0), np.int64)
+    state = BankState(none, whole, np.zeros((0, 0), np.float32))
+    return RateParams(none, whole), state, work_for(0, 0)
+
+
 def test_compiled_and_python_reader_fill_the_same_rows() -> None:
     packets = [
         Packet(f"XX.{k}..HHZ", k * 10**9, 100.0 + k, WAVE[: k + 1].astype(reader.FORMS[k % 3]))
@@ -112,7 +119,8 @@ def test_compiled_and_python_reader_fill_the_same_rows() -> None:
         else:
             assert reader.layout() is not None, "this interpreter should be read directly"
             ids, guess = np.zeros(9, np.uint64), np.zeros(9, np.int64)
-            status = reader.read(packets, 0, 0, slot_of, ids, guess, stamps, 1, out)
+            frame = frame_of(out, *nothing_else())
+            status = reader.read(packets, 0, 0, slot_of, ids, guess, stamps, 1, out, frame)
         rows.append((status, *(column.tolist() for column in out)))
     assert rows[0] == rows[1]
     assert rows[0][0] == (9, 9, 0, False)

@@ -1,0 +1,246 @@
+"""PURE: eight channels' rows into lanes and back: matrices of eight rows transposed in registers, 24 shuffles each.
+
+``turn_in`` and ``turn_out`` do it with the filter delays, eight a channel. ``turn_samples`` does it with the samples of
+eight packets of the same length, and on the way copies them into their channels' histories and looks for the largest.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import config as numba_config
+from numba.extending import intrinsic
+
+from ew.detect.layout import F4, I4, LANES, LEVELS, TINY
+from ew.detect.machine import WORD, loop
+
+if numba_config.DISABLE_JIT:
+    from ew.detect.machine import array_at
+
+VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+SAMPLE = ir.IntType(32)
+
+
+def turned_rows(builder, rows):
+    """Eight vectors transposed: in three rounds, parts of 1, 2 and 4 change places between pairs."""
+    for distance in (1, 2, 4):
+        upper = [p if not p & distance else p - distance + LANES for p in range(LANES)]
+        lower = [p + distance if not p & distance else p + LANES for p in range(LANES)]
+        turned = list(rows)
+        for i in range(LANES):
+            if not i & distance:
+                pair = rows[i], rows[i + distance]
+                turned[i] = _shuffled(builder, *pair, upper)
+                turned[i + distance] = _shuffled(builder, *pair, lower)
+        rows = turned
+    return rows
+
+
+def _shuffled(builder, one, other, places):
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
+    return builder.shuffle_vector(one, other, mask)
+
+
+def _columns(builder, rows, width):
+    """Eight rows of ``width`` 4-byte samples turned: each sample's number with the vector of its eight lanes.
+
+    In three rounds that stay within the 128-bit quarters of a register as long as they can, where shuffles are cheapest.
+    """
+    quarters = range(0, width, 4)
+
+    def mixed(one, other, places):
+        return _shuffled(
+            builder, one, other, [q + p % 4 + p // 4 * width for q in quarters for p in places]
+        )
+
+    pairs = [
+        mixed(rows[k], rows[k + 1], places)
+        for k in (0, 2, 4, 6)
+        for places in ((0, 4, 1, 5), (2, 6, 3, 7))
+    ]
+    fours = [
+        mixed(pairs[k], pairs[k + 2], places)
+        for k in (0, 1, 4, 5)
+        for places in ((0, 1, 4, 5), (2, 3, 6, 7))
+    ]
+    # fours[k] holds samples k, k + 4, ... of lanes 0-3, fours[k + 4] those of lanes 4-7
+    return [
+        (
+            q + k,
+            _shuffled(
+                builder,
+                fours[k],
+                fours[k + 4],
+                [*range(q, q + 4), *range(q + width, q + width + 4)],
+            ),
+        )
+        for k in range(4)
+        for q in quarters
+    ]
+
+
+def _samples_emitter(form):
+    """The body of ``turn_samples``: sixteen samples of each row at once, eight where there are no more."""
+
+    def emit(context, builder, signature, arguments):
+        turned = builder.inttoptr(arguments[2], SAMPLE.as_pointer())
+        n = arguments[3]
+        rows, histories = (
+            [_pointer_in(builder, addresses, lane) for lane in range(LANES)]
+            for addresses in arguments[:2]
+        )
+
+        def piece(width, i, largest):
+            kind = ir.VectorType(SAMPLE, width)
+            loaded = []
+            for row, history in zip(rows, histories, strict=True):
+                vector = builder.load(_at(builder, row, i, kind), align=4)
+                builder.store(vector, _at(builder, history, i, kind), align=4)
+                largest = _larger(builder, _size(builder, vector, form), largest)
+                loaded.append(vector)
+            for sample, lanes in _columns(builder, loaded, width):
+                at = builder.mul(builder.add(i, WORD(sample)), WORD(LANES))
+                builder.store(lanes, _at(builder, turned, at, lanes.type), align=4)
+            return largest
+
+        def pieces(width):
+            # The last piece begins so early that it is whole: what it does twice it does alike
+            last = builder.sub(n, WORD(width))
+            none = ir.Constant(ir.VectorType(SAMPLE, width), [0] * width)
+            (largest,) = loop(
+                builder, WORD(0), last, width, [none], lambda i, found: [piece(width, i, *found)]
+            )
+            return _largest(builder, piece(width, last, largest), width)
+
+        with builder.if_else(builder.icmp_signed(">=", n, WORD(16))) as (many, few):
+            with many:
+                of_many, after_many = pieces(16), builder.block
+            with few:
+                of_few, after_few = pieces(LANES), builder.block
+        largest = builder.phi(SAMPLE)
+        largest.add_incoming(of_many, after_many)
+        largest.add_incoming(of_few, after_few)
+        return builder.zext(largest, WORD)
+
+    return emit
+
+
+def _pointer_in(builder, addresses, lane):
+    base = builder.inttoptr(addresses, WORD.as_pointer())
+    return builder.inttoptr(builder.load(builder.gep(base, [WORD(lane)])), SAMPLE.as_pointer())
+
+
+def _at(builder, base, i, kind):
+    return builder.bitcast(builder.gep(base, [i]), kind.as_pointer())
+
+
+def _size(builder, vector, form):
+    """Of floats the bits without their sign, which keep the magnitudes' order; of integers the magnitude less at most 1."""
+    width = vector.type.count
+    if form == F4:
+        return builder.and_(vector, ir.Constant(vector.type, [2**31 - 1] * width))
+    sign = builder.ashr(vector, ir.Constant(vector.type, [31] * width))
+    return builder.xor(vector, sign)
+
+
+def _larger(builder, one, other):
+    return builder.select(builder.icmp_unsigned(">", one, other), one, other)
+
+
+def _largest(builder, vector, width):
+    distance = width // 2
+    while distance:
+        places = [(p + distance) % width for p in range(width)]
+        vector = _larger(builder, vector, _shuffled(builder, vector, vector, places))
+        distance //= 2
+    return builder.extract_element(vector, ir.IntType(32)(0))
+
+
+def _turn_in(context, builder, signature, arguments):
+    """Eight channels' filter delays into the lanes' state: rows of ``level`` transposed."""
+    levels = builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
+    slots = builder.inttoptr(arguments[1], WORD.as_pointer())
+    state = builder.inttoptr(arguments[2], VECTOR.as_pointer())
+    rows = [builder.load(_channel(builder, levels, slots, lane), align=8) for lane in range(LANES)]
+    for k, vector in enumerate(turned_rows(builder, rows)):
+        builder.store(vector, builder.gep(state, [WORD(k)]), align=8)
+    return context.get_dummy_value()
+
+
+def _turn_out(context, builder, signature, arguments):
+    """And back, with what has decayed to nearly nothing set to zero."""
+    levels = builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
+    slots = builder.inttoptr(arguments[1], WORD.as_pointer())
+    state = builder.inttoptr(arguments[2], VECTOR.as_pointer())
+    zero, tiny = (ir.Constant(VECTOR, [value] * LANES) for value in (0.0, TINY))
+    rows = []
+    for k in range(LANES):
+        v = builder.load(builder.gep(state, [WORD(k)]), align=8)
+        size = builder.select(builder.fcmp_ordered("<", v, zero), builder.fneg(v), v)
+        rows.append(builder.select(builder.fcmp_ordered(">", size, tiny), v, zero))
+    for lane, row in enumerate(turned_rows(builder, rows)):
+        builder.store(row, _channel(builder, levels, slots, lane), align=8)
+    return context.get_dummy_value()
+
+
+def _channel(builder, levels, slots, lane):
+    slot = builder.load(builder.gep(slots, [WORD(lane)]))
+    at = builder.gep(levels, [builder.mul(slot, WORD(LEVELS))])
+    return builder.bitcast(at, VECTOR.as_pointer())
+
+
+if numba_config.DISABLE_JIT:
+
+    def _levels(address, slot):
+        return array_at(int(address) + 8 * LEVELS * int(slot), LANES, np.float64)
+
+    def turn_in(levels, slots, state):
+        for lane, slot in enumerate(array_at(slots, LANES, np.int64)):
+            array_at(state, LANES * LANES, np.float64)[lane::LANES] = _levels(levels, slot)
+
+    def turn_out(levels, slots, state):
+        for lane, slot in enumerate(array_at(slots, LANES, np.int64)):
+            delays = array_at(state, LANES * LANES, np.float64)[lane::LANES]
+            _levels(levels, slot)[:] = np.where(np.abs(delays) > TINY, delays, 0.0)
+
+    def _turn_samples(samples, histories, turned, n):
+        columns = array_at(turned, n * LANES, np.int32).reshape(n, LANES)
+        for lane in range(LANES):
+            columns[:, lane] = array_at(array_at(samples, LANES, np.uint64)[lane], n, np.int32)
+            history = array_at(array_at(histories, LANES, np.uint64)[lane], n, np.int32)
+            history[:] = columns[:, lane]
+        return columns
+
+    def turn_samples_f4(samples, histories, turned, n):
+        return int(np.max(_turn_samples(samples, histories, turned, n) & (2**31 - 1)))
+
+    def turn_samples_i4(samples, histories, turned, n):
+        columns = _turn_samples(samples, histories, turned, n)
+        return int(np.max(columns ^ (columns >> 31)))
+
+else:
+    _TURN = types.void(types.uint64, types.uint64, types.uint64)
+    _SAMPLES = types.int64(types.uint64, types.uint64, types.uint64, types.int64)
+
+    @intrinsic
+    def turn_in(typing_context, levels, slots, state):
+        """Delays of the channels ``slots`` (8,) i8 into ``state``; all three are addresses."""
+        return _TURN, _turn_in
+
+    @intrinsic
+    def turn_out(typing_context, levels, slots, state):
+        """Delays of the channels ``slots`` (8,) i8 out of ``state``; all three are addresses."""
+        return _TURN, _turn_out
+
+    @intrinsic
+    def turn_samples_f4(typing_context, samples, histories, turned, n):
+        """``n`` samples (8 to BLOCK) of eight rows into their histories and, as (n, 8), into ``turned``; all f4.
+
+        ``samples`` and ``histories`` are addresses of (8,) u8, the rows' addresses; ``turned`` is one. Gives the bits of
+        the largest magnitude: those of infinity and NaN come after all numbers'.
+        """
+        return _SAMPLES, _samples_emitter(F4)
+
+    @intrinsic
+    def turn_samples_i4(typing_context, samples, histories, turned, n):
+        """The same for i4; gives the largest magnitude, or 1 less."""
+        return _SAMPLES, _samples_emitter(I4)
