@@ -126,7 +126,7 @@ def tasks(*, quick: bool) -> list[tuple[str, float, int]]:
     """What to play: the case, for how many seconds, and its seed."""
     noise_runs, seconds = (1, 60.0) if quick else (20, 600.0)
     return [("noise", seconds, seed) for seed in range(noise_runs)] + [
-        (kind, 90.0 if quick else SECONDS.get(kind, 90.0), seed)
+        (kind, 50.0 if quick else SECONDS.get(kind, 90.0), seed)
         for kind in NEGATIVES
         if kind != "noise"
         for seed in range(1 if quick else SEEDS.get(kind, 1))

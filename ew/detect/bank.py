@@ -315,7 +315,9 @@ class PickerBank:
     def _note_triggers(self, rows: list[list[int]]) -> None:
         waits = self._windows[:, onset.WAIT]
         new = [
-            (slot, at, at + waits[self._class(slot)]) for kind, slot, at, _ in rows if kind == k.ON
+            (slot, at, at + waits[self._class(slot)], onset.STILL_ON)
+            for kind, slot, at, _ in rows
+            if kind == k.ON
         ]
         if new:
             self._triggered += len(new)
@@ -326,6 +328,8 @@ class PickerBank:
             if kind == k.OFF:
                 ends = self._time_ns(slot, first), self._time_ns(slot, last)
                 self._triggers.append(Trigger(self._seed_ids[slot], *ends))
+                of = (self._candidates.slot == slot) & (self._candidates.trigger == first)
+                self._candidates.off[of] = last
 
     def _judge(self, picks: list[Pick]) -> None:
         n = len(self._candidates.slot)
@@ -342,7 +346,7 @@ class PickerBank:
         )
         self._verdicts += np.bincount(verdict, minlength=6)
         for i in np.flatnonzero(verdict == onset.PICK).tolist():
-            slot, trigger, decided = (int(column[i]) for column in self._candidates)
+            slot, trigger, decided, _ = (int(column[i]) for column in self._candidates)
             picks.append(self._pick(slot, trigger, decided, measures[i].tolist()))
         left = verdict == onset.UNDECIDED
         self._candidates = onset.Candidates(*(column[left] for column in self._candidates))
@@ -371,7 +375,7 @@ class PickerBank:
 
 
 def _no_candidates() -> onset.Candidates:
-    return onset.Candidates(*(np.zeros(0, np.int64) for _ in range(3)))
+    return onset.Candidates(*(np.zeros(0, np.int64) for _ in range(4)))
 
 
 def _state_for(channels: int) -> k.BankState:

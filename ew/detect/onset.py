@@ -19,16 +19,21 @@ UNDECIDED, PICK, LOW_SNR, GLITCH, CUT_OFF, REPEATED = 0, 1, 2, 3, 4, 5
 EARLY_DOUBT = (
     1.3  # three false picks in fifteen fewer on recorded noise, for 0.02 s (docs/picker.md)
 )
+STILL_ON = 2**62
+LONGER = 4
+"""While a trigger lasts no other can start, and P may come into one that noise began: it is looked at for so many times as long."""
+MOST_STEPS = 6  # between two such looks: 0.3 s
 MOST_SNR = 1e6  # what a noise of nothing but zeros is given
 ONSET, SNR, PERIOD, PEAK, ERROR, UNREST = 0, 1, 2, 3, 4, 5
 
 
 class Candidates(NamedTuple):
-    """Triggers not yet judged (K,) i8: the channel, the trigger's sample, the sample of the next look."""
+    """Triggers not yet judged (K,) i8: the channel, the trigger's sample, that of the next look, and its last one."""
 
     slot: NDArray[np.int64]
     trigger: NDArray[np.int64]
     look: NDArray[np.int64]
+    off: NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -60,13 +65,13 @@ def judge(candidates, n, state, real, windows, limits, verdict, measures):
         if trigger - first < window[GUARD]:  # nothing to hold the signal against
             verdict[k], count[DECIDED] = LOW_SNR, candidates.look[k]
             continue
-        end = min(count[SEEN] - 1, trigger + max(window[WAIT], window[PATIENCE]))
+        end = min(count[SEEN] - 1, trigger + max(window[WAIT], LONGER * window[PATIENCE]))
         rest = max(segment, first - window[SETTLE])
         raw = _kept(state.raw, slot, rest, end, count[FORM])
         band = _filtered(raw, first - rest, real[count[CLASS]])
         while verdict[k] == UNDECIDED and candidates.look[k] <= end:
             last = candidates.look[k]
-            step = max(window[STEP], (last - trigger) // 4)
+            step = min(max(window[STEP], (last - trigger) // 4), MOST_STEPS * window[STEP])
             outcome = _look(
                 raw[: last - rest + 1],
                 band[: last - first + 1],
@@ -77,7 +82,8 @@ def judge(candidates, n, state, real, windows, limits, verdict, measures):
                 limits,
                 measures[k],
             )
-            if outcome == PICK or last + step > trigger + window[PATIENCE]:
+            patience = (LONGER if candidates.off[k] >= last else 1) * window[PATIENCE]
+            if outcome == PICK or last + step > trigger + patience:
                 verdict[k], count[DECIDED] = outcome, last
             else:
                 candidates.look[k] = last + step
