@@ -8,7 +8,7 @@ import csv
 import heapq
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,13 +94,13 @@ def load_event_dir(path: Path) -> EventDir:
         raise InputError(
             f"{path}: no waveforms.mseed in it; EVENT_DIR holds waveforms.mseed and stations.csv or .xml"
         )
-    stations = _stations(path)
     try:
         decoded = miniseed.read_runs(waveforms.read_bytes(), waveforms.name)
     except OSError as error:
         raise InputError(f"{waveforms}: can't read it: {error.strerror}") from error
     if not decoded.packets:
         raise InputError(f"{waveforms}: not one miniSEED record in it can be read")
+    stations = _stations(path, seconds_from_ns(decoded.packets[0].start_ns))
     notes = stations.notes + decoded.notes
     runs = []
     for run in decoded.packets:
@@ -110,12 +110,25 @@ def load_event_dir(path: Path) -> EventDir:
             note := f"{run.seed_id}: in waveforms.mseed but not usable from the stations file"
         ) not in notes:
             notes.append(note)
-    notes += _rate_notes(runs)
+    notes += _rate_notes(runs) + _deaf_notes(runs)
     if not runs:
-        raise InputError(f"{path}: no channel has both waveforms and usable metadata")
+        first = f": {notes[0]}" if notes else ""
+        raise InputError(f"{path}: no channel has both waveforms and usable metadata{first}")
     used = {run.seed_id for run in runs}
     channels = {seed_id: stations.channels[seed_id] for seed_id in sorted(used)}
     return EventDir(path, channels, runs, _event(path), _analyst_picks(path, notes), notes)
+
+
+def _deaf_notes(runs: list[Packet]) -> list[str]:
+    """Sensors without a vertical channel: P is picked on verticals alone."""
+    sensors: dict[str, set[str]] = {}
+    for run in runs:
+        sensors.setdefault(run.seed_id[:-1], set()).add(run.seed_id[-1])
+    return [
+        f"{sensor}?: no channel ends in Z, so P is not picked there"
+        for sensor, components in sensors.items()
+        if "Z" not in components
+    ]
 
 
 def _rate_notes(runs: list[Packet]) -> list[str]:
@@ -129,11 +142,13 @@ def _rate_notes(runs: list[Packet]) -> list[str]:
     ]
 
 
-def _stations(path: Path) -> inventory.Stations:
-    for name, read in (
-        ("stations.xml", inventory.read_stationxml),
-        ("stations.csv", inventory.read_csv),
-    ):
+def _stations(path: Path, at_s: float) -> inventory.Stations:
+    """The stations as they were at a moment (epoch s)."""
+    readers: dict[str, Callable[[Path], inventory.Stations]] = {
+        "stations.xml": lambda file: inventory.read_stationxml(file, at_s),
+        "stations.csv": inventory.read_csv,
+    }
+    for name, read in readers.items():
         if (path / name).is_file():
             stations = read(path / name)
             if not stations.channels:

@@ -98,10 +98,10 @@ def _add(
         )
 
 
-def read_stationxml(path: Path) -> Stations:
+def read_stationxml(path: Path, at_s: float | None = None) -> Stations:
     """Channels of a StationXML file, with the overall sensitivity of each response as its gain.
 
-    Of several epochs of one channel the last counts.
+    Of several epochs of one channel that which holds ``at_s`` (epoch s) counts, or else the last.
 
     Raises:
         InputError: the file can't be read.
@@ -110,10 +110,10 @@ def read_stationxml(path: Path) -> Stations:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: can't read the stations: {error.strerror}") from error
-    return parse_stationxml(data, str(path))
+    return parse_stationxml(data, str(path), at_s)
 
 
-def parse_stationxml(data: bytes, where: str) -> Stations:
+def parse_stationxml(data: bytes, where: str, at_s: float | None = None) -> Stations:
     """The same from a document's bytes; ``where`` is what messages call it.
 
     Raises:
@@ -125,30 +125,45 @@ def parse_stationxml(data: bytes, where: str) -> Stations:
         inventory = read_inventory(io.BytesIO(data), format="STATIONXML")
     except Exception as error:
         raise InputError(f"{where}: can't read it as StationXML: {error}") from error
-    return from_obspy(inventory, where.rpartition("/")[2] or where)
+    return from_obspy(inventory, where.rpartition("/")[2] or where, at_s)
 
 
-def from_obspy(inventory: Any, where: str) -> Stations:  # noqa: ANN401 - obspy is untyped
-    """Channels of an ``obspy.core.inventory.Inventory``."""
+def from_obspy(inventory: Any, where: str, at_s: float | None = None) -> Stations:  # noqa: ANN401 - obspy is untyped
+    """Channels of an ``obspy.core.inventory.Inventory``; epochs as in ``read_stationxml``."""
     stations = Stations()
+    epochs: dict[str, list[Any]] = {}
     for network in inventory:
         for station in network:
             if not station.channels:
                 stations.notes.append(f"{where}: {network.code}.{station.code} lists no channel")
-            for channel in sorted(station, key=lambda item: item.start_date or 0):
+            for channel in station:
                 seed_id = f"{network.code}.{station.code}.{channel.location_code}.{channel.code}"
-                sensitivity = channel.response and channel.response.instrument_sensitivity
-                if not sensitivity or not sensitivity.value:
-                    stations.notes.append(f"{where}: {seed_id} has no response")
-                    continue
-                _add(
-                    stations,
-                    where,
-                    seed_id,
-                    latitude=float(channel.latitude),
-                    longitude=float(channel.longitude),
-                    elevation_m=float(channel.elevation or 0.0),
-                    gain=float(sensitivity.value),
-                    units=str(sensitivity.input_units),
-                )
+                epochs.setdefault(seed_id, []).append(channel)
+    for seed_id, found in epochs.items():
+        channel = _epoch(found, at_s)
+        sensitivity = channel.response and channel.response.instrument_sensitivity
+        if not sensitivity or not sensitivity.value:
+            stations.notes.append(f"{where}: {seed_id} has no response")
+            continue
+        _add(
+            stations,
+            where,
+            seed_id,
+            latitude=float(channel.latitude),
+            longitude=float(channel.longitude),
+            elevation_m=float(channel.elevation or 0.0),
+            gain=float(sensitivity.value),
+            units=str(sensitivity.input_units),
+        )
     return stations
+
+
+def _epoch(epochs: list[Any], at_s: float | None) -> Any:  # noqa: ANN401 - obspy is untyped
+    """The epoch of a channel that holds a moment, or else the last."""
+    ordered = sorted(epochs, key=lambda item: item.start_date.timestamp if item.start_date else 0.0)
+    for epoch in reversed(ordered):
+        begins = epoch.start_date is None or at_s is None or epoch.start_date.timestamp <= at_s
+        ends = epoch.end_date is not None and at_s is not None and epoch.end_date.timestamp < at_s
+        if begins and not ends:
+            return epoch
+    return ordered[-1]

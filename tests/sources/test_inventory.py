@@ -1,6 +1,7 @@
 """Stations from StationXML and from an FDSN station service: what can be used is, what can't is named."""
 
 import contextlib
+import copy
 import io
 import logging
 import threading
@@ -147,3 +148,28 @@ def test_nobody_there_is_told_with_the_url(tmp_path: Path) -> None:
         pass
     with pytest.raises(InputError, match="can't reach it"):
         read_stations(url, tmp_path / "kept.xml")
+
+
+def test_the_epoch_that_holds_the_data_gives_the_gain() -> None:
+    """A digitiser was changed in 2006: its gain was a quarter before."""
+    inventory = obspy.read_inventory()
+    station = inventory[0][0]
+    later = station.channels[0]
+    earlier = copy.deepcopy(later)
+    gain = later.response.instrument_sensitivity.value
+    earlier.response.instrument_sensitivity.value = gain / 4
+    change = obspy.UTCDateTime(2006, 1, 1)
+    earlier.start_date, earlier.end_date = obspy.UTCDateTime(2000, 1, 1), change
+    later.start_date, later.end_date = change, None
+    station.channels = [later, earlier]  # in whatever order the file has them
+    seed_id = f"{inventory[0].code}.{station.code}.{later.location_code}.{later.code}"
+    out = io.BytesIO()
+    inventory.write(out, format="STATIONXML")
+
+    def gain_at(at_s: float | None) -> float:
+        return parse_stationxml(out.getvalue(), "x.xml", at_s).channels[seed_id].gain
+
+    assert gain_at(obspy.UTCDateTime(2005, 6, 1).timestamp) == pytest.approx(gain / 4)
+    assert gain_at(obspy.UTCDateTime(2006, 6, 1).timestamp) == pytest.approx(gain)
+    assert gain_at(None) == pytest.approx(gain)
+    assert gain_at(obspy.UTCDateTime(1999, 1, 1).timestamp) == pytest.approx(gain)
