@@ -15,11 +15,12 @@ and if it is as horizontal as S is: else it is P that still rises.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ew.detect.filters import band_pass
+from ew.detect.filters import BandPass, band_pass
 from ew.locate.amplitudes import History
 from ew.locate.kernels import add_energy, s_onset
 from ew.records import Packet, Pick
@@ -148,9 +149,14 @@ class _Trace:
 
     def energy(self) -> Floats:
         """The squares of the band-passed samples, (N,) f8."""
-        band, energy = band_pass(*BAND_HZ, self.rate), np.zeros(len(self.samples))
+        band, energy = _band(self.rate), np.zeros(len(self.samples))
         add_energy(self.samples, band.gain, band.a1, band.a2, energy)
         return energy
+
+
+@lru_cache(maxsize=64)
+def _band(rate: float) -> BandPass:
+    return band_pass(*BAND_HZ, rate)
 
 
 def _joined(packets: Sequence[Packet], p_s: float, end_s: float) -> _Trace | None:

@@ -134,6 +134,14 @@ def test_hundred_aftershocks_in_ten_minutes_neither_break_nor_invent_anything_la
     assert 1 <= len(events) <= 100
     assert most <= 40
     assert max(e[-1].origin.magnitude for e in events[1:]) < main.magnitude
+    ghosts = [e for e in events if not any(is_of(e[-1].origin, origin) for origin in origins)]
+    assert len(ghosts) <= 3
+    assert all(e[-1].origin.magnitude < 4.5 for e in ghosts)
+
+
+def is_of(found: Origin, truth: Origin) -> bool:
+    apart = float(distance_km(found.latitude, found.longitude, truth.latitude, truth.longitude))
+    return abs(found.time_s - truth.time_s) < 5 and apart < 40
 
 
 def test_engine_holds_no_more_after_hours_than_after_minutes(travel_times: TravelTimes) -> None:
