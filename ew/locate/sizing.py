@@ -10,10 +10,8 @@ from ew.locate.magnitude import full_window_s, station_magnitude
 from ew.records import StationMagnitude
 
 LARGE_MAGNITUDE = 5.2
-"""From here on a rupture may outlast the window: peaks are followed up to the S-wave."""
+"""From here on a rupture may outlast the P-wave of near stations."""
 S_GUARD_S = 0.3
-WINDOW_S = 8.0
-"""So much of the P-wave of smaller ones: twice the usual 4 s, for P-waves from 100 km rise slowly."""
 SIZED_BY = 60
 """So many stations, the nearest, size an event; more change the mean by less than its error."""
 
@@ -43,8 +41,9 @@ def station_magnitudes(
     whole_s = full_window_s(magnitude)
     found = []
     for i in order[:SIZED_BY]:
+        # All of P, not 4 s as the relations were fitted on: from 70 km on Pn leads and what follows is larger. On ten recorded
+        # earthquakes the last magnitude then scatters by 0.29 about a mean of -0.13, with 8 s by 0.32 and -0.16, with 4 s by 0.34 and -0.23
         window = float(s_minus_p_s[i]) - S_GUARD_S
-        window = window if is_large else min(window, WINDOW_S)
         peaks = trackers[i].peaks(max(window, 0.5), float(distances_km[i]))
         if peaks is not None:
             found.append(station_magnitude(peaks, relation, whole_s))
