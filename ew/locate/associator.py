@@ -45,6 +45,8 @@ LATE_DECLARED_S = 8.0
 """An earthquake is declared within some seconds of its fourth onset, or it is made up of what came later."""
 MORE_IN_CODA = 2
 """A second earthquake amid the coda of a first needs so many stations more: coda triggers too, but not in step."""
+S_EVIDENCE = 0.5
+"""An S where it belongs makes up for half a clear onset."""
 CLUSTER_SHARE = 0.2
 """Half of what a declaration needs: the newest pick may lie at the edge of those that P has reached."""
 TRY_STATIONS = (8, 20, 1000)
@@ -314,6 +316,17 @@ class Associator:
         is_near = self._is_in_reach(hypocentre, onsets)
         return is_near and self.share_in_reach(hypocentre, onsets) >= least_share
 
+    def _fitting_s(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> int:
+        """How many of the onsets first reached have a clear S behind them where the hypocentre has it."""
+        first = sorted(onsets, key=lambda o: o.time_s)[:S_STATIONS]
+        away = self.distances_km(hypocentre, np.array([o.station for o in first]))
+        travel_s = self._travel.s_s(away, hypocentre.depth_km)
+        tolerance_s = self.tolerance_s(travel_s)
+        return sum(
+            s is not None and abs(s.time_s - hypocentre.time_s - travel_s[i]) <= tolerance_s[i]
+            for i, s in enumerate(self._s_onset(o.pick) for o in first)
+        )
+
     def _is_in_reach(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> bool:
         """Whether a station that picked is near enough."""
         picked = np.array([o.station for o in onsets])
@@ -338,7 +351,8 @@ class Associator:
         clear = sum(not o.is_coda for o in onsets)
         if clear < config.min_stations - 1 and len(onsets) < config.min_stations + MORE_IN_CODA:
             return False
-        if sum(o.weight for o in onsets) < CLEAR_STATIONS * config.min_stations:
+        evidence = sum(o.weight for o in onsets) + S_EVIDENCE * self._fitting_s(hypocentre, onsets)
+        if evidence < CLEAR_STATIONS * config.min_stations:
             return False
         # Picks in coda, gathered over a long time, always fit something somewhere
         times = np.sort([o.time_s for o in onsets])
