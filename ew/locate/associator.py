@@ -302,12 +302,11 @@ class Associator:
         must = net.end_s > expected_s + LATE_S
         if not all(o.is_coda for o in onsets):
             must &= net.first_s < expected_s - WARM_UP_S
-        must &= away <= np.sort(away[picked])[min(len(picked), self._config.min_stations) - 1]
+        reach_km = np.sort(away[picked])[min(len(picked), self._config.min_stations) - 1]
+        must &= away <= reach_km
         must[picked] = False
-        nearer = picked[
-            away[picked] <= np.sort(away[picked])[min(len(picked), self._config.min_stations) - 1]
-        ]
-        return len(nearer) / (len(nearer) + int(must.sum()))
+        nearer = int((away[picked] <= reach_km).sum())
+        return nearer / (nearer + int(must.sum()))
 
     def is_plausible(
         self, hypocentre: Hypocentre, onsets: Sequence[Onset], least_share: float
