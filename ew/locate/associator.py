@@ -316,8 +316,11 @@ class Associator:
         return is_near and self.share_in_reach(hypocentre, onsets) >= least_share
 
     def _fitting_s(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> int:
-        """How many of the onsets first reached have a clear S behind them where the hypocentre has it."""
-        first = sorted(onsets, key=lambda o: o.time_s)[:S_STATIONS]
+        """How many of the onsets first reached, but those in coda, have a clear S behind them where the hypocentre has it."""
+        calm = [o for o in onsets if not (o.is_coda or o.is_restless)]
+        first = sorted(calm, key=lambda o: o.time_s)[:S_STATIONS]
+        if not first:
+            return 0
         away = self.distances_km(hypocentre, np.array([o.station for o in first]))
         travel_s = self._travel.s_s(away, hypocentre.depth_km)
         tolerance_s = self.tolerance_s(travel_s)
@@ -350,8 +353,8 @@ class Associator:
         clear = sum(not o.is_coda for o in onsets)
         if clear < config.min_stations - 1 and len(onsets) < config.min_stations + MORE_IN_CODA:
             return False
-        evidence = sum(o.weight for o in onsets) + S_EVIDENCE * self._fitting_s(hypocentre, onsets)
-        if evidence < CLEAR_STATIONS * config.min_stations:
+        lacks = CLEAR_STATIONS * config.min_stations - sum(o.weight for o in onsets)
+        if lacks > 0 and lacks > S_EVIDENCE * self._fitting_s(hypocentre, onsets):
             return False
         # Picks in coda, gathered over a long time, always fit something somewhere
         times = np.sort([o.time_s for o in onsets])
