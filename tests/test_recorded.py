@@ -48,5 +48,5 @@ def test_recorded_earthquakes_are_found_and_noise_is_not(
             return float(distance_km(truth.latitude, truth.longitude, latitude, longitude))  # noqa: B023
 
         assert error_km(first.origin.latitude, first.origin.longitude) < 40, folder.name
-        assert error_km(last.origin.latitude, last.origin.longitude) < 30, folder.name
-        assert last.origin.magnitude == pytest.approx(truth.magnitude, abs=0.7), folder.name
+        assert error_km(last.origin.latitude, last.origin.longitude) < 25, folder.name
+        assert last.origin.magnitude == pytest.approx(truth.magnitude, abs=0.6), folder.name
