@@ -331,7 +331,7 @@ class AlertPlanner:
         lane = sum(strength < bound for bound in self._config.policy.lanes[: LANES - 1])
         lane = np.minimum(lane, LANES - 1) + LANES * (s_s <= since_s)
         step = np.minimum(s_s * KEY_STEPS_PER_S, 8190)
-        keys = (lane.astype(np.uint16) << 13) | step.astype(np.uint16)
+        keys = (lane.astype(np.uint16) << LANE_BITS) | step.astype(np.uint16)
         return np.where(strength >= least, keys, NOT_TOLD).astype(np.uint16)
 
     def _least(self, group: _Group, version: EventVersion) -> NDArray[np.float32]:

@@ -43,9 +43,10 @@ class _Component:
 
     def add(self, packet: Packet, *, counts: bool) -> None:
         """Go on with the next packet; before P it only settles the filters (``counts`` false)."""
-        if packet.start_ns < self.end_ns or packet.sampling_rate != self._rate:
+        ahead = (packet.start_ns - self.end_ns) / NS_PER_S * self._rate
+        if ahead < -0.5 or packet.sampling_rate != self._rate:  # starts are rounded to ns
             return
-        if packet.start_ns - self.end_ns > 1.5 * NS_PER_S / self._rate:
+        if ahead > 1.5:
             # After a gap the filters start from rest, or the step would pass for shaking
             self._states[:] = 0.0
             self._offset = self._last = float(np.nan_to_num(packet.samples[0]))

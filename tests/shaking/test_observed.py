@@ -87,6 +87,18 @@ def test_peak_motion_is_that_of_the_wave_since_the_onset(units: str) -> None:
     assert pgv == pytest.approx(1 / (2 * np.pi * 2), rel=0.15)
 
 
+def test_packets_whose_starts_are_rounded_follow_each_other() -> None:
+    """At 31.3 Hz a packet may begin a nanosecond before the one before it has ended."""
+    rate, channel = 31.3, Channel("XX.A..HNE", 30.0, 100.0, 0.0, 1000.0, "M/S**2")
+    samples = 1000.0 * np.sin(2 * np.pi * 2 * np.arange(1500) / rate)
+    whole, cut = (MotionTracker({"XX.A..HNE": channel}, 0) for _ in range(2))
+    whole.add([Packet("XX.A..HNE", 0, rate, samples)])
+    for first in range(0, 1500, 31):
+        start_ns = round(first * 1e9 / rate) - first // 31 % 2
+        cut.add([Packet("XX.A..HNE", start_ns, rate, samples[first : first + 31])])
+    assert cut.peaks == pytest.approx(whole.peaks)
+
+
 def test_a_gap_is_not_taken_for_shaking() -> None:
     channel = Channel("XX.A..HNE", 30.0, 100.0, 0.0, 1000.0, "M/S**2")
     tracker = MotionTracker({"XX.A..HNE": channel}, 0)
