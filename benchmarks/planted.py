@@ -17,9 +17,9 @@ import numpy as np
 
 from benchmarks.harness import BenchmarkResult, budget
 from benchmarks.suite import recorded
-from ew import Config, Origin, Packet
+from benchmarks.suite.playing import apart_km, other_earth, versions_of
+from ew import Origin, Packet
 from ew.geo import destination, distance_km
-from ew.pipeline import Pipeline
 from ew.report import by_event, is_match
 from ew.sources.files import EventDir, load_event_dir
 from ew.traveltimes import TravelTimes
@@ -115,18 +115,12 @@ def planted(task: tuple[Path, int]) -> Outcome | None:
     if end_s - min(run.start_ns for run in event_dir.runs) / 1e9 < QUIET_S:
         return None
     table = TravelTimes.load()
-    p_slower = 1 + rng.normal(0, P_ERROR)
-    s_slower = p_slower * (1 + rng.normal(0, VP_VS_ERROR))
-    earth = TravelTimes("truth", table.p_table * p_slower, table.s_table * s_slower)
+    earth = other_earth(rng, table, P_ERROR, VP_VS_ERROR)
     places = np.array(sorted({(c.latitude, c.longitude) for c in event_dir.channels.values()}))
     origin = _origin(rng, places, end_s - LASTS_S)
     runs, seen = _planted(event_dir, end_s, origin, earth, seed)
-    pipeline = Pipeline(Config(), event_dir.inventory, table)
-    versions = [
-        v
-        for now_ns, tick in pipeline.moments(replace(event_dir, runs=runs).packets(PACKET_S))
-        for v in pipeline.feed(tick, now_ns).versions
-    ]
+    packets = replace(event_dir, runs=runs).packets(PACKET_S)
+    versions = versions_of(event_dir.inventory, packets, table)
     events = list(by_event(versions).values())
     clear_s = sorted(time_s for time_s, above in seen.values() if above >= CLEAR)
     found = Outcome(seed, path.name, origin.magnitude, len(clear_s), len(events))
@@ -137,14 +131,10 @@ def planted(task: tuple[Path, int]) -> Outcome | None:
     return replace(
         found,
         late_s=first.issued_s - clear_s[recorded.CLEAR_ONSETS - 1],
-        first_km=_off_km(first.origin, origin),
-        last_km=_off_km(last.origin, origin),
+        first_km=apart_km(first, origin),
+        last_km=apart_km(last, origin),
         last_magnitude=last.origin.magnitude - origin.magnitude,
     )
-
-
-def _off_km(ours: Origin, truth: Origin) -> float:
-    return float(distance_km(truth.latitude, truth.longitude, ours.latitude, ours.longitude))
 
 
 def run(quick: bool) -> BenchmarkResult:

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.harness import BenchmarkResult, budget
 from benchmarks.suite import negatives, recorded
-from benchmarks.suite.playing import START_S, apart_km, is_same, play_through
+from benchmarks.suite.playing import START_S, apart_km, is_same, other_earth, play_through
 from ew import EventVersion, Origin
 from ew.geo import destination, distance_km
 from ew.report import by_event
@@ -84,16 +84,9 @@ def random_case(seed: int, stations: list[Station], table: TravelTimes) -> Case:
     near = [replace(s, noise=min(1.0, s.noise + 0.3)) if rng.random() < 0.1 else s for s in near]
     delays = {s.code: float(rng.uniform(0, 2)) for s in near}
     play = Play(near, [origin], START_S, LEAD_S + LASTS_S, seed, delays)
-    earth = _earth(rng, table)
+    earth = other_earth(rng, table, MODEL_ERROR, VP_VS_ERROR)
     times = sorted(arrivals(origin, s, earth)[0] + delays[s.code] for s in near)
     return Case(seed, place, origin, play, earth, times[3] if len(times) > 3 else math.nan)
-
-
-def _earth(rng: np.random.Generator, table: TravelTimes) -> TravelTimes:
-    """The Earth of a case is not quite the locator's: P slower or faster by some percent, and S by another one."""
-    p_slower = 1 + rng.normal(0, MODEL_ERROR)
-    s_slower = p_slower * (1 + rng.normal(0, VP_VS_ERROR))
-    return TravelTimes("truth", table.p_table * p_slower, table.s_table * s_slower)
 
 
 def _epicentre(rng: np.random.Generator, place: str) -> tuple[float, float]:

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from ew import Config, EventVersion, Origin, Packet
 from ew.geo import distance_km
 from ew.pipeline import Pipeline
+from ew.records import Inventory
 from ew.traveltimes import TravelTimes
 from simulators.scenario import Play
 
@@ -16,11 +19,26 @@ def play_through(
     play: Play, table: TravelTimes, packets: Iterable[tuple[int, Packet]] | None = None
 ) -> list[EventVersion]:
     """All versions the pipeline gives for a play."""
-    pipeline = Pipeline(Config(), play.inventory, table)
-    moments = pipeline.moments(
-        packets if packets is not None else play.packets(1.0, travel_times=table)
-    )
+    given = packets if packets is not None else play.packets(1.0, travel_times=table)
+    return versions_of(play.inventory, given, table)
+
+
+def versions_of(
+    inventory: Inventory, packets: Iterable[tuple[int, Packet]], table: TravelTimes
+) -> list[EventVersion]:
+    """All versions the pipeline gives for packets and when they arrive."""
+    pipeline = Pipeline(Config(), inventory, table)
+    moments = pipeline.moments(packets)
     return [v for now_ns, tick in moments for v in pipeline.feed(tick, now_ns).versions]
+
+
+def other_earth(
+    rng: np.random.Generator, table: TravelTimes, p_error: float, vp_vs_error: float
+) -> TravelTimes:
+    """An Earth that is not quite the table's: P slower or faster, and S by another share; standard deviations."""
+    p_slower = 1 + rng.normal(0, p_error)
+    s_slower = p_slower * (1 + rng.normal(0, vp_vs_error))
+    return TravelTimes("truth", table.p_table * p_slower, table.s_table * s_slower)
 
 
 def apart_km(version: EventVersion, truth: Origin) -> float:

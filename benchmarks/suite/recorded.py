@@ -6,8 +6,7 @@ The catalogue is good to 10-15 km and a second; the fourth onset of ``picks.csv`
 import os
 from pathlib import Path
 
-from ew import Config
-from ew.pipeline import Pipeline
+from benchmarks.suite.playing import versions_of
 from ew.report import by_event, physical_limit_s, score
 from ew.sources.files import load_event_dir
 from ew.times import NS_PER_S
@@ -30,12 +29,7 @@ def play_recorded(task: tuple[Path, float]) -> dict[str, object]:
     path, packet_s = task
     table = TravelTimes.load()
     event_dir = load_event_dir(path)
-    pipeline = Pipeline(Config(), event_dir.inventory, table)
-    versions = [
-        v
-        for now_ns, tick in pipeline.moments(event_dir.packets(packet_s))
-        for v in pipeline.feed(tick, now_ns).versions
-    ]
+    versions = versions_of(event_dir.inventory, event_dir.packets(packet_s), table)
     truth = event_dir.event.origin if event_dir.event is not None else None
     row: dict[str, object] = {"recording": path.name, "packets s": packet_s}
     if truth is None:
