@@ -248,9 +248,8 @@ class EventEngine:
         if event.version and not event.is_changed:
             return None
         if math.isnan(event.magnitude) and now_s - event.declared_s < UNSIZED_S:
-            event.looked_s = (
-                -math.inf
-            )  # four stations close together: half a second of P is not in yet
+            # Four stations close together: half a second of P is not in yet
+            event.looked_s = -math.inf
             return None
         return event.issue("update" if event.version else "alert", now_s, self._arrivals(event))
 
