@@ -20,9 +20,12 @@ VersionKind: TypeAlias = Literal["alert", "update", "cancel"]
 UNKNOWN = float("nan")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Packet:
     """A run of samples without a gap from one channel.
+
+    It is not to be changed either, but not frozen: a frozen one takes four times as long to make, and thousands are each
+    second.
 
     ``seed_id`` is ``NET.STA.LOC.CHA``; ``start_ns`` is the time of the first sample (ns since the epoch, UTC);
     ``sampling_rate`` is in Hz; ``samples`` is one-dimensional float32, float64 or int32, in counts or any unit.

@@ -24,11 +24,9 @@ _SAMPLE_TYPES = {"i": np.int32, "f": np.float32, "d": np.float64}
 SHORTEST_RECORD = 128
 RECORDS_AT_ONCE = 1024
 """They share an array of samples, about 1 MiB; a packet kept for long keeps no more than that."""
-CODES = slice(8, 20)
-"""Where a miniSEED 2 header has its codes: station (5), location (2), channel (3), network (2)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decoded:
     """The packets of some bytes, one a record, and a line for each place that could not be read.
 
@@ -70,15 +68,16 @@ def _decode_plain(data: bytes, offset: int, decoded: Decoded) -> int:
     if most == 0:
         return offset
     read = np.frombuffer(data, np.uint8)
-    whole, rates = np.empty((most, 6), np.int64), np.empty(most)
-    count, total = kernels.scan(read, offset, whole, rates)
+    whole = np.empty((most, kernels.COLUMNS), np.int64)
+    count, total = kernels.scan(read, offset, whole)
     if count == 0:
         return offset
     samples = np.empty(total + kernels.MARGIN, np.int32)
     count = kernels.unpack(read, whole, count, kernels.PACKINGS, samples)
     if count == 0:
         return offset
-    at, lengths, _, encodings, sizes, starts = whole[:count].T.tolist()
+    whole = whole[:count]
+    at, lengths, _, encodings, sizes, starts = whole[:, : kernels.RATE].T.tolist()
     ends = list(accumulate(sizes))
     parts = [samples[end - size : end] for end, size in zip(ends, sizes, strict=True)]
     if kernels.FLOAT32 in encodings:
@@ -86,8 +85,8 @@ def _decode_plain(data: bytes, offset: int, decoded: Decoded) -> int:
             part.view(np.float32) if encoding == kernels.FLOAT32 else part
             for part, encoding in zip(parts, encodings, strict=True)
         ]
-    ids = [_seed_id_of(data[a + CODES.start : a + CODES.stop]) for a in at]
-    decoded.packets.extend(map(Packet, ids, starts, rates[:count].tolist(), parts))
+    ids, rates = map(_seed_id_of, _codes(whole).tolist()), _rates(whole).tolist()
+    decoded.packets.extend(map(Packet, ids, starts, rates, parts))
     decoded.offsets.extend(at)
     return int(at[-1] + lengths[-1])
 
@@ -135,18 +134,14 @@ def read_runs(data: bytes, name: str = "miniSEED") -> Decoded:
 def _read_plain_runs(data: bytes) -> list[Packet] | None:
     """The runs of a file of plain records alone, none of which reaches into the next; ``None`` for any other."""
     most = len(data) // SHORTEST_RECORD
-    read, whole, rates = (
-        np.frombuffer(data, np.uint8),
-        np.empty((most, 6), np.int64),
-        np.empty(most),
-    )
-    count, total = kernels.scan(read, 0, whole, rates)
+    read = np.frombuffer(data, np.uint8)
+    whole = np.empty((most, kernels.COLUMNS), np.int64)
+    count, total = kernels.scan(read, 0, whole)
     if count == 0 or int(whole[count - 1, : kernels.FIRST].sum()) != len(data):
         return None
-    whole, rates = whole[:count], rates[:count]
-    codes = read[whole[:, :1] + np.arange(CODES.start, CODES.stop)].copy().view("S12").ravel()
-    order = np.lexsort((whole[:, kernels.START_NS], codes))
-    whole, rates, codes = np.ascontiguousarray(whole[order]), rates[order], codes[order]
+    whole = whole[:count]
+    whole = whole[np.lexsort((whole[:, kernels.START_NS], _codes(whole)))]
+    codes, rates = _codes(whole), _rates(whole)
     begins = _run_begins(whole, rates, codes)
     if begins is None:
         return None
@@ -159,11 +154,18 @@ def _read_plain_runs(data: bytes) -> list[Packet] | None:
         part = samples[edges[begin] : edges[end]]
         if whole[begin, kernels.ENCODING] == kernels.FLOAT32:
             part = part.view(np.float32)
-        at, start_ns = whole[begin, [kernels.AT, kernels.START_NS]].tolist()
-        seed_id = _seed_id_of(data[at + CODES.start : at + CODES.stop])
+        seed_id, start_ns = _seed_id_of(codes[begin]), int(whole[begin, kernels.START_NS])
         runs.append(Packet(seed_id, start_ns, float(rates[begin]), part))
     runs.sort(key=lambda run: (run.seed_id, run.start_ns))
     return runs
+
+
+def _rates(whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    return whole.view(np.float64)[:, kernels.RATE]
+
+
+def _codes(whole: NDArray[np.int64]) -> NDArray[np.bytes_]:
+    return whole.view("S8")[:, kernels.CODES :].copy().view("S16").ravel()
 
 
 def _run_begins(

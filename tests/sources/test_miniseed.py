@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 from pymseed import DataEncoding, MS3Record
 
 from ew import Packet
+from ew.sources import kernels
 from ew.sources.miniseed import _read_whole, decode, encode, joined, read_runs, warm_up
 from tests.reference import miniseed as libmseed
 
@@ -227,3 +228,22 @@ def test_nothing_is_compiled_after_the_warm_up_and_no_index_leaves_its_array(
         call, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@given(
+    hnp.arrays(np.int32, st.integers(1, 400), elements=st.integers(-(2**26), 2**26)),
+    st.lists(st.tuples(st.integers(48, 511), st.integers(0, 255)), max_size=4),
+)
+def test_broken_records_write_nothing_beyond_the_room_they_are_given(
+    samples: np.ndarray, changes: list[tuple[int, int]]
+) -> None:
+    # Sums and differences are written eight at once, past the last sample of each record
+    data = bytearray(encode(Packet("XX.A..HHZ", 0, 100.0, samples)))
+    for at, byte in changes:
+        data[at] = byte
+    read = np.frombuffer(bytes(data), np.uint8)
+    whole = np.empty((8, kernels.COLUMNS), np.int64)
+    count, total = kernels.scan(read, 0, whole)
+    room = np.full(total + kernels.MARGIN + 64, 77, np.int32)
+    kernels.unpack(read, whole, count, kernels.PACKINGS, room[: total + kernels.MARGIN])
+    assert (room[total + kernels.MARGIN :] == 77).all()
