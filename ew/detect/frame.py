@@ -89,7 +89,7 @@ def work_in(frame):
         _array(frame, 18, (BLOCK, LANES), np.float32),
         _array(frame, 19, lanes, np.uint64),
         _array(frame, 20, lanes, np.uint64),
-        _array(frame, 21, (4, LANES), np.uint64),
+        _array(frame, 21, (2, 4, LANES), np.uint64),
         _array(frame, 22, lanes, np.int64),
         _array(frame, 23, lanes, np.int64),
         _array(frame, 24, lanes, np.int64),

@@ -48,11 +48,13 @@ from ew.detect.layout import (
     LAST,
     LEVEL_AT,
     NEVER,
+    NEXT,
     NLTA,
     NSTA,
     OFF,
     OFFSET,
     ON_AT,
+    ONWARD,
     PADDING,
     READY,
     RESTART,
@@ -89,13 +91,15 @@ def run(frame, start, end, first, limit):
     _look_ahead(0, used, first, batch, state, work)
     for group in range(0, used, LANES):
         lanes = min(LANES, used - group)
-        work.samples_at[:] = work.following[SAMPLES_AT]
-        work.history_at[:] = work.following[HISTORY_AT]
+        work.samples_at[:] = work.following[NEXT, SAMPLES_AT]
+        work.history_at[:] = work.following[NEXT, HISTORY_AT]
         _look_ahead(group + LANES, used, first, batch, state, work)
         found, is_alike = _take_up(group, lanes, first, limit, batch, params, state, work, found)
         form = batch.form[work.order[group]]
-        if not (is_alike and _run_level(form, params, state, work)):
-            found = _run_ragged(group, lanes, first, batch, params, state, work, found)
+        done = _run_alike(form, params, state, work) if is_alike else 0
+        if done < work.ends[lanes - 1]:
+            work.ends[:] -= done
+            found = _run_ragged(group, lanes, first + done, batch, params, state, work, found)
     return found
 
 
@@ -133,7 +137,7 @@ def _by_length(length, start, end, first, limit, order):
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _look_ahead(group, used, first, batch, state, work):
     """Note where the memory lies that the next group needs, for ``run_turned`` to ask for."""
-    following = work.following
+    following = work.following[NEXT]
     level_at, count_at = np.uint64(state.level.ctypes.data), np.uint64(state.count.ctypes.data)
     history = np.uint64(state.raw.ctypes.data)
     for lane in range(min(LANES, used - group)):
@@ -155,15 +159,15 @@ def _ask_at_once(work):
     """Ask for what ``run_turned`` would have asked for bit by bit, taking the next packets to be as long as these."""
     for lane in range(LANES):
         for at in range(0, 4 * min(work.ends[0], BLOCK), 64):
-            prefetch(work.following[SAMPLES_AT, lane] + np.uint64(at))
-            prefetch(work.following[HISTORY_AT, lane] + np.uint64(at))
+            prefetch(work.following[NEXT, SAMPLES_AT, lane] + np.uint64(at))
+            prefetch(work.following[NEXT, HISTORY_AT, lane] + np.uint64(at))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _take_up(group, lanes, first, limit, batch, params, state, work, found):
     """Put the channels of a group into the lanes: coefficients, delays and averages.
 
-    Gives the rows of ``found`` filled, and whether the packets are eight of one length and form, as their histories.
+    Gives the rows of ``found`` filled, and whether the packets are eight of one form, as their histories.
     """
     level, count = state.level, state.count
     form, is_alike = batch.form[work.order[group]], lanes == LANES
@@ -179,8 +183,7 @@ def _take_up(group, lanes, first, limit, batch, params, state, work, found):
             m = min(work.ends[lane], BLOCK)
             level[slot, OFFSET] = first_good(batch.address[p], batch.form[p], first, m)
             level[slot, 0] = level[slot, 1] = -level[slot, OFFSET]
-        is_alike = is_alike and work.ends[lane] == work.ends[0] and count[slot, FORM] == form
-        is_alike = is_alike and batch.form[p] == form
+        is_alike = is_alike and count[slot, FORM] == form and batch.form[p] == form
         row = count[slot, CLASS]
         if work.lane_class[lane] != row:
             work.lane_class[lane] = row
@@ -191,7 +194,7 @@ def _take_up(group, lanes, first, limit, batch, params, state, work, found):
     for lane in range(lanes, LANES):
         work.lane_slots[lane] = work.lane_slots[0]  # an unused lane follows the first, to no effect
     _fill(work.state, state, work)
-    return found, is_alike and LEAST <= work.ends[0] <= BLOCK and form != F8
+    return found, is_alike and form != F8 and work.ends[0] >= LEAST
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -238,21 +241,54 @@ def _prepare(slot, action, params, state, work, found):
     return found
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _run_alike(form, params, state, work):
+    """Run what eight packets of one form have in common, piece by piece; gives how many samples of each are done."""
+    length, done = work.ends[0], 0
+    for left in range(-(-length // BLOCK), 0, -1):
+        n = (length - done + left - 1) // left
+        if left > 1:
+            _go_on(n, state, work)
+        if not _run_level(n, NEXT if left == 1 else ONWARD, form, params, state, work):
+            return done
+        done += n
+        if done < work.ends[LANES - 1]:
+            _fill(work.state, state, work)
+        if left > 1:
+            work.samples_at[:] = work.following[ONWARD, SAMPLES_AT]
+            work.history_at[:] = work.following[ONWARD, HISTORY_AT]
+    return done
+
+
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _run_level(form, params, state, work):
-    """Run eight packets of one length and form from where they lie, or leave all as it was and return False.
+def _go_on(n, state, work):
+    """Note where the memory lies that the next piece of the same packets needs, ``n`` samples on."""
+    onward, history = work.following[ONWARD], np.uint64(state.raw.ctypes.data)
+    level_at, count_at = np.uint64(state.level.ctypes.data), np.uint64(state.count.ctypes.data)
+    for lane in range(LANES):
+        slot = work.lane_slots[lane]
+        start = slot * (HISTORY + PADDING) + ((state.count[slot, SEEN] + n) & (HISTORY - 1))
+        onward[SAMPLES_AT, lane] = work.samples_at[lane] + np.uint64(4 * n)
+        onward[HISTORY_AT, lane] = history + np.uint64(4 * start)
+        onward[LEVEL_AT, lane] = level_at + np.uint64(128 * slot)
+        onward[COUNT_AT, lane] = count_at + np.uint64(128 * slot)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _run_level(n, then, form, params, state, work):
+    """Run ``n`` samples of eight packets of one form from where they lie, or leave all as it was and return False.
 
     False where a threshold was crossed while triggers were allowed, where a channel is dead, and where a sample is no
-    number: these go the long way.
+    number: these go the long way. ``then``: whose memory to ask for meanwhile.
     """
-    level, count, now, n = state.level, state.count, work.state, work.ends[0]
+    level, count, now = state.level, state.count, work.state
     samples_at, history_at, turned, state_at, coefficients, following = (
         np.uint64(work.samples_at.ctypes.data),
         np.uint64(work.history_at.ctypes.data),
         np.uint64(work.turned.ctypes.data),
         np.uint64(now.ctypes.data),
         np.uint64(work.coefficients.ctypes.data),
-        np.uint64(work.following.ctypes.data),
+        np.uint64(work.following[then].ctypes.data),
     )
     if form == F4:
         if turn_samples_f4(samples_at, history_at, turned, n) >= HUGE_BITS:

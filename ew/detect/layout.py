@@ -43,7 +43,8 @@ S, L, OFFSET, LAST, RATE, SAMPLE_NS, LATE_NS = 8, 9, 10, 11, 12, 13, 14
 SEEN, NEXT_NS, ANCHOR_NS, ANCHOR, RUN, ON_AT, CLASS, FORM, READY, SEGMENT, DECIDED = range(11)
 # Rows of the lanes' state: delays, S, L, then whether a threshold was crossed, and the last sample
 CROSSED, LANE_LAST = 10, 11
-# Rows of ``following``
+# Parts of ``following``, and the rows of each
+NEXT, ONWARD = 0, 1
 SAMPLES_AT, HISTORY_AT, LEVEL_AT, COUNT_AT = 0, 1, 2, 3
 # What a packet does to its channel's state before its samples are run
 CONTINUE, BRIDGE, RESTART = 0, 1, 2
@@ -108,8 +109,8 @@ class Work(NamedTuple):
 
     f8: ``x`` (8, BLOCK), ``coefficients`` (13, 8), ``course`` (BLOCK, 3, 8): y, S, L; ``state``, ``before``,
     ``again`` (12, 8): the lanes' state and whether they crossed now, before the block, and run again. f4: ``turned``
-    (BLOCK, 8). u8: ``samples_at``, ``history_at`` (8,), ``following`` (4, 8): where each lane's samples and history
-    lie, and what the next eight packets need. i8: ``ends``, ``lane_slots``, ``lane_class`` (8,): samples left, channel
+    (BLOCK, 8). u8: ``samples_at``, ``history_at`` (8,), ``following`` (2, 4, 8): where each lane's samples and history
+    lie, and what the next eight packets and the next piece of these need. i8: ``ends``, ``lane_slots``, ``lane_class`` (8,): samples left, channel
     and class of each lane; ``order`` (P,); ``found`` (F, 4): kind, slot, first and last sample; ``tally`` (11,): see the
     index names.
     """
@@ -144,7 +145,7 @@ def work_for(packets: int, channels: int) -> Work:
         turned=np.zeros((BLOCK, LANES), np.float32),
         samples_at=np.zeros(LANES, np.uint64),
         history_at=np.zeros(LANES, np.uint64),
-        following=np.zeros((4, LANES), np.uint64),
+        following=np.zeros((2, 4, LANES), np.uint64),
         ends=np.zeros(LANES, np.int64),
         lane_slots=np.zeros(LANES, np.int64),
         lane_class=np.full(LANES, -1),
