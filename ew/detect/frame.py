@@ -93,7 +93,8 @@ def work_in(frame):
         _array(frame, 22, lanes, np.int64),
         _array(frame, 23, lanes, np.int64),
         _array(frame, 24, lanes, np.int64),
-        _array(frame, 25, (np.int64(frame[4]),), np.int64),
-        _array(frame, 26, (np.int64(frame[3]), 4), np.int64),
-        _array(frame, 27, (11,), np.int64),
+        _array(frame, 25, lanes, np.int64),
+        _array(frame, 26, (np.int64(frame[4]),), np.int64),
+        _array(frame, 27, (np.int64(frame[3]), 4), np.int64),
+        _array(frame, 28, (11,), np.int64),
     )

@@ -133,6 +133,18 @@ def _turned_emitter(form):
             here, before = sample(i), sample(builder.sub(i, WORD(1)))
             return [builder.or_(found[0], builder.fcmp_ordered("==", here, before))]
 
+        def step_of_some(i, carried):
+            *now, last, equal = carried
+            x = sample(i)
+            ends = builder.load(builder.inttoptr(arguments[5], WORDS.as_pointer()), align=8)
+            goes_on = builder.icmp_signed(">", ends, _all_lanes(builder, i))
+            new = step(i, now)
+            (is_same,) = pair(i, [equal])
+            return [
+                builder.select(goes_on, after, before)
+                for after, before in zip([*new, x, is_same], [*now, last, equal], strict=True)
+            ]
+
         # Lines of n samples, one more where they do not begin with a line, for eight lanes; then three of each state
         lines = builder.add(builder.and_(builder.lshr(n, WORD(1)), WORD(-8)), WORD(16))
         of_samples = least(lines, n)
@@ -140,12 +152,13 @@ def _turned_emitter(form):
         now = loop(builder, WORD(0), of_samples, 1, start, step_and_ask_for_samples)
         now = loop(builder, of_samples, of_state, 1, now, step_and_ask_for_state)
         now = loop(builder, of_state, n, 1, now, step)
-        has_crossed = _keep(builder, now, state)
         last = sample(builder.sub(n, WORD(1)))
         equal = builder.fcmp_ordered("==", sample(WORD(0)), _load(builder, state, WORD(LANE_LAST)))
         before = sample(builder.sub(n, WORD(2)))
         equal = builder.or_(equal, builder.fcmp_ordered("==", last, before))
         (equal,) = loop(builder, WORD(SPOT - 1), n, SPOT, [equal], pair)
+        *now, last, equal = loop(builder, n, arguments[6], 1, [*now, last, equal], step_of_some)
+        has_crossed = _keep(builder, now, state)
         _store(builder, last, state, WORD(LANE_LAST))
         crossed, repeated = (
             builder.zext(builder.bitcast(lanes, ir.IntType(LANES)), WORD)
@@ -154,6 +167,13 @@ def _turned_emitter(form):
         return builder.or_(crossed, builder.shl(repeated, WORD(LANES)))
 
     return emit
+
+
+def _all_lanes(builder, value):
+    nothing = ir.Constant(WORDS, ir.Undefined)
+    first = builder.insert_element(nothing, value, ir.IntType(32)(0))
+    places = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(first, nothing, places)
 
 
 def _begin(builder, coefficients, state):
@@ -237,27 +257,40 @@ if numba_config.DISABLE_JIT:
     def run_lanes_with_course(x, n, state, coefficients, course):
         _lanes_plainly(x, n, coefficients, state, course)
 
-    def _run_turned(turned, n, coefficients, state, following, dtype):
-        x = array_at(turned, n * LANES, dtype).reshape(n, LANES).T.astype(np.float64)
+    def _run_turned(turned, n, coefficients, state, following, ends, most, dtype):
+        x = array_at(turned, most * LANES, dtype).reshape(most, LANES).T.astype(np.float64)
         now = array_at(state, (LANE_LAST + 1) * LANES, np.float64).reshape(-1, LANES)
+        ends = array_at(ends, LANES, np.int64)
         equal = (x[:, 0] == now[LANE_LAST]) | (x[:, n - 1] == x[:, n - 2])
-        for i in range(SPOT - 1, n, SPOT):
-            equal |= x[:, i] == x[:, i - 1]
+        for i in [*range(SPOT - 1, n, SPOT), *range(n, most)]:
+            equal |= (x[:, i] == x[:, i - 1]) & (ends > i)
         c = array_at(coefficients, 13 * LANES, np.float64).reshape(13, LANES)
         _lanes_plainly(x, n, c, now, None)
-        now[LANE_LAST] = x[:, n - 1]
+        for i in range(n, most):
+            before = now.copy()
+            _lanes_plainly(x[:, i:], 1, c, now, None)
+            now[:, ends <= i] = before[:, ends <= i]
+        now[LANE_LAST] = x[range(LANES), ends - 1]
         bits = 1 << np.arange(LANES)
         return int(bits @ (now[CROSSED] > 0)) | int(bits @ equal) << LANES
 
-    def run_turned_f4(turned, n, coefficients, state, following):
-        return _run_turned(turned, n, coefficients, state, following, np.float32)
+    def run_turned_f4(turned, n, coefficients, state, following, ends, most):
+        return _run_turned(turned, n, coefficients, state, following, ends, most, np.float32)
 
-    def run_turned_i4(turned, n, coefficients, state, following):
-        return _run_turned(turned, n, coefficients, state, following, np.int32)
+    def run_turned_i4(turned, n, coefficients, state, following, ends, most):
+        return _run_turned(turned, n, coefficients, state, following, ends, most, np.int32)
 
 else:
     _SIGNATURE = types.void(types.uintp, types.int64, types.uintp, types.uintp, types.uintp)
-    _TURNED = types.int64(types.uint64, types.int64, types.uint64, types.uint64, types.uint64)
+    _TURNED = types.int64(
+        types.uint64,
+        types.int64,
+        types.uint64,
+        types.uint64,
+        types.uint64,
+        types.uint64,
+        types.int64,
+    )
 
     @intrinsic
     def _emitted(typing_context, x, n, coefficients, state, course):
@@ -268,8 +301,10 @@ else:
         return _SIGNATURE, _emitter(with_course=True)
 
     @intrinsic
-    def run_turned_f4(typing_context, turned, n, coefficients, state, following):
-        """Run ``n`` samples (two at least) of eight lanes from ``turned`` (n, 8) f4; all but ``n`` are addresses.
+    def run_turned_f4(typing_context, turned, n, coefficients, state, following, ends, most):
+        """Run ``n`` samples (two at least) of eight lanes from ``turned`` (most, 8) f4, and of some lanes up to ``most``.
+
+        All but ``n`` and ``most`` are addresses; ``ends`` (8,) i8: how many samples each lane has.
 
         ``state`` (12, 8) f8 moves on, ``following`` (4, 8) u8: where samples, history, ``level`` and ``count`` of the
         next eight packets lie. Gives a bit for each lane that crossed a threshold, and from bit 8 on one for each with
@@ -278,7 +313,7 @@ else:
         return _TURNED, _turned_emitter(F4)
 
     @intrinsic
-    def run_turned_i4(typing_context, turned, n, coefficients, state, following):
+    def run_turned_i4(typing_context, turned, n, coefficients, state, following, ends, most):
         """The same for int32."""
         return _TURNED, _turned_emitter(I4)
 

@@ -110,8 +110,8 @@ class Work(NamedTuple):
     f8: ``x`` (8, BLOCK), ``coefficients`` (13, 8), ``course`` (BLOCK, 3, 8): y, S, L; ``state``, ``before``,
     ``again`` (12, 8): the lanes' state and whether they crossed now, before the block, and run again. f4: ``turned``
     (BLOCK, 8). u8: ``samples_at``, ``history_at`` (8,), ``following`` (2, 4, 8): where each lane's samples and history
-    lie, and what the next eight packets and the next piece of these need. i8: ``ends``, ``lane_slots``, ``lane_class`` (8,): samples left, channel
-    and class of each lane; ``order`` (P,); ``found`` (F, 4): kind, slot, first and last sample; ``tally`` (11,): see the
+    lie, and what the next eight packets and the next piece of these need. i8: ``ends``, ``stops``, ``lane_slots``, ``lane_class`` (8,): samples
+    left, samples of the piece being run, channel and class of each lane; ``order`` (P,); ``found`` (F, 4): kind, slot, first and last sample; ``tally`` (11,): see the
     index names.
     """
 
@@ -126,6 +126,7 @@ class Work(NamedTuple):
     history_at: NDArray[np.uint64]
     following: NDArray[np.uint64]
     ends: NDArray[np.int64]
+    stops: NDArray[np.int64]
     lane_slots: NDArray[np.int64]
     lane_class: NDArray[np.int64]
     order: NDArray[np.int64]
@@ -147,6 +148,7 @@ def work_for(packets: int, channels: int) -> Work:
         history_at=np.zeros(LANES, np.uint64),
         following=np.zeros((2, 4, LANES), np.uint64),
         ends=np.zeros(LANES, np.int64),
+        stops=np.zeros(LANES, np.int64),
         lane_slots=np.zeros(LANES, np.int64),
         lane_class=np.full(LANES, -1),
         order=np.zeros(packets, np.int64),

@@ -118,15 +118,18 @@ def test_eight_alike_are_picked_as_each_alone_in_any_cut(seed: int, form: type) 
     if form is np.float32:
         waves[5][rng.integers(0, 4500, 3)] = [np.nan, np.inf, 1e25]
     found = []
-    for length in (100, 61, 9, 128, 400, 7):
-        bank, picks = PickerBank(), []
-        for at in range(0, 4500, length):
+    # The least and the most samples of a packet
+    for least, most in (*((n, n) for n in (100, 61, 9, 128, 400, 7)), (95, 105), (9, 60), (100, 400), (1, 300)):  # fmt: skip
+        bank, picks, at = PickerBank(), [], np.zeros(16, np.int64)
+        while (at < 4500).any():
+            ends = at + rng.integers(least, most + 1, 16)
             picks += bank.process(
                 [
-                    Packet(f"XX.{c}..HHZ", at * 10**7, 100.0, wave[at : at + length])
+                    Packet(f"XX.{c}..HHZ", int(at[c]) * 10**7, 100.0, wave[at[c] : ends[c]])
                     for c, wave in enumerate(waves)
                 ]
             )
+            at = np.minimum(ends, 4500)
         counters = bank.counters.as_dict() | {"packets": 0}
         triggers = sorted(bank.take_triggers(), key=lambda t: (t.seed_id, t.on_ns))
         order = sorted(picks, key=lambda pick: (pick.seed_id, pick.time_ns))
@@ -224,10 +227,13 @@ for at in range(0, 2600, 130):
 for form in ("f4", "i4"):  # eight alike go another way
     alike = ew.PickerBank()
     for at in range(0, 2600, 130):
-        for start, end in ((at, at + 9), (at + 9, at + 130)):
-            picks += alike.process([
-                ew.Packet(f"XX.{form}{c}..HHZ", start * 10**7, 100.0, wave[c, start:end].astype(form)) for c in range(9)
-            ])
+        for part in (0, 1):
+            tick = []
+            for c in range(9):
+                middle = at + 9 + 5 * (c % 3)
+                start, end = (middle, at + 130) if part else (at, middle)
+                tick.append(ew.Packet(f"XX.{form}{c}..HHZ", start * 10**7, 100.0, wave[c, start:end].astype(form)))
+            picks += alike.process(tick)
     print(alike.counters.as_dict(), len(alike.take_triggers()))
 for p in picks:
     print(p.seed_id, p.time_ns, p.trigger_ns, f"{p.snr:.6f}")
