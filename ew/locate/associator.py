@@ -60,6 +60,8 @@ FASTEST_KM_S = 8.0
 WIDEST_KM = 250.0
 STAYS = 0.2
 """A hypocentre stays where it is unless another one is likelier by so much: among equals it must not jump about."""
+DEEPER_KM = 20.0
+"""Read as S, any P-wave can be that of an earthquake far below, from where S comes in as steeply: no deeper than this below the usual."""
 BACK = 2.0
 """What was read as S is read as P again only if that is e² times as likely: the ground before it says S."""
 
@@ -180,7 +182,8 @@ class Associator:
         )
         found = self._locate_around(other, anew)
         least = BACK if is_mostly_s(onsets) else STAYS
-        if self._locator.misfit_at(hypocentre, seen) < found.misfit + least:
+        is_deep = is_mostly_s(other) and found.depth_km > self._config.depth_km + DEEPER_KM
+        if is_deep or self._locator.misfit_at(hypocentre, seen) < found.misfit + least:
             return None
         return Candidate(found, tuple(other))
 
