@@ -211,6 +211,8 @@ class Associator:
         away = self.distances_km(hypocentre, np.array([o.station for o in pool], dtype=np.int64))
         pool = [o for o, km in zip(pool, away, strict=True) if km <= reach_km]
         first = first_by_station(pool)
+        if len(first) < self._config.min_stations:
+            return None
         seen = self._observer.observations(
             first, seconds_after(pool, first), silent_among=hypocentre
         )
