@@ -2,12 +2,12 @@
 
 Free picks of the last seconds are tried as one event: the locator finds the hypocentre that explains most of them, and
 the event is declared when enough stations fit, enough of the stations in reach have picked, and it explains enough of
-what was picked at all. A pick that fits an event's P, S or coda is not free.
+what was picked at all. A pick that fits an event's P, S or coda is not free. Onsets before which the ground was loud may be S
+of an earthquake whose P drowned in the coda of another: they are read as whichever fits better.
 """
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,15 @@ from numpy.typing import NDArray
 from ew.config import LocateConfig
 from ew.geo import distance_km
 from ew.locate.afar import is_from_afar
-from ew.locate.locator import MAX_PICKS, MAX_SILENT, Hypocentre, Locator, Observations
-from ew.locate.onsets import Onset, first_by_station
+from ew.locate.locator import Hypocentre, Locator, Observations
+from ew.locate.observing import NO_ROWS, S_STATIONS, WARM_UP_S, Observer, seconds_after
+from ew.locate.onsets import (
+    Onset,
+    first_by_station,
+    is_mostly_restless,
+    is_mostly_s,
+    read_as,
+)
 from ew.locate.shear import SOnset
 from ew.locate.stations import Network
 from ew.records import Pick
@@ -29,13 +36,8 @@ FIT_S = 0.9
 FIT_SHARE = 0.03
 FITTING = 2.0
 """An onset that an event has stays within so many times of that."""
-WARM_UP_S = 11.0
-"""A station with less data than this says nothing by its silence: its picker is still warming up (LTA 10 s)."""
-CLEAR_SNR = 2.5
-"""Of an onset a station would pick."""
 LATE_S = 1.5
 """A station that must have seen P for so long and has no pick is silent."""
-APART_S = 60.0
 SLOWEST_KM_S = 5.0
 """P crosses the crust no slower; with the slack this bounds how far apart in time two stations hear one P-wave."""
 APART_SLACK_S = 2.0
@@ -50,23 +52,18 @@ S_EVIDENCE = 0.5
 CLUSTER_SHARE = 0.2
 """Half of what a declaration needs: the newest pick may lie at the edge of those that P has reached."""
 TRY_STATIONS = (8, 20, 1000)
-LEAST_S_MINUS_P_S = 1.0
 BEFORE_S = 8.0
 """When an event is looked at anew, onsets that came so long before its first one may be its P too."""
 AROUND_KM = 60.0
 FASTEST_KM_S = 8.0
 """... and those at stations within its waves' reach (Pn) and so much more."""
 WIDEST_KM = 250.0
-S_STATIONS = 8
-S_DOUBT = 2.0
-S_WEIGHT = 2.0
-"""An S as loud as ``S_DOUBT`` times the coda before it counts for nothing, four times for one pick, six times and more for two: it can hardly be
-anything else, and a pick's cost for not fitting is held to half of that of P."""
-SECOND_WEIGHT = 0.7
-SECOND_SCALE = 2.0
-"""A second pick on the vertical may be S, often late, or coda."""
 STAYS = 0.2
 """A hypocentre stays where it is unless another one is likelier by so much: among equals it must not jump about."""
+DEEPER_KM = 20.0
+"""Read as S, any P-wave can be that of an earthquake far below, from where S comes in as steeply: no deeper than this below the usual."""
+BACK = 2.0
+"""What was read as S is read as P again only if that is e² times as likely: the ground before it says S."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +90,7 @@ class Associator:
         self._travel = travel_times
         self._locator = locator
         self._s_onset = s_onset
+        self._observer = Observer(network, s_onset)
 
     def declare(self, free: Sequence[Onset]) -> Candidate | None:
         """An event from free onsets, the newest among them, if they make one.
@@ -146,26 +144,57 @@ class Associator:
         return needed >= CLUSTER_SHARE * int((is_live & (away <= away[stations[needed - 1]])).sum())
 
     def _try(self, first: Sequence[Onset], recent: Sequence[Onset]) -> Candidate | None:
-        latitude, longitude = self._centre(first)
-        stations = np.array([o.station for o in first])
+        seen = self._observer.observations(first, seconds_after(recent, first), silent_among=None)
+        hypocentre = self._locate_around(first, seen)
+        onsets = self.explained(hypocentre, recent)
+        if not self._is_sound(hypocentre, onsets, first):
+            return None
+        reread = self.reread(hypocentre, onsets)
+        if reread is None:
+            return Candidate(hypocentre, tuple(onsets))
+        onsets = self.explained(reread.hypocentre, read_as(recent, is_s=True))
+        first = read_as(first, is_s=True)
+        is_sound = self._is_sound(reread.hypocentre, onsets, first)
+        return Candidate(reread.hypocentre, tuple(onsets)) if is_sound else None
+
+    def _locate_around(self, onsets: Sequence[Onset], seen: Observations) -> Hypocentre:
+        """The hypocentre wherever it may be, for onsets of which nothing is known."""
+        latitude, longitude = self._observer.centre(onsets)
+        stations = np.array([o.station for o in onsets])
         net = self._network
         spread = distance_km(
             latitude, longitude, net.latitudes[stations], net.longitudes[stations]
         ).max()
-        half_km = float(min(spread, 250.0)) + 120.0
-        seen = self.observations(first, _seconds(recent, first), silent_among=None)
-        hypocentre = self._locator.locate(latitude, longitude, seen, half_km)
-        onsets = self.explained(hypocentre, recent)
-        if len(onsets) < self._config.min_stations or not self._is_sound(hypocentre, onsets, first):
+        return self._locator.locate(latitude, longitude, seen, float(min(spread, 250.0)) + 120.0)
+
+    def reread(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> Candidate | None:
+        """The same onsets as S instead of P, or the other way round; ``None`` unless that is likelier.
+
+        Amid aftershocks P drowns in the coda of another and S does not: read as P, it makes an earthquake that comes seconds too
+        late. S takes longer from station to station than P. Silence tells nothing here, for P is silent as well.
+        """
+        if not is_mostly_restless(onsets):
             return None
-        return Candidate(hypocentre, tuple(onsets))
+        other = read_as(onsets, is_s=not is_mostly_s(onsets))
+        seen, anew = (
+            replace(self._observer.observations(o, (), silent_among=hypocentre), silent=NO_ROWS)
+            for o in (onsets, other)
+        )
+        found = self._locate_around(other, anew)
+        least = BACK if is_mostly_s(onsets) else STAYS
+        is_deep = is_mostly_s(other) and found.depth_km > self._config.depth_km + DEEPER_KM
+        if is_deep or self._locator.misfit_at(hypocentre, seen) < found.misfit + least:
+            return None
+        return Candidate(found, tuple(other))
 
     def relocate(
         self, hypocentre: Hypocentre, onsets: Sequence[Onset], later: Sequence[Onset]
     ) -> Hypocentre:
         """The hypocentre again, from the onsets it has by now and later ones at their stations (S, or coda)."""
         half_km = 40.0 if len(onsets) > 6 else 100.0
-        seen = self.observations(onsets, _seconds(later, onsets), silent_among=hypocentre)
+        seen = self._observer.observations(
+            onsets, seconds_after(later, onsets), silent_among=hypocentre
+        )
         found = self._locator.locate(hypocentre.latitude, hypocentre.longitude, seen, half_km)
         return found if self._is_in_reach(found, onsets) else hypocentre
 
@@ -182,9 +211,13 @@ class Associator:
         away = self.distances_km(hypocentre, np.array([o.station for o in pool], dtype=np.int64))
         pool = [o for o, km in zip(pool, away, strict=True) if km <= reach_km]
         first = first_by_station(pool)
-        seen = self.observations(first, _seconds(pool, first), silent_among=hypocentre)
+        if len(first) < self._config.min_stations:
+            return None
+        seen = self._observer.observations(
+            first, seconds_after(pool, first), silent_among=hypocentre
+        )
         half_km = min(reach_km + AROUND_KM, WIDEST_KM)
-        best = self._locator.locate(*self._centre(own), seen, half_km)
+        best = self._locator.locate(*self._observer.centre(own), seen, half_km)
         if self._locator.misfit_at(hypocentre, seen) < best.misfit + STAYS:
             best = hypocentre
         onsets = self.explained(best, pool)
@@ -192,73 +225,9 @@ class Associator:
             return None
         return Candidate(best, tuple(onsets))
 
-    def observations(
-        self, onsets: Sequence[Onset], seconds: Sequence[Onset], silent_among: Hypocentre | None
-    ) -> Observations:
-        """The onsets, the second onsets of their stations, and the silent stations as arrays for the locator."""
-        onsets = sorted(onsets, key=lambda o: o.time_s)[:MAX_PICKS]
-        centre = (
-            self._centre(onsets)
-            if silent_among is None
-            else (silent_among.latitude, silent_among.longitude)
-        )
-        return Observations(
-            picks=self._rows(onsets),
-            seconds=self._s_rows(onsets, seconds),
-            silent=self._silent(centre, onsets),
-        )
-
-    def _silent(self, centre: tuple[float, float], onsets: Sequence[Onset]) -> Floats:
-        """The live stations without an onset nearest to a place, with what their silence tells."""
-        net = self._network
-        stations = np.array([o.station for o in onsets])
-        is_silent = np.isfinite(net.end_s) & (net.end_s - net.first_s > WARM_UP_S)
-        is_silent &= net.end_s > onsets[0].time_s - APART_S
-        is_silent[stations] = False
-        index = np.flatnonzero(is_silent)
-        away = distance_km(*centre, net.latitudes[index], net.longitudes[index])
-        nearest = np.argsort(away, kind="stable")[:MAX_SILENT]
-        index, away = index[nearest], away[nearest]
-        rows = np.empty((len(index), 6))
-        rows[:, :3], rows[:, 3] = net.ecef[index], net.end_s[index]
-        noise = np.array([o.log_amplitude - math.log10(o.pick.snr) for o in onsets])
-        if np.isfinite(noise).any():
-            rows[:, 4:] = np.nanmedian(noise) + math.log10(CLEAR_SNR), 1.0
-            return rows
-        # Nothing is known of amplitudes: a station farther than most that picked may be too far to see it
-        reach = distance_km(*centre, net.latitudes[stations], net.longitudes[stations])
-        far = max(float(np.median(reach)), 25.0)
-        rows[:, 4], rows[:, 5] = -np.inf, 1 / (1 + (away / (1.5 * far)) ** 4)
-        return rows
-
-    def _s_rows(self, onsets: Sequence[Onset], seconds: Sequence[Onset]) -> Floats:
-        """What may be S: clear onsets on the horizontals of the stations first reached; elsewhere the next pick."""
-        rows, found = [], set()
-        for onset in onsets[:S_STATIONS]:
-            s = self._s_onset(onset.pick)
-            if s is not None:
-                found.add(onset.station)
-                weight = min((s.clarity - S_DOUBT) / S_DOUBT, S_WEIGHT)
-                rows.append((*self._network.ecef[onset.station], s.time_s, weight, 1.0))
-        for onset in seconds:
-            if onset.station not in found:
-                weight = SECOND_WEIGHT * onset.weight
-                rows.append(
-                    (*self._network.ecef[onset.station], onset.time_s, weight, SECOND_SCALE)
-                )
-        return np.array(rows, dtype=np.float64).reshape(-1, 6)
-
-    def _rows(self, onsets: Sequence[Onset]) -> Floats:
-        rows = np.empty((len(onsets), 6))
-        for row, onset in zip(rows, onsets, strict=True):
-            row[:3] = self._network.ecef[onset.station]
-            row[3:] = onset.time_s, onset.weight, onset.log_amplitude
-        return rows
-
     def explained(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> list[Onset]:
-        """The onsets that fit the P-wave of a hypocentre, the best of each station."""
-        stations = np.array([o.station for o in onsets], dtype=np.int64)
-        predicted = hypocentre.time_s + self.travel_s(hypocentre, stations)
+        """The onsets that fit the P-wave of a hypocentre, or S where they are read so, the best of each station."""
+        predicted = hypocentre.time_s + self.travel_s(hypocentre, onsets)
         best: dict[int, tuple[float, Onset]] = {}
         for onset, time_s in zip(onsets, predicted, strict=True):
             off = abs(onset.time_s - time_s)
@@ -284,9 +253,14 @@ class Associator:
             net.longitudes[stations],
         )
 
-    def travel_s(self, hypocentre: Hypocentre, stations: NDArray[np.int64]) -> Floats:
-        """P travel times to stations."""
-        return self._travel.p_s(self.distances_km(hypocentre, stations), hypocentre.depth_km)
+    def travel_s(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> Floats:
+        """Travel times to the stations of onsets, of what each is read as."""
+        away = self.distances_km(hypocentre, np.array([o.station for o in onsets], dtype=np.int64))
+        p_s = self._travel.p_s(away, hypocentre.depth_km)
+        is_s = np.array([o.is_s for o in onsets], dtype=bool)
+        return (
+            np.where(is_s, self._travel.s_s(away, hypocentre.depth_km), p_s) if is_s.any() else p_s
+        )
 
     def share_in_reach(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> float:
         """Of the stations that must have seen P by now, nearer than the farthest that picked: the share that did.
@@ -297,7 +271,8 @@ class Associator:
         picked = np.array(sorted({o.station for o in onsets}))
         everyone = np.arange(len(self._network.names))
         away = self.distances_km(hypocentre, everyone)
-        expected_s = hypocentre.time_s + self._travel.p_s(away, hypocentre.depth_km)
+        travel = self._travel.s_s if is_mostly_s(onsets) else self._travel.p_s
+        expected_s = hypocentre.time_s + travel(away, hypocentre.depth_km)
         net = self._network
         must = net.end_s > expected_s + LATE_S
         if not all(o.is_coda for o in onsets):
@@ -336,8 +311,7 @@ class Associator:
 
     def fitting(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> list[Onset]:
         """The onsets that a hypocentre comes near to explaining: within twice the tolerance and its own error in time."""
-        stations = np.array([o.station for o in onsets], dtype=np.int64)
-        travel_s = self.travel_s(hypocentre, stations)
+        travel_s = self.travel_s(hypocentre, onsets)
         off_s = np.abs(np.array([o.time_s for o in onsets]) - hypocentre.time_s - travel_s)
         fits = off_s <= FITTING * self.tolerance_s(travel_s) + hypocentre.time_error_s
         return [onset for onset, does in zip(onsets, fits, strict=True) if does]
@@ -346,9 +320,11 @@ class Associator:
         self, hypocentre: Hypocentre, onsets: Sequence[Onset], first: Sequence[Onset]
     ) -> bool:
         config = self._config
-        if is_from_afar(onsets, first, hypocentre.depth_km, self._network, config.min_stations):
+        if len(onsets) < config.min_stations:
             return False
-        if not self.is_plausible(hypocentre, onsets, config.min_share):
+        depth_km, net = hypocentre.depth_km, self._network
+        is_far = is_from_afar(onsets, first, depth_km, net, config.min_stations)
+        if is_far or not self.is_plausible(hypocentre, onsets, config.min_share):
             return False
         clear = sum(not o.is_coda for o in onsets)
         if clear < config.min_stations - 1 and len(onsets) < config.min_stations + MORE_IN_CODA:
@@ -359,28 +335,14 @@ class Associator:
         # Picks in coda, gathered over a long time, always fit something somewhere
         times = np.sort([o.time_s for o in onsets])
         late_s = times[-1] - times[config.min_stations - 1]
-        if late_s > LATE_DECLARED_S and 2 * sum(o.is_restless for o in onsets) > len(onsets):
+        if late_s > LATE_DECLARED_S and is_mostly_restless(onsets):
             return False
         # Of all that was picked since the P-wave set out, in its reach, it must explain most
         stations = np.array([o.station for o in first])
-        arrival = hypocentre.time_s + self.travel_s(hypocentre, stations)
+        arrival = hypocentre.time_s + self.travel_s(hypocentre, first)
         since = np.array([o.time_s for o in first]) >= hypocentre.time_s - 2.0
         s_travel = self._travel.s_s(self.distances_km(hypocentre, stations), hypocentre.depth_km)
         # A station that missed P may have picked S: that speaks neither for nor against
         is_s = np.array([o.time_s for o in first]) > hypocentre.time_s + 0.8 * s_travel
         counted = since & ~is_s & (arrival <= max(o.time_s for o in first) + 2.0)
         return len(onsets) >= config.min_explained * int(counted.sum())
-
-    def _centre(self, onsets: Sequence[Onset]) -> tuple[float, float]:
-        """Where the first waves came in: the mean of the stations of the four earliest onsets."""
-        early = sorted(onsets, key=lambda o: o.time_s)[:4]
-        stations = [o.station for o in early]
-        net = self._network
-        return float(net.latitudes[stations].mean()), float(net.longitudes[stations].mean())
-
-
-def _seconds(onsets: Sequence[Onset], first: Sequence[Onset]) -> list[Onset]:
-    """The next onset at each station after its first: S, or coda."""
-    since = {o.station: o.time_s for o in first}
-    after = [o for o in onsets if since.get(o.station, np.inf) + LEAST_S_MINUS_P_S < o.time_s]
-    return first_by_station(after)

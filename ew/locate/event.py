@@ -7,7 +7,7 @@ from ew.geo import distance_km
 from ew.locate.amplitudes import PeakBins
 from ew.locate.associator import Candidate
 from ew.locate.locator import Hypocentre
-from ew.locate.onsets import Onset
+from ew.locate.onsets import Onset, is_mostly_s
 from ew.records import (
     Arrival,
     EventVersion,
@@ -64,6 +64,11 @@ class Event:
             depth_error_km=h.depth_error_km,
             magnitude_error=self.magnitude_error,
         )
+
+    @property
+    def is_by_s(self) -> bool:
+        """Whether it rests on S more than on P."""
+        return is_mostly_s(list(self.onsets.values()))
 
     @property
     def is_changed(self) -> bool:

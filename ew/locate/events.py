@@ -24,7 +24,7 @@ from ew.locate.stations import Network
 from ew.locate.waves import Waves
 from ew.records import Arrival, EventVersion, Inventory, Packet, Pick
 from ew.stopwatch import Stopwatch
-from ew.times import iso_from_seconds, seconds_from_ns
+from ew.times import iso_from_seconds, ns_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
 
 KEEP_PICKS_S = 120.0
@@ -167,6 +167,8 @@ class EventEngine:
                 self._join(event, onset)
                 return False
             if claim == "S":
+                if event.is_by_s and station not in event.onsets:
+                    self._join(event, replace(onset, is_s=True))
                 return False
             is_coda |= claim == "coda"
         self._free.append(replace(onset, is_coda=is_coda))
@@ -192,7 +194,15 @@ class EventEngine:
         event.onsets[onset.station] = onset
         if onset.time_s - event.hypocentre.time_s > self._config.update_until_s:
             return
-        event.trackers[onset.station] = self._waves.follow(onset.pick)
+        event.trackers[onset.station] = self._waves.follow(self._p_of(event, onset))
+
+    def _p_of(self, event: Event, onset: Onset) -> Pick:
+        """Where the P-wave of an onset begins: S tells nothing of Pd, so before it P is read where it must be."""
+        if not onset.is_s:
+            return onset.pick
+        away = self._associator.distances_km(event.hypocentre, np.array([onset.station]))
+        p_s = event.hypocentre.time_s + float(self._travel.p_s(away, event.hypocentre.depth_km)[0])
+        return replace(onset.pick, time_ns=ns_from_seconds(p_s))
 
     # Declaring, updating, letting go
 
@@ -200,7 +210,7 @@ class EventEngine:
         candidate = self._associator.declare(self._free)
         if candidate is None:
             return
-        used = set(candidate.onsets)
+        used = {o.pick for o in candidate.onsets}
         first = min(candidate.onsets, key=lambda o: (o.time_s, o.pick.seed_id))
         event = Event(self._event_id(first), candidate.hypocentre, {}, now_s)
         for onset in candidate.onsets:
@@ -210,7 +220,7 @@ class EventEngine:
             if told.event_id not in ours and event.is_same(told.origin):
                 self._go_on_from(event, told)
         self._events.append(event)
-        left = [o for o in self._free if o not in used]
+        left = [o for o in self._free if o.pick not in used]
         self._free = []
         for onset, claim in zip(left, self._claims(event, left), strict=True):
             if claim == "P" and onset.station not in event.onsets:
@@ -257,7 +267,11 @@ class EventEngine:
         """The hypocentre again; a young event of few onsets may turn out to be another one, with other onsets."""
         onsets = list(event.onsets.values())
         pool = self._not_others(event)
-        if len(onsets) <= FEW_ONSETS and now_s - event.declared_s <= RECONSIDER_S:
+        if (
+            len(onsets) <= FEW_ONSETS
+            and now_s - event.declared_s <= RECONSIDER_S
+            and not event.is_by_s
+        ):
             found = self._associator.reconsider(event.hypocentre, onsets, pool, now_s)
             if found is not None and event.may_become(found):
                 event.hypocentre = found.hypocentre
@@ -266,6 +280,17 @@ class EventEngine:
         elif event.issued_count < len(onsets) and event.issued_count <= MAX_PICKS:
             event.hypocentre = self._associator.relocate(event.hypocentre, onsets, pool)
             self._regroup(event, self._associator.fitting(event.hypocentre, onsets))
+        else:
+            return
+        self._reread(event)
+
+    def _reread(self, event: Event) -> None:
+        """Read an event's onsets as S, or as P again, where that is likelier."""
+        candidate = self._associator.reread(event.hypocentre, list(event.onsets.values()))
+        if candidate is not None:
+            self._regroup(event, ())
+            event.hypocentre = candidate.hypocentre
+            self._regroup(event, self._associator.fitting(event.hypocentre, candidate.onsets))
 
     def _not_others(self, event: Event) -> list[Onset]:
         """What was heard and is neither P nor S of another event."""
@@ -300,10 +325,14 @@ class EventEngine:
         where = np.array(list(event.trackers), dtype=np.int64)
         away = self._associator.distances_km(event.hypocentre, where)
         depth = event.hypocentre.depth_km
+        s_minus_p_s = self._travel.s_s(away, depth) - self._travel.p_s(away, depth)
+        for i, (station, tracker) in enumerate(event.trackers.items()):
+            if event.onsets[station].is_s:
+                s_minus_p_s[i] = event.onsets[station].time_s - tracker.onset_s
         event.stations = station_magnitudes(
             list(event.trackers.values()),
             np.hypot(away, depth),
-            self._travel.s_s(away, depth) - self._travel.p_s(away, depth),
+            s_minus_p_s,
             event.magnitude,
             self._config.pd_relation,
         )
@@ -334,9 +363,9 @@ class EventEngine:
         onsets = sorted(event.onsets.values(), key=lambda o: o.time_s)
         where = np.array([o.station for o in onsets])
         away = self._associator.distances_km(event.hypocentre, where)
-        predicted = event.hypocentre.time_s + self._travel.p_s(away, event.hypocentre.depth_km)
+        predicted = event.hypocentre.time_s + self._associator.travel_s(event.hypocentre, onsets)
         return tuple(
-            Arrival(o.pick, "P", float(d), o.time_s - float(t), o.weight)
+            Arrival(o.pick, "S" if o.is_s else "P", float(d), o.time_s - float(t), o.weight)
             for o, d, t in zip(onsets, away, predicted, strict=True)
         )
 

@@ -6,7 +6,8 @@ not-yet-arrived stations after Horiuchi et al. (2005):
     sum over first picks  w_i * -log( (1 - e) exp(-|r_i| / s_i - w_A |a_i + n log10 R_i - A| / s_A) + e
                                       + e_P exp(-|q_i| / 2 s_i) )
                           r_i = t_i - (t0 + P_i), t0 the weighted median; q_i = t_i - (t0 + S_i), for P may have been missed;
-                          a_i the log10 amplitude, A the weighted median: it must fit as well, or the pick is noise
+                          a_i the log10 amplitude, A the weighted median: it must fit as well, or the pick is noise;
+                          of a pick read as S, r_i = q_i and nothing is left of e_P
     + sum over second     w_i * -log( (1 - e_S) exp(-|q_i| / c_i s_i) + e_S )      c_i: 1 for S onsets, 2 for second picks
     + sum over silent     c * p_j * min(1, (end_j - (t0 + P_j) - delay) / ramp)    P must have been seen by now; p_j: how
                           likely it is, from A at its distance and the noise
@@ -150,8 +151,8 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
     """Misfit and origin time of trial hypocentres: each epicentre at each depth.
 
     ``nodes`` (N, 3) f8 ECEF of epicentres, km; ``depths``, ``prior`` (D,) f8; ``tables`` (2, depths, distances) f8 P and S
-    times; ``picks`` (n, 6), ``seconds`` (k, 6), ``silent`` (m, 6) f8: rows of ECEF x, y, z, time, weight and log10 amplitude of
-    the first picks of stations; of what may be S there the width c instead of the amplitude; of stations without a pick how
+    times; ``picks`` (n, 7), ``seconds`` (k, 6), ``silent`` (m, 6) f8: rows of ECEF x, y, z, time, weight and log10 amplitude of
+    the first picks of stations, and whether each is read as S (1) or as P (0); of what may be S there the width c instead of the amplitude; of stations without a pick how
     far their data reach, the log10 amplitude from which they would have picked, and how far that can be relied on.
     Out: ``misfit``, ``origin`` (N, D) f8.
     """
@@ -170,7 +171,7 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
             row = min(int(depth), tables.shape[1] - 2)
             part = depth - row
             for i in range(n):
-                travel[i] = _travel_s(tables[0], row, part, arcs[i])
+                travel[i] = _travel_s(tables[int(picks[i, 6])], row, part, arcs[i])
                 values[i] = times[i] - travel[i]
                 if size_weights[i] > 0:
                     square = max(arcs[i] * arcs[i] + depth * depth, 25.0)
@@ -182,6 +183,12 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
             total = prior[d] + NEAR_POWER / 2 * np.log(square)
             for i in range(n):
                 off = abs(sizes[i] - size) / AMPLITUDE_SCALE if size_weights[i] > 0 else 0.0
+                if picks[i, 6] > 0:
+                    scale = SCALE_S + SCALE_SHARE * travel[i]
+                    total += weights[i] * _cost(
+                        PICK_COST, abs(values[i] - t0) / scale + AMPLITUDE_WEIGHT * off
+                    )
+                    continue
                 travel_s = _travel_s(tables[1], row, part, arcs[i])
                 total += weights[i] * _first_cost(
                     values[i] - t0, travel[i], travel_s, AMPLITUDE_WEIGHT * off

@@ -29,7 +29,7 @@ MAX_SILENT = 30
 class Observations:
     """What a location rests on: rows of ECEF x, y, z (km), a time (epoch s), a weight and an amplitude, float64.
 
-    ``picks`` (n, 6): first picks, amplitude as log10 m/s² or NaN; ``seconds`` (k, 6): what may be S at these stations, with how widely it is taken (1 or more) in the amplitude's place;
+    ``picks`` (n, 7): first picks, amplitude as log10 m/s² or NaN, and 1 if read as S, 0 if as P; ``seconds`` (k, 6): what may be S at these stations, with how widely it is taken (1 or more) in the amplitude's place;
     ``silent`` (m, 6): stations without a pick, up to when their data reach, the amplitude from which they would have picked
     (log10 m/s²), and how far that can be relied on (0 to 1).
     """

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ew.records import Pick
 
@@ -16,7 +16,7 @@ class Onset:
     """A pick as the associator sees it.
 
     ``is_coda``: it came within the coda of an event at its station. ``log_amplitude``: log10 of the peak acceleration of
-    its first swings, m/s² (NaN where the pick gives no amplitude).
+    its first swings, m/s² (NaN where the pick gives no amplitude). ``is_s``: it is read as S, its P having been missed.
     """
 
     pick: Pick
@@ -24,6 +24,7 @@ class Onset:
     time_s: float
     is_coda: bool = False
     log_amplitude: float = math.nan
+    is_s: bool = False
 
     @property
     def is_restless(self) -> bool:
@@ -34,6 +35,21 @@ class Onset:
     def weight(self) -> float:
         """Clear onsets count in full, weak ones for half; what may be coda for less."""
         return min(1.0, 0.4 + self.pick.snr / 10) * (0.5 if self.is_coda else 1.0)
+
+
+def is_mostly_restless(onsets: Sequence[Onset]) -> bool:
+    """Whether the ground was loud before most of the onsets: P of another earthquake had passed, or this one's own."""
+    return 2 * sum(o.is_restless for o in onsets) > len(onsets)
+
+
+def is_mostly_s(onsets: Sequence[Onset]) -> bool:
+    """Whether most of the onsets are read as S."""
+    return 2 * sum(o.is_s for o in onsets) > len(onsets)
+
+
+def read_as(onsets: Sequence[Onset], *, is_s: bool) -> list[Onset]:
+    """The onsets with the restless ones read as S, or all of them as P."""
+    return [replace(o, is_s=is_s and o.is_restless) for o in onsets]
 
 
 def first_by_station(onsets: Sequence[Onset]) -> list[Onset]:

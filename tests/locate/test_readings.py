@@ -1,0 +1,99 @@
+"""What is made of picks before which the ground was loud: S of an earthquake whose P drowned, or P in another's coda."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from ew import Channel, Config, EventVersion, Origin, Pick
+from ew.geo import distance_km
+from ew.locate.events import EventEngine
+from ew.report import by_event
+from ew.traveltimes import TravelTimes
+from simulators import scenario
+
+START_S = 1_600_000_000.0
+CENTRE = (29.5, 103.5)
+LOUD = 30.0
+"""``unrest`` of an onset in coda."""
+
+
+def stations(count: int) -> list[scenario.Station]:
+    everyone = scenario.stations()
+    return sorted(everyone, key=lambda s: float(distance_km(*CENTRE, s.latitude, s.longitude)))[
+        :count
+    ]
+
+
+def picks(
+    channels: dict[str, Channel], truth: Origin, table: TravelTimes, phase: str, unrest: float
+) -> list[Pick]:
+    """A pick of one phase at each station, with what amplitude it has there."""
+    found = []
+    for c in channels.values():
+        away = float(distance_km(truth.latitude, truth.longitude, c.latitude, c.longitude))
+        travel_s = (table.p_s if phase == "P" else table.s_s)(away, truth.depth_km)
+        time_ns = round((truth.time_s + float(travel_s)) * 1e9)
+        amplitude = 1e4 * math.hypot(away, truth.depth_km) ** -1.6 * c.gain
+        found.append(
+            Pick(c.seed_id, time_ns, time_ns, 9.0, time_ns, 0.15, amplitude, unrest=unrest)
+        )
+    return sorted(found, key=lambda p: p.time_ns)
+
+
+def told(
+    channels: dict[str, Channel], table: TravelTimes, heard: Sequence[Pick], until_s: float
+) -> list[EventVersion]:
+    """The versions of an engine that hears picks 0.4 s after their onsets, by stations that are known to be alive."""
+    engine = EventEngine(Config(), channels, table)
+    found, at = [], 0
+    for step in range(round(until_s * 10)):
+        now_s = START_S + step / 10
+        engine.note_ends(dict.fromkeys(channels, now_s - 0.3))
+        due = at
+        while due < len(heard) and heard[due].time_ns / 1e9 < now_s - 0.4:
+            due += 1
+        found += engine.feed(heard[at:due], (), now_s)
+        at = due
+    return found
+
+
+@pytest.mark.parametrize("north", [-0.2, 0.0, 0.2])
+def test_earthquake_of_which_only_s_was_picked_is_told_when_it_was(
+    north: float, travel_times: TravelTimes
+) -> None:
+    truth = Origin(START_S + 30.0, CENTRE[0] + north, CENTRE[1], 12.0, 4.0)
+    channels = {s.channels()[0].seed_id: s.channels()[0] for s in stations(30)}
+    heard = picks(channels, truth, travel_times, "S", LOUD)
+    (history,) = by_event(told(channels, travel_times, heard, 70.0)).values()
+    last = history[-1]
+    assert last.origin.time_s == pytest.approx(truth.time_s, abs=1.0)
+    assert error_km(last.origin, truth) < 8
+    assert {arrival.phase for arrival in last.arrivals} == {"S"}
+    assert max(abs(arrival.residual_s) for arrival in last.arrivals) < 2
+
+
+@pytest.mark.parametrize("north", [-0.2, 0.0, 0.2])
+def test_p_in_the_coda_of_another_earthquake_stays_p(
+    north: float, travel_times: TravelTimes
+) -> None:
+    truth = Origin(START_S + 30.0, CENTRE[0] + north, CENTRE[1], 12.0, 4.0)
+    channels = {s.channels()[0].seed_id: s.channels()[0] for s in stations(30)}
+    heard = picks(channels, truth, travel_times, "P", LOUD)
+    (history,) = by_event(told(channels, travel_times, heard, 70.0)).values()
+    last = history[-1]
+    assert last.origin.time_s == pytest.approx(truth.time_s, abs=1.0)
+    assert error_km(last.origin, truth) < 8
+    assert {arrival.phase for arrival in last.arrivals} == {"P"}
+
+
+def test_what_is_heard_of_calm_ground_is_p(travel_times: TravelTimes) -> None:
+    truth = Origin(START_S + 30.0, *CENTRE, 12.0, 4.0)
+    channels = {s.channels()[0].seed_id: s.channels()[0] for s in stations(30)}
+    heard = picks(channels, truth, travel_times, "P", 1.3)
+    versions = told(channels, travel_times, heard, 70.0)
+    assert {arrival.phase for v in versions for arrival in v.arrivals} == {"P"}
+
+
+def error_km(found: Origin, truth: Origin) -> float:
+    return float(distance_km(found.latitude, found.longitude, truth.latitude, truth.longitude))
