@@ -17,7 +17,7 @@ class _Reported:
 
     bins: PeakBins
     s_onset: SOnset | None = None
-    peaks: tuple[float, float] = (0.0, 0.0)
+    peaks: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 class Waves:
@@ -49,7 +49,10 @@ class Waves:
             known = _Reported(PeakBins(self._inventory[report.pick.seed_id], onset_s))
             self._reported[key] = known
         if report.end_ns >= (known.bins.end_ns or 0):  # what rests on the most data counts
-            known.s_onset, known.peaks = report.s_onset, (report.pga_m_s2, report.pgv_m_s)
+            known.s_onset, known.peaks = (
+                report.s_onset,
+                (report.pga_m_s2, report.pgv_m_s, report.pgd_m),
+            )
         add_report(known.bins, report)
         return is_new
 
@@ -61,10 +64,10 @@ class Waves:
     def motion(self, pick: Pick) -> StationMotion:
         """How hard the pick's station has shaken since; kept up from the first call until ``let_go``."""
         channel = self._inventory[pick.seed_id]
-        pga, pgv = self._peak_motion(pick)
-        return StationMotion(channel.seed_id, channel.latitude, channel.longitude, pga, pgv)
+        peaks = self._peak_motion(pick)
+        return StationMotion(channel.seed_id, channel.latitude, channel.longitude, *peaks)
 
-    def _peak_motion(self, pick: Pick) -> tuple[float, float]:
+    def _peak_motion(self, pick: Pick) -> tuple[float, float, float]:
         reported = self._reported.get((pick.seed_id, pick.time_ns))
         if reported is not None:
             return reported.peaks
@@ -74,7 +77,8 @@ class Waves:
             for channel in self._history.components(pick.seed_id):
                 tracker.add(self._history.packets(channel))
             self._motions[sensor] = tracker
-        return self._motions[sensor].peaks
+        motion = self._motions[sensor]
+        return *motion.peaks, motion.displacement_m
 
     def follow(self, pick: Pick) -> PeakBins:
         """The peaks about a pick, from now on kept up."""
