@@ -147,6 +147,33 @@ class PickerBank:
         picks.sort(key=lambda pick: (pick.time_ns, pick.seed_id))
         return picks
 
+    def look_again(
+        self, seed_id: str, other: Pick, *, min_snr: float, within_s: float
+    ) -> Pick | None:
+        """The pick of a channel if what another one was picked for shows there too, in the data up to that decision.
+
+        It takes an SNR of ``min_snr`` only, and an onset ``within_s`` of the other's. The channel's own triggers are judged as before: its own pick
+        may still follow. ``None`` also where that has been.
+        """
+        slot = self._slot_of.get(seed_id)
+        if slot is None:
+            return None
+        trigger = self._sample(slot, other.trigger_ns)
+        last = self._sample(slot, other.decided_ns) - 1
+        count = self._state.count[slot]
+        if last >= count[k.SEEN]:
+            return None
+        before = int(count[k.DECIDED])
+        is_early = last - trigger < 2 * self._windows[self._class(slot), onset.WAIT]
+        least = min_snr / (onset.EARLY_DOUBT if is_early else 1.0)
+        candidate = onset.Candidates(*(np.array([at]) for at in (slot, trigger, last, last)))
+        verdict, measures = self._look(candidate, np.array([least, self.config.max_sparsity]))
+        count[k.DECIDED] = before
+        if verdict[0] != onset.PICK:
+            return None
+        pick = self._pick(slot, trigger, int(candidate.look[0]), measures[0].tolist())
+        return pick if abs(pick.time_ns - other.time_ns) <= within_s * 1e9 else None
+
     def take_triggers(self) -> list[Trigger]:
         """The trigger windows that ended since the last call, at most the last ``TRIGGERS_KEPT``."""
         taken = list(self._triggers)
@@ -332,24 +359,30 @@ class PickerBank:
                 self._candidates.off[of] = last
 
     def _judge(self, picks: list[Pick]) -> None:
-        n = len(self._candidates.slot)
-        verdict, measures = np.zeros(n, np.int64), np.zeros((n, 6))
-        onset.judge(
-            self._candidates,
-            n,
-            self._state,
-            self._params.real,
-            self._windows,
-            self._limits,
-            verdict,
-            measures,
-        )
+        verdict, measures = self._look(self._candidates, self._limits)
         self._verdicts += np.bincount(verdict, minlength=6)
         for i in np.flatnonzero(verdict == onset.PICK).tolist():
             slot, trigger, decided, _ = (int(column[i]) for column in self._candidates)
             picks.append(self._pick(slot, trigger, decided, measures[i].tolist()))
         left = verdict == onset.UNDECIDED
         self._candidates = onset.Candidates(*(column[left] for column in self._candidates))
+
+    def _look(
+        self, candidates: onset.Candidates, limits: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        n = len(candidates.slot)
+        verdict, measures = np.zeros(n, np.int64), np.zeros((n, 6))
+        onset.judge(
+            candidates,
+            n,
+            self._state,
+            self._params.real,
+            self._windows,
+            limits,
+            verdict,
+            measures,
+        )
+        return verdict, measures
 
     def _pick(self, slot: int, trigger: int, decided: int, measures: list[float]) -> Pick:
         rate = float(self._state.level[slot, k.RATE])
@@ -372,6 +405,11 @@ class PickerBank:
         count = self._state.count[slot]
         since = (sample - int(count[k.ANCHOR])) * float(self._state.level[slot, k.SAMPLE_NS])
         return int(count[k.ANCHOR_NS]) + round(since)
+
+    def _sample(self, slot: int, time_ns: int) -> int:
+        count = self._state.count[slot]
+        since = (time_ns - int(count[k.ANCHOR_NS])) / float(self._state.level[slot, k.SAMPLE_NS])
+        return int(count[k.ANCHOR]) + round(since)
 
 
 def _no_candidates() -> onset.Candidates:

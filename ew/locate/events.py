@@ -159,9 +159,13 @@ class EventEngine:
             return False
         amplitude = log_acceleration(pick, self._inventory[pick.seed_id])
         onset = Onset(pick, station, seconds_from_ns(pick.time_ns), log_amplitude=amplitude)
-        self._heard.append(onset)
+        self._heard = [o for o in self._heard if not onset.repeats(o)] + [onset]
+        self._free = [o for o in self._free if not onset.repeats(o)]
         is_coda = self._network.is_just_back(station, onset.time_s)
         for event in self._events:
+            if onset.repeats(event.onsets.get(station)):
+                event.onsets[station] = onset
+                return False
             (claim,) = self._claims(event, [onset])
             if claim == "P":
                 self._join(event, onset)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ew.records import Pick
 
+AGAIN_S = 0.3
+"""A second pick of a station so close to the first is the same onset, seen with more data: S follows no sooner, from 2.5 km away."""
 UNREST = 2.5
 """RMS before a pick over the quietest before: at most 2.1 before 53 recorded P onsets, above 2.8 before 95 % of the picks that
 followed them within 40 s (docs/picker.md)."""
@@ -34,6 +36,14 @@ class Onset:
     def weight(self) -> float:
         """Clear onsets count in full, weak ones for half; what may be coda for less."""
         return min(1.0, 0.4 + self.pick.snr / 10) * (0.5 if self.is_coda else 1.0)
+
+    def repeats(self, other: "Onset | None") -> bool:
+        """Whether it is an onset known before, picked anew."""
+        return (
+            other is not None
+            and other.station == self.station
+            and abs(other.time_s - self.time_s) <= AGAIN_S
+        )
 
 
 def first_by_station(onsets: Sequence[Onset]) -> list[Onset]:
