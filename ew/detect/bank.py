@@ -7,7 +7,7 @@ Owns the arrays the compiled stages work on and calls them in turn for each tick
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import zip_longest
 from operator import itemgetter
 from typing import Any
@@ -19,39 +19,13 @@ from ew.config import Config
 from ew.config.picker import PickerConfig
 from ew.detect import continuity, kernels, onset, rates, reader
 from ew.detect import layout as k
+from ew.detect.counters import Counters
 from ew.detect.frame import frame_of
 from ew.records import UNKNOWN, Packet, Pick
 
 TRIGGERS_KEPT = 10_000
 LEAST_SHARE = 4096
 """Packets worth a thread of their own: of fewer, fetching them from the other core takes longer than running them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """What a bank met and how often, since it was made."""
-
-    packets: int = 0
-    samples: int = 0
-    triggers: int = 0
-    picks: int = 0
-    rejected_snr: int = 0
-    rejected_glitch: int = 0
-    rejected_gap: int = 0
-    gaps_bridged: int = 0
-    gaps_restarted: int = 0
-    overlaps: int = 0
-    duplicates: int = 0
-    clock_steps: int = 0
-    rate_changes: int = 0
-    not_finite: int = 0
-    clipped: int = 0
-    dead: int = 0
-    refused: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        """Names and counts, for metrics."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +139,7 @@ class PickerBank:
             return None
         before = int(count[k.DECIDED])
         is_early = last - trigger < 2 * self._windows[self._class(slot), onset.WAIT]
+        # What the other was picked for need not hold any longer here
         least = min_snr / (onset.EARLY_DOUBT if is_early else 1.0)
         candidate = onset.Candidates(*(np.array([at]) for at in (slot, trigger, last, last)))
         verdict, measures = self._look(candidate, np.array([least, self.config.max_sparsity]))
@@ -172,7 +147,8 @@ class PickerBank:
         if verdict[0] != onset.PICK:
             return None
         pick = self._pick(slot, trigger, int(candidate.look[0]), measures[0].tolist())
-        return pick if abs(pick.time_ns - other.time_ns) <= within_s * 1e9 else None
+        is_near = abs(pick.time_ns - other.time_ns) <= within_s * 1e9
+        return pick if is_near and pick.snr >= min_snr else None
 
     def take_triggers(self) -> list[Trigger]:
         """The trigger windows that ended since the last call, at most the last ``TRIGGERS_KEPT``."""

@@ -41,7 +41,7 @@ class Onset:
         """Whether it is an onset known before, picked anew."""
         return (
             other is not None
-            and other.station == self.station
+            and other.pick.seed_id == self.pick.seed_id
             and abs(other.time_s - self.time_s) <= AGAIN_S
         )
 
