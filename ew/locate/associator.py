@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ew.config import LocateConfig
 from ew.geo import distance_km
 from ew.locate.afar import is_from_afar
+from ew.locate.kernels import NO_S_YET
 from ew.locate.locator import MAX_PICKS, MAX_SILENT, Hypocentre, Locator, Observations
 from ew.locate.onsets import Onset, first_by_station
 from ew.locate.shear import SOnset
@@ -87,12 +88,14 @@ class Associator:
         travel_times: TravelTimes,
         locator: Locator,
         s_onset: Callable[[Pick], SOnset | None],
+        s_sought_s: Callable[[Pick], float],
     ) -> None:
         self._config = config
         self._network = network
         self._travel = travel_times
         self._locator = locator
         self._s_onset = s_onset
+        self._s_sought_s = s_sought_s
 
     def declare(self, free: Sequence[Onset]) -> Candidate | None:
         """An event from free onsets, the newest among them, if they make one.
@@ -234,12 +237,18 @@ class Associator:
     def _s_rows(self, onsets: Sequence[Onset], seconds: Sequence[Onset]) -> Floats:
         """What may be S: clear onsets on the horizontals of the stations first reached; elsewhere the next pick."""
         rows, found = [], set()
+        with_second, is_first = {o.station for o in seconds}, len(onsets) <= S_STATIONS
         for onset in onsets[:S_STATIONS]:
             s = self._s_onset(onset.pick)
             if s is not None:
                 found.add(onset.station)
                 weight = min((s.clarity - S_DOUBT) / S_DOUBT, S_WEIGHT)
                 rows.append((*self._network.ecef[onset.station], s.time_s, weight, 1.0))
+            elif is_first and onset.station not in with_second and onset.is_calm:
+                until_s = self._s_sought_s(onset.pick)
+                if until_s > onset.time_s:
+                    weight = onset.weight
+                    rows.append((*self._network.ecef[onset.station], until_s, weight, NO_S_YET))
         for onset in seconds:
             if onset.station not in found:
                 weight = SECOND_WEIGHT * onset.weight
@@ -317,7 +326,7 @@ class Associator:
 
     def _fitting_s(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> int:
         """How many of the onsets first reached, but those in coda, have a clear S behind them where the hypocentre has it."""
-        calm = [o for o in onsets if not (o.is_coda or o.is_restless)]
+        calm = [o for o in onsets if o.is_calm]
         first = sorted(calm, key=lambda o: o.time_s)[:S_STATIONS]
         if not first:
             return 0

@@ -71,6 +71,7 @@ class EventEngine:
             travel_times,
             Locator(self._config, travel_times),
             self._waves.s_onset,
+            self._waves.s_sought_s,
         )
         self._heard: list[Onset] = []
         self._free: list[Onset] = []

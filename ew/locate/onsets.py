@@ -33,6 +33,11 @@ class Onset:
         return self.pick.unrest > UNREST
 
     @property
+    def is_calm(self) -> bool:
+        """Whether the ground was quiet before it, so that its S will stand out."""
+        return not (self.is_coda or self.is_restless)
+
+    @property
     def weight(self) -> float:
         """Clear onsets count in full, weak ones for half; what may be coda for less."""
         return min(1.0, 0.4 + self.pick.snr / 10) * (0.5 if self.is_coda else 1.0)

@@ -1,12 +1,13 @@
 """PURE: the waveforms behind the picks: our own, packet by packet, or what detectors elsewhere report of theirs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ew.locate.amplitudes import History, PeakBins, PeakTracker
 from ew.locate.motion import MotionTracker
 from ew.locate.reports import PickReport, add_report
-from ew.locate.shear import ShearWaves, SOnset
+from ew.locate.shear import HORIZONTAL, ShearWaves, SOnset, looked_until_s
 from ew.records import Inventory, Packet, Pick, StationMotion
 from ew.times import seconds_from_ns
 
@@ -60,6 +61,16 @@ class Waves:
         """The S-wave behind a pick, if it is in by now and stands out."""
         reported = self._reported.get((pick.seed_id, pick.time_ns))
         return self._shear.behind(pick) if reported is None else reported.s_onset
+
+    def s_sought_s(self, pick: Pick) -> float:
+        """Up to when (epoch s) S was looked for behind a pick; minus infinity where there are no horizontals."""
+        reported = self._reported.get((pick.seed_id, pick.time_ns))
+        if reported is None:
+            return self._shear.sought_s(pick)
+        sensor, end_ns = pick.seed_id[:-1], reported.bins.end_ns
+        if end_ns is None or not any(sensor + c in self._inventory for c in HORIZONTAL):
+            return -math.inf
+        return looked_until_s(seconds_from_ns(pick.time_ns), seconds_from_ns(end_ns))
 
     def motion(self, pick: Pick) -> StationMotion:
         """How hard the pick's station has shaken since; kept up from the first call until ``let_go``."""
