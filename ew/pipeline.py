@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.config import Config
 from ew.detect.bank import PickerBank
+from ew.detect.sensors import SensorPicker
 from ew.locate.events import EventEngine
 from ew.locate.reports import PickReport
 from ew.locate.suspects import StationTiming
@@ -58,6 +59,7 @@ class Pipeline:
     ) -> None:
         self.stopwatch = stopwatch or Stopwatch()
         self.bank = PickerBank(config.picker)
+        self._sensors = SensorPicker(self.bank)
         self.engine = EventEngine(config, inventory, travel_times, self.stopwatch)
         self.timing = StationTiming(inventory, travel_times)
         self.planner = planner
@@ -81,7 +83,7 @@ class Pipeline:
         """Take in what arrived by ``now_ns`` (ns, UTC) and return what follows from it."""
         known = [packet for packet in packets if self._is_known(packet.seed_id)]
         with self.stopwatch.stage("pick"):
-            picks = self.bank.process([packet for packet in known if packet.seed_id.endswith("Z")])
+            picks = self._sensors.process(known)
         return self.feed_picks(picks, known, now_ns)
 
     def feed_picks(self, picks: Sequence[Pick], packets: Sequence[Packet], now_ns: int) -> Output:

@@ -130,13 +130,17 @@ class StationMagnitude:
 
 @dataclass(frozen=True, slots=True)
 class StationMotion:
-    """How hard the ground has shaken at a station since P: peak acceleration (m/s²) and velocity (m/s)."""
+    """How hard the ground has shaken at a station since P: peak acceleration (m/s²) and velocity (m/s).
+
+    ``pgd_m``: peak horizontal displacement above 0.075 Hz (m), 0 where it does not stand out of the noise.
+    """
 
     seed_id: str
     latitude: float
     longitude: float
     pga_m_s2: float
     pgv_m_s: float
+    pgd_m: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Owns the arrays the compiled stages work on and calls them in turn for each tick
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import zip_longest
 from operator import itemgetter
 from typing import Any
@@ -19,39 +19,13 @@ from ew.config import Config
 from ew.config.picker import PickerConfig
 from ew.detect import continuity, kernels, onset, rates, reader
 from ew.detect import layout as k
+from ew.detect.counters import Counters
 from ew.detect.frame import frame_of
 from ew.records import UNKNOWN, Packet, Pick
 
 TRIGGERS_KEPT = 10_000
 LEAST_SHARE = 4096
 """Packets worth a thread of their own: of fewer, fetching them from the other core takes longer than running them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """What a bank met and how often, since it was made."""
-
-    packets: int = 0
-    samples: int = 0
-    triggers: int = 0
-    picks: int = 0
-    rejected_snr: int = 0
-    rejected_glitch: int = 0
-    rejected_gap: int = 0
-    gaps_bridged: int = 0
-    gaps_restarted: int = 0
-    overlaps: int = 0
-    duplicates: int = 0
-    clock_steps: int = 0
-    rate_changes: int = 0
-    not_finite: int = 0
-    clipped: int = 0
-    dead: int = 0
-    refused: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        """Names and counts, for metrics."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +120,35 @@ class PickerBank:
             self._run(count, picks)
         picks.sort(key=lambda pick: (pick.time_ns, pick.seed_id))
         return picks
+
+    def look_again(
+        self, seed_id: str, other: Pick, *, min_snr: float, within_s: float
+    ) -> Pick | None:
+        """The pick of a channel if what another one was picked for shows there too, in the data up to that decision.
+
+        It takes an SNR of ``min_snr`` only, and an onset ``within_s`` of the other's. The channel's own triggers are judged as before: its own pick
+        may still follow. ``None`` also where that has been.
+        """
+        slot = self._slot_of.get(seed_id)
+        if slot is None:
+            return None
+        trigger = self._sample(slot, other.trigger_ns)
+        last = self._sample(slot, other.decided_ns) - 1
+        count = self._state.count[slot]
+        if last >= count[k.SEEN]:
+            return None
+        before = int(count[k.DECIDED])
+        is_early = last - trigger < 2 * self._windows[self._class(slot), onset.WAIT]
+        # What the other was picked for need not hold any longer here
+        least = min_snr / (onset.EARLY_DOUBT if is_early else 1.0)
+        candidate = onset.Candidates(*(np.array([at]) for at in (slot, trigger, last, last)))
+        verdict, measures = self._look(candidate, np.array([least, self.config.max_sparsity]))
+        count[k.DECIDED] = before
+        if verdict[0] != onset.PICK:
+            return None
+        pick = self._pick(slot, trigger, int(candidate.look[0]), measures[0].tolist())
+        is_near = abs(pick.time_ns - other.time_ns) <= within_s * 1e9
+        return pick if is_near and pick.snr >= min_snr else None
 
     def take_triggers(self) -> list[Trigger]:
         """The trigger windows that ended since the last call, at most the last ``TRIGGERS_KEPT``."""
@@ -332,24 +335,30 @@ class PickerBank:
                 self._candidates.off[of] = last
 
     def _judge(self, picks: list[Pick]) -> None:
-        n = len(self._candidates.slot)
-        verdict, measures = np.zeros(n, np.int64), np.zeros((n, 6))
-        onset.judge(
-            self._candidates,
-            n,
-            self._state,
-            self._params.real,
-            self._windows,
-            self._limits,
-            verdict,
-            measures,
-        )
+        verdict, measures = self._look(self._candidates, self._limits)
         self._verdicts += np.bincount(verdict, minlength=6)
         for i in np.flatnonzero(verdict == onset.PICK).tolist():
             slot, trigger, decided, _ = (int(column[i]) for column in self._candidates)
             picks.append(self._pick(slot, trigger, decided, measures[i].tolist()))
         left = verdict == onset.UNDECIDED
         self._candidates = onset.Candidates(*(column[left] for column in self._candidates))
+
+    def _look(
+        self, candidates: onset.Candidates, limits: NDArray[np.float64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        n = len(candidates.slot)
+        verdict, measures = np.zeros(n, np.int64), np.zeros((n, 6))
+        onset.judge(
+            candidates,
+            n,
+            self._state,
+            self._params.real,
+            self._windows,
+            limits,
+            verdict,
+            measures,
+        )
+        return verdict, measures
 
     def _pick(self, slot: int, trigger: int, decided: int, measures: list[float]) -> Pick:
         rate = float(self._state.level[slot, k.RATE])
@@ -372,6 +381,11 @@ class PickerBank:
         count = self._state.count[slot]
         since = (sample - int(count[k.ANCHOR])) * float(self._state.level[slot, k.SAMPLE_NS])
         return int(count[k.ANCHOR_NS]) + round(since)
+
+    def _sample(self, slot: int, time_ns: int) -> int:
+        count = self._state.count[slot]
+        since = (time_ns - int(count[k.ANCHOR_NS])) / float(self._state.level[slot, k.SAMPLE_NS])
+        return int(count[k.ANCHOR]) + round(since)
 
 
 def _no_candidates() -> onset.Candidates:

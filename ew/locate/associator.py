@@ -84,13 +84,14 @@ class Associator:
         travel_times: TravelTimes,
         locator: Locator,
         s_onset: Callable[[Pick], SOnset | None],
+        s_sought_s: Callable[[Pick], float],
     ) -> None:
         self._config = config
         self._network = network
         self._travel = travel_times
         self._locator = locator
         self._s_onset = s_onset
-        self._observer = Observer(network, s_onset)
+        self._observer = Observer(network, s_onset, s_sought_s)
 
     def declare(self, free: Sequence[Onset]) -> Candidate | None:
         """An event from free onsets, the newest among them, if they make one.
@@ -292,7 +293,7 @@ class Associator:
 
     def _fitting_s(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> int:
         """How many of the onsets first reached, but those in coda, have a clear S behind them where the hypocentre has it."""
-        calm = [o for o in onsets if not (o.is_coda or o.is_restless)]
+        calm = [o for o in onsets if o.is_calm]
         first = sorted(calm, key=lambda o: o.time_s)[:S_STATIONS]
         if not first:
             return 0

@@ -30,7 +30,10 @@ MERGE_KM = 100.0
 
 @dataclass(slots=True, eq=False)
 class Event:
-    """An earthquake under way; ``onsets`` and ``trackers`` by station, ``version`` 0 before it was told."""
+    """An earthquake under way; ``onsets`` and ``trackers`` by station, ``version`` 0 before it was told.
+
+    ``is_strong``: it was once so large that the shaking of its stations is kept up.
+    """
 
     event_id: str
     hypocentre: Hypocentre
@@ -40,6 +43,7 @@ class Event:
     trackers: dict[int, PeakBins] = field(default_factory=dict)
     stations: tuple[StationMagnitude, ...] = ()
     motions: tuple[StationMotion, ...] = ()
+    is_strong: bool = False
     magnitude: float = math.nan
     magnitude_error: float = math.nan
     version: int = 0

@@ -22,7 +22,7 @@ from ew.locate.reports import PickReport
 from ew.locate.sizing import station_magnitudes
 from ew.locate.stations import Network
 from ew.locate.waves import Waves
-from ew.records import Arrival, EventVersion, Inventory, Packet, Pick
+from ew.records import Arrival, EventVersion, Inventory, Packet, Pick, StationMotion
 from ew.stopwatch import Stopwatch
 from ew.times import iso_from_seconds, ns_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
@@ -71,6 +71,7 @@ class EventEngine:
             travel_times,
             Locator(self._config, travel_times),
             self._waves.s_onset,
+            self._waves.s_sought_s,
         )
         self._heard: list[Onset] = []
         self._free: list[Onset] = []
@@ -159,9 +160,13 @@ class EventEngine:
             return False
         amplitude = log_acceleration(pick, self._inventory[pick.seed_id])
         onset = Onset(pick, station, seconds_from_ns(pick.time_ns), log_amplitude=amplitude)
-        self._heard.append(onset)
+        self._heard = [o for o in self._heard if not onset.repeats(o)] + [onset]
+        self._free = [o for o in self._free if not onset.repeats(o)]
         is_coda = self._network.is_just_back(station, onset.time_s)
         for event in self._events:
+            if onset.repeats(event.onsets.get(station)):
+                event.onsets[station] = onset
+                return False
             (claim,) = self._claims(event, [onset])
             if claim == "P":
                 self._join(event, onset)
@@ -322,6 +327,12 @@ class EventEngine:
         self._free = [o for o in self._free if o.pick not in taken]
 
     def _size(self, event: Event) -> None:
+        self._size_from(event, self._motions(event))
+        if event.magnitude >= SHAKEN_FROM and not event.is_strong:
+            event.is_strong = True
+            self._size_from(event, self._motions(event))
+
+    def _size_from(self, event: Event, motions: Mapping[int, StationMotion]) -> None:
         where = np.array(list(event.trackers), dtype=np.int64)
         away = self._associator.distances_km(event.hypocentre, where)
         depth = event.hypocentre.depth_km
@@ -335,15 +346,20 @@ class EventEngine:
             s_minus_p_s,
             event.magnitude,
             self._config.pd_relation,
+            np.array([motions[s].pgd_m if s in motions else 0.0 for s in event.trackers]),
         )
         event.magnitude, event.magnitude_error = network_magnitude(event.stations)
-        if event.magnitude >= SHAKEN_FROM:
-            motions = (
-                self._waves.motion(event.onsets[station].pick)
-                for station in event.trackers
-                if station in event.onsets
-            )
-            event.motions = tuple(m for m in motions if m.pga_m_s2 >= LEAST_SHAKEN_M_S2)
+        event.motions = tuple(m for m in motions.values() if m.pga_m_s2 >= LEAST_SHAKEN_M_S2)
+
+    def _motions(self, event: Event) -> dict[int, StationMotion]:
+        """How hard the stations of a strong event have shaken so far."""
+        if not event.is_strong:
+            return {}
+        return {
+            station: self._waves.motion(event.onsets[station].pick)
+            for station in event.trackers
+            if station in event.onsets
+        }
 
     def _is_refuted(self, event: Event, now_s: float) -> bool:
         """Too few of its onsets are left, or too many stations that must have seen it by now did not."""

@@ -9,6 +9,7 @@ not-yet-arrived stations after Horiuchi et al. (2005):
                           a_i the log10 amplitude, A the weighted median: it must fit as well, or the pick is noise;
                           of a pick read as S, r_i = q_i and nothing is left of e_P
     + sum over second     w_i * -log( (1 - e_S) exp(-|q_i| / c_i s_i) + e_S )      c_i: 1 for S onsets, 2 for second picks
+    + sum over stations without S by now  c_S * w_i * min(1, (end_i - (t0 + S_i) - delay) / ramp)    S must have been seen by now
     + sum over silent     c * p_j * min(1, (end_j - (t0 + P_j) - delay) / ramp)    P must have been seen by now; p_j: how
                           likely it is, from A at its distance and the noise
     + 1.4 ln R          R: hypocentral distance of the nearest pick; to be seen from R takes a magnitude that grows by
@@ -40,6 +41,10 @@ SILENT_COST = 1.6  # c: one in five misses a P-wave that stands out
 SILENT_SPREAD = 0.4  # single stations scatter by so much in log10 amplitude
 # Stations that are heard are the loud ones: the others are expected to be fainter by so much, in units of 2 spreads
 SILENT_FAINTER = 0.3
+NO_S_YET = -1.0  # marks a row of ``seconds``: up to its time no S stood out on the horizontals
+NO_S_DELAY_S = 0.8  # S is found so long after its onset (``shear``: its first 0.6 s, looked for each half second)
+NO_S_RAMP_S = 1.0
+NO_S_COST = 1.1  # one in three does not stand out of the coda of P
 LOG10_E = 0.4342944819032518
 
 
@@ -119,10 +124,14 @@ def _first_cost(late_s, travel_s, travel_of_s, off):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _second_cost(seconds, arcs, table, row, part, t0):
-    """What the second picks of stations cost, read as S."""
+    """What the second picks of stations cost, read as S, and S that must have been seen by now and was not."""
     total = 0.0
     for i in range(len(arcs)):
         travel_s = _travel_s(table, row, part, arcs[i])
+        if seconds[i, 5] == NO_S_YET:
+            late = seconds[i, 3] - t0 - travel_s - NO_S_DELAY_S
+            total += NO_S_COST * seconds[i, 4] * min(max(late / NO_S_RAMP_S, 0.0), 1.0)
+            continue
         scale = seconds[i, 5] * (SCALE_S + SCALE_SHARE * travel_s)
         off = abs(seconds[i, 3] - t0 - travel_s)
         total += seconds[i, 4] * _cost(S_COST, off / scale)
@@ -152,7 +161,7 @@ def misfit_grid(nodes, depths, prior, tables, radius_km, picks, seconds, silent,
 
     ``nodes`` (N, 3) f8 ECEF of epicentres, km; ``depths``, ``prior`` (D,) f8; ``tables`` (2, depths, distances) f8 P and S
     times; ``picks`` (n, 7), ``seconds`` (k, 6), ``silent`` (m, 6) f8: rows of ECEF x, y, z, time, weight and log10 amplitude of
-    the first picks of stations, and whether each is read as S (1) or as P (0); of what may be S there the width c instead of the amplitude; of stations without a pick how
+    the first picks of stations, and whether each is read as S (1) or as P (0); of what may be S there the width c instead of the amplitude (``NO_S_YET``: none up to that time); of stations without a pick how
     far their data reach, the log10 amplitude from which they would have picked, and how far that can be relied on.
     Out: ``misfit``, ``origin`` (N, D) f8.
     """

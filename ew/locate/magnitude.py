@@ -14,7 +14,7 @@ back: for an omega-squared source (Brune 1970) the share of a pulse's peak above
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,33 @@ def from_pd(pd_m: float, distance_km: float, relation: str) -> float:
     if relation == "wu-zhao-2006":
         return (log_pd + 3.463 + 1.374 * log_r) / 0.729
     return 5.39 + 1.23 * log_pd + 1.38 * log_r
+
+
+def from_displacement(pgd_m: float, distance_km: float) -> float:
+    """Magnitude from the peak horizontal displacement (m) of the whole wave at a hypocentral distance (km).
+
+    M = log10 A + 1.73 log10 D - 0.83, A in micrometres, for depths to 60 km (Tsuboi 1954, the Japan Meteorological Agency's until 2003; it
+    differs from Mw by no more than its error for M 5-7, Katsumata 1996, Bull. Seismol. Soc. Am. 86). Tsuboi's D is epicentral; hypocentral is the same
+    where that was fitted and finite above the source.
+
+    Its slope of 1 is that of a whole Brune pulse (a displacement as M0^(2/3)). What the high-pass takes off is given back as for Pd, for the
+    magnitude as it was read: no more, for so the correction can't feed itself.
+    """
+    read = math.log10(max(pgd_m, 1e-12) * 1e6) + 1.73 * math.log10(max(distance_km, 1.0)) - 0.83
+    source_hz = corner_hz(read) / P_TO_S_CORNER
+    return read - math.log10(share_above(CORNERS_HZ[0], source_hz))
+
+
+def with_whole_wave(p: StationMagnitude, magnitude: float, share: float) -> StationMagnitude:
+    """A station's magnitude from P together with that of its whole wave, of which a ``share`` (0-1) is in.
+
+    Of both readings in full it is the mean. One that has seen but a part of a long rupture is a lower bound: it raises the other, and lowers it
+    only as far as it counts, by the square of its share as P does.
+    """
+    weight = share**2
+    (low, low_weight), (high, _) = sorted([(p.magnitude, p.weight), (magnitude, weight)])
+    mean = high - (high - low) * low_weight / (1 + low_weight)
+    return replace(p, magnitude=mean, weight=max(p.weight, weight))
 
 
 def full_window_s(magnitude: float) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ew.geo import distance_km
+from ew.locate.kernels import NO_S_YET
 from ew.locate.locator import MAX_PICKS, MAX_SILENT, Hypocentre, Observations
 from ew.locate.onsets import Onset, first_by_station, is_mostly_s
 from ew.locate.shear import SOnset
@@ -33,11 +34,20 @@ NO_ROWS = np.empty((0, 6))
 
 
 class Observer:
-    """Turns onsets into observations; the ``s_onset`` behind a pick may be read on its station's horizontals."""
+    """Turns onsets into observations.
 
-    def __init__(self, network: Network, s_onset: Callable[[Pick], SOnset | None]) -> None:
+    The ``s_onset`` behind a pick may be read on its station's horizontals; ``s_sought_s`` is how far these were looked through.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        s_onset: Callable[[Pick], SOnset | None],
+        s_sought_s: Callable[[Pick], float],
+    ) -> None:
         self._network = network
         self._s_onset = s_onset
+        self._s_sought_s = s_sought_s
 
     def observations(
         self, onsets: Sequence[Onset], seconds: Sequence[Onset], silent_among: Hypocentre | None
@@ -82,6 +92,7 @@ class Observer:
     def _s_rows(self, onsets: Sequence[Onset], seconds: Sequence[Onset]) -> Floats:
         """What may be S: clear onsets on the horizontals of the stations first reached; elsewhere the next pick."""
         rows, found = [], set()
+        with_second, is_first = {o.station for o in seconds}, len(onsets) <= S_STATIONS
         for onset in onsets[:S_STATIONS]:
             s = None if onset.is_s else self._s_onset(onset.pick)
             if onset.is_s or s is not None:
@@ -89,6 +100,11 @@ class Observer:
             if s is not None:
                 weight = min((s.clarity - S_DOUBT) / S_DOUBT, S_WEIGHT)
                 rows.append((*self._network.ecef[onset.station], s.time_s, weight, 1.0))
+            elif is_first and not onset.is_s and onset.station not in with_second and onset.is_calm:
+                until_s = self._s_sought_s(onset.pick)
+                if until_s > onset.time_s:
+                    weight = onset.weight
+                    rows.append((*self._network.ecef[onset.station], until_s, weight, NO_S_YET))
         for onset in seconds:
             if onset.station not in found:
                 weight = SECOND_WEIGHT * onset.weight

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from ew.records import Pick
 
+AGAIN_S = 0.3
+"""A second pick of a station so close to the first is the same onset, seen with more data: S follows no sooner, from 2.5 km away."""
 UNREST = 2.5
 """RMS before a pick over the quietest before: at most 2.1 before 53 recorded P onsets, above 2.8 before 95 % of the picks that
 followed them within 40 s (docs/picker.md)."""
@@ -32,9 +34,22 @@ class Onset:
         return self.pick.unrest > UNREST
 
     @property
+    def is_calm(self) -> bool:
+        """Whether the ground was quiet before it, so that its S will stand out."""
+        return not (self.is_coda or self.is_restless)
+
+    @property
     def weight(self) -> float:
         """Clear onsets count in full, weak ones for half; what may be coda for less."""
         return min(1.0, 0.4 + self.pick.snr / 10) * (0.5 if self.is_coda else 1.0)
+
+    def repeats(self, other: "Onset | None") -> bool:
+        """Whether it is an onset known before, picked anew."""
+        return (
+            other is not None
+            and other.pick.seed_id == self.pick.seed_id
+            and abs(other.time_s - self.time_s) <= AGAIN_S
+        )
 
 
 def is_mostly_restless(onsets: Sequence[Onset]) -> bool:

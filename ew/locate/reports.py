@@ -33,7 +33,7 @@ class PickReport:
 
     ``noise_m`` (F,) f8: peak before the onset; ``peaks_m`` (F, n) f8: from bin ``first_bin`` after the onset on, m, a row a
     corner; ``end_ns``: how far the data reach that they rest on; ``s_onset``: the S-wave behind it, once it stands out;
-    ``pga_m_s2``, ``pgv_m_s``: peak acceleration and velocity since; ``tau_c_s``: predominant
+    ``pga_m_s2``, ``pgv_m_s``, ``pgd_m``: peak acceleration, velocity and displacement since; ``tau_c_s``: predominant
     period of the first seconds (NaN before they are in).
     """
 
@@ -45,6 +45,7 @@ class PickReport:
     s_onset: SOnset | None = None
     pga_m_s2: float = 0.0
     pgv_m_s: float = 0.0
+    pgd_m: float = 0.0
     tau_c_s: float = math.nan
 
 
@@ -126,6 +127,7 @@ class Reporter:
             s_onset=self._shear.behind(pick),
             pga_m_s2=pga,
             pgv_m_s=pgv,
+            pgd_m=followed.motion.displacement_m,
             tau_c_s=peaks.tau_c_s,
         )
 

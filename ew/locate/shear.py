@@ -84,9 +84,7 @@ class ShearWaves:
         key, p_s = (pick.seed_id, pick.time_ns), seconds_from_ns(pick.time_ns)
         # A component that has died must not hold up the other
         live = [c for c, end_s in ends_s.items() if end_s > max(ends_s.values()) - DEAD_S]
-        since_s = min(min(ends_s[c] for c in live) - p_s, LONGEST_S)
-        # In whole steps after P, so that it does not matter when and how often it is asked
-        end_s = p_s + math.floor(since_s / STEP_S) * STEP_S
+        end_s = looked_until_s(p_s, min(ends_s[c] for c in live))
         looked_s, found = self._found.get(key, (-math.inf, None))
         is_sure = found is not None and found.clarity >= SURE and looked_s > found.time_s + SURE_S
         if end_s > looked_s and not is_sure:
@@ -95,10 +93,19 @@ class ShearWaves:
             self._found[key] = end_s, found
         return found
 
+    def sought_s(self, pick: Pick) -> float:
+        """Up to when (epoch s) the S-wave of a pick was last looked for; minus infinity where it never was."""
+        return self._found.get((pick.seed_id, pick.time_ns), (-math.inf, None))[0]
+
     def forget(self, before_s: float) -> None:
         """Let go of what was found behind picks older than that."""
         before_ns = before_s * NS_PER_S
         self._found = {k: v for k, v in self._found.items() if k[1] >= before_ns}
+
+
+def looked_until_s(p_s: float, end_s: float) -> float:
+    """In whole steps after P, so that it does not matter when and how often S is asked for."""
+    return p_s + math.floor(min(end_s - p_s, LONGEST_S) / STEP_S) * STEP_S
 
 
 def find_s(

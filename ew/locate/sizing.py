@@ -6,8 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ew.locate.amplitudes import PeakBins
-from ew.locate.magnitude import full_window_s, station_magnitude
+from ew.locate.magnitude import (
+    from_displacement,
+    full_window_s,
+    station_magnitude,
+    with_whole_wave,
+)
 from ew.records import StationMagnitude
+from ew.times import seconds_from_ns
 
 LARGE_MAGNITUDE = 5.2
 """From here on a rupture may outlast the P-wave of near stations."""
@@ -22,6 +28,7 @@ def station_magnitudes(
     s_minus_p_s: NDArray[np.float64],
     magnitude: float,
     relation: str,
+    pgd_m: NDArray[np.float64],
 ) -> tuple[StationMagnitude, ...]:
     """The magnitude of each station that has data enough.
 
@@ -31,6 +38,7 @@ def station_magnitudes(
         s_minus_p_s: the way from P to S at each, (T,) float64: what comes after S is not read.
         magnitude: the event's by now, or NaN: a large one is followed longer.
         relation: name of the Pd relation.
+        pgd_m: peak displacement of the whole wave, m, (T,) float64; 0 where it is not known.
     """
     is_large = magnitude >= LARGE_MAGNITUDE
     order = np.argsort(distances_km, kind="stable")
@@ -45,6 +53,17 @@ def station_magnitudes(
         # earthquakes the last magnitude then scatters by 0.29 about a mean of -0.13, with 8 s by 0.32 and -0.16, with 4 s by 0.34 and -0.23
         window = float(s_minus_p_s[i]) - S_GUARD_S
         peaks = trackers[i].peaks(max(window, 0.5), float(distances_km[i]))
-        if peaks is not None:
-            found.append(station_magnitude(peaks, relation, whole_s))
+        if peaks is None:
+            continue
+        station = station_magnitude(peaks, relation, whole_s)
+        since_s = _reach_s(trackers[i]) - float(s_minus_p_s[i])
+        if pgd_m[i] > 0 and since_s > 0:
+            whole = from_displacement(float(pgd_m[i]), float(distances_km[i]))
+            station = with_whole_wave(station, whole, min(since_s / whole_s, 1.0))
+        found.append(station)
     return tuple(found)
+
+
+def _reach_s(bins: PeakBins) -> float:
+    """How far the data of a station reach after its onset."""
+    return -bins.onset_s + (0.0 if bins.end_ns is None else seconds_from_ns(bins.end_ns))

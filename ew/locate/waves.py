@@ -1,12 +1,13 @@
 """PURE: the waveforms behind the picks: our own, packet by packet, or what detectors elsewhere report of theirs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ew.locate.amplitudes import History, PeakBins, PeakTracker
 from ew.locate.motion import MotionTracker
 from ew.locate.reports import PickReport, add_report
-from ew.locate.shear import ShearWaves, SOnset
+from ew.locate.shear import HORIZONTAL, ShearWaves, SOnset, looked_until_s
 from ew.records import Inventory, Packet, Pick, StationMotion
 from ew.times import seconds_from_ns
 
@@ -17,7 +18,7 @@ class _Reported:
 
     bins: PeakBins
     s_onset: SOnset | None = None
-    peaks: tuple[float, float] = (0.0, 0.0)
+    peaks: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 class Waves:
@@ -49,7 +50,10 @@ class Waves:
             known = _Reported(PeakBins(self._inventory[report.pick.seed_id], onset_s))
             self._reported[key] = known
         if report.end_ns >= (known.bins.end_ns or 0):  # what rests on the most data counts
-            known.s_onset, known.peaks = report.s_onset, (report.pga_m_s2, report.pgv_m_s)
+            known.s_onset, known.peaks = (
+                report.s_onset,
+                (report.pga_m_s2, report.pgv_m_s, report.pgd_m),
+            )
         add_report(known.bins, report)
         return is_new
 
@@ -58,13 +62,23 @@ class Waves:
         reported = self._reported.get((pick.seed_id, pick.time_ns))
         return self._shear.behind(pick) if reported is None else reported.s_onset
 
+    def s_sought_s(self, pick: Pick) -> float:
+        """Up to when (epoch s) S was looked for behind a pick; minus infinity where there are no horizontals."""
+        reported = self._reported.get((pick.seed_id, pick.time_ns))
+        if reported is None:
+            return self._shear.sought_s(pick)
+        sensor, end_ns = pick.seed_id[:-1], reported.bins.end_ns
+        if end_ns is None or not any(sensor + c in self._inventory for c in HORIZONTAL):
+            return -math.inf
+        return looked_until_s(seconds_from_ns(pick.time_ns), seconds_from_ns(end_ns))
+
     def motion(self, pick: Pick) -> StationMotion:
         """How hard the pick's station has shaken since; kept up from the first call until ``let_go``."""
         channel = self._inventory[pick.seed_id]
-        pga, pgv = self._peak_motion(pick)
-        return StationMotion(channel.seed_id, channel.latitude, channel.longitude, pga, pgv)
+        peaks = self._peak_motion(pick)
+        return StationMotion(channel.seed_id, channel.latitude, channel.longitude, *peaks)
 
-    def _peak_motion(self, pick: Pick) -> tuple[float, float]:
+    def _peak_motion(self, pick: Pick) -> tuple[float, float, float]:
         reported = self._reported.get((pick.seed_id, pick.time_ns))
         if reported is not None:
             return reported.peaks
@@ -74,7 +88,8 @@ class Waves:
             for channel in self._history.components(pick.seed_id):
                 tracker.add(self._history.packets(channel))
             self._motions[sensor] = tracker
-        return self._motions[sensor].peaks
+        motion = self._motions[sensor]
+        return *motion.peaks, motion.displacement_m
 
     def follow(self, pick: Pick) -> PeakBins:
         """The peaks about a pick, from now on kept up."""

@@ -13,6 +13,7 @@ from ew.alerts.signing import Signer
 from ew.config import Config
 from ew.delivery.publisher import Publisher
 from ew.detect.bank import PickerBank
+from ew.detect.sensors import SensorPicker
 from ew.locate.reports import PickReport, Reporter
 from ew.pipeline import TICK_NS
 from ew.records import Channel, Packet
@@ -39,6 +40,7 @@ class Detector:
         self.store = store
         self.intake = Intake(config, broker)
         self.bank = PickerBank(config.picker)
+        self.sensors = SensorPicker(self.bank)
         self.reporter = Reporter(inventory)
         # Reports are not signed: the broker's access rules say who may publish them
         self.publisher = Publisher(broker, Signer.ephemeral("detector"), config.delivery)
@@ -70,7 +72,7 @@ class Detector:
 
     def _detect(self, packets: list[Packet]) -> list[PickReport]:
         known = [p for p in packets if p.seed_id in self.inventory]
-        picks = self.bank.process([p for p in known if p.seed_id.endswith("Z")])
+        picks = self.sensors.process(known)
         self.picks += len(picks)
         return self.reporter.take(picks, known)
 

@@ -52,6 +52,7 @@ class _PickBody(_Model):
     s_clarity: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     pga_m_s2: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     pgv_m_s: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    pgd_m: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     tau_c_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
@@ -94,6 +95,7 @@ def encode_report(report: PickReport, detector: str) -> bytes:
             **_s_members(report.s_onset),
             "pga_m_s2": float(f"{report.pga_m_s2:.3g}"),
             "pgv_m_s": float(f"{report.pgv_m_s:.3g}"),
+            "pgd_m": float(f"{report.pgd_m:.3g}"),
             **({"tau_c_s": round(report.tau_c_s, 4)} if report.tau_c_s > 0 else {}),
         }
     )
@@ -140,6 +142,7 @@ def decode_report(payload: bytes) -> PickReport:
         s_onset=s_onset,
         pga_m_s2=body.pga_m_s2,
         pgv_m_s=body.pgv_m_s,
+        pgd_m=body.pgd_m,
         tau_c_s=np.nan if body.tau_c_s is None else body.tau_c_s,
     )
 

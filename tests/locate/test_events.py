@@ -197,6 +197,34 @@ def test_three_stations_declare_nothing_and_the_fourth_does(travel_times: Travel
     assert error_km(version, truth) < 15
 
 
+@pytest.mark.parametrize(("east", "seed"), [(0.7, 0), (0.7, 2), (-0.8, 2)])
+def test_large_earthquake_beside_the_network_is_not_long_taken_for_a_small_one_within(
+    east: float, seed: int, travel_times: TravelTimes
+) -> None:
+    """Five stations, M 6 some 70 km off: as long as no S comes, it can't have been near (52-58 km off for 4 s without that)."""
+    truth = origin(30.0, 6.0, 0.1, east)
+    (history,) = run(Play(stations(5), [truth], START_S, 75.0, seed=seed), travel_times).values()
+    soon = [v for v in history if v.issued_s <= history[0].issued_s + 4.0]
+    assert error_km(soon[-1], truth) < 30
+    assert error_km(history[-1], truth) < 5
+
+
+def test_onset_picked_anew_with_more_data_takes_its_own_place(travel_times: TravelTimes) -> None:
+    """Four weak picks wait; picked again, clearer and 0.1 s earlier, they are the earthquake, once, and leave nothing over."""
+    channels, truth = line_of_channels(), origin(30.0, 5.0, 0.3, 0.2)
+    engine = EventEngine(Config(), channels, travel_times)
+    clear = p_picks(channels, truth, travel_times, 6)
+    weak = [replace(p, time_ns=p.time_ns + 100_000_000, snr=2.1) for p in clear[:4]]
+    until_s = clear[-1].time_ns / 1e9 + 0.5
+    engine.feed((), alive(channels, until_s), until_s)
+    assert engine.feed(weak, (), until_s) == []
+    told = [v for p in clear for v in engine.feed([p], (), until_s + 0.1)]
+    told += engine.feed((), (), until_s + 1.0)
+    assert {v.event_id for v in told} == {told[0].event_id}
+    assert told[-1].stations == 6
+    assert all(a.pick.snr == 12.0 for a in told[-1].arrivals)
+
+
 def test_several_channels_of_one_station_count_once(travel_times: TravelTimes) -> None:
     channels = line_of_channels()
     for seed_id in list(channels):

@@ -1,21 +1,30 @@
 """Magnitudes from peak displacement: relations, and what a short window is worth."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ew import Channel, Packet
+from ew import Channel, Config, Origin, Packet
+from ew.geo import distance_km
 from ew.locate.amplitudes import PeakTracker
 from ew.locate.magnitude import (
     Peaks,
+    from_displacement,
     from_pd,
     full_window_s,
     network_magnitude,
     station_magnitude,
     tau_c_magnitude,
+    with_whole_wave,
 )
+from ew.locate.motion import MotionTracker
+from ew.pipeline import Pipeline
 from ew.records import StationMagnitude
+from ew.traveltimes import TravelTimes
+from simulators import scenario
+from simulators.scenario import Play
 
 RELATION = "kuyuk-allen-2013"
 
@@ -35,8 +44,8 @@ def test_station_gives_back_the_magnitude_its_peak_was_made_for(magnitude: float
 
 def test_relations_agree_where_both_were_fitted() -> None:
     """M 5.5-6.5 at 30-80 km; Wu & Zhao 2006 and Kuyuk & Allen 2013 differ by half a magnitude at most there."""
-    for pd_m, distance_km in ((2e-4, 60.0), (1e-3, 50.0), (3e-3, 40.0)):
-        ours = [from_pd(pd_m, distance_km, name) for name in (RELATION, "wu-zhao-2006")]
+    for pd_m, away_km in ((2e-4, 60.0), (1e-3, 50.0), (3e-3, 40.0)):
+        ours = [from_pd(pd_m, away_km, name) for name in (RELATION, "wu-zhao-2006")]
         assert abs(ours[0] - ours[1]) < 0.6
 
 
@@ -82,3 +91,70 @@ def test_tau_c_magnitude_follows_its_relation_and_needs_four_stations() -> None:
     # log10 tau_c = 0.296 x 6 - 1.716 (Wu et al. 2007)
     assert tau_c_magnitude(stations(1.148, 1.148, 1.148, 1.148)) == pytest.approx(6.0, abs=0.01)
     assert math.isnan(tau_c_magnitude(stations(1.1, 1.1, 1.1, math.nan)))
+
+
+def displaced_m(magnitude: float, distance_km: float) -> float:
+    """Tsuboi 1954: the displacement (m) for which a magnitude stands at a distance, before the high-pass takes any."""
+    return float(10 ** (magnitude + 0.83 - 1.73 * math.log10(distance_km)) / 1e6)
+
+
+def test_displacement_of_the_whole_wave_gives_the_magnitude_it_was_made_for() -> None:
+    for magnitude, away_km in ((4.5, 20.0), (5.5, 60.0), (6.0, 200.0)):
+        found = from_displacement(displaced_m(magnitude, away_km), away_km)
+        assert found == pytest.approx(magnitude, abs=0.1)
+    # The high-pass at 0.075 Hz takes half of the pulse of an M 7.2
+    assert 0.15 < from_displacement(displaced_m(6.9, 60.0), 60.0) - 6.9 < 0.3
+
+
+def test_whole_wave_raises_a_rupture_that_outlasts_p_and_a_part_of_it_lowers_nothing() -> None:
+    whole_s = full_window_s(7.0)
+    near = station_magnitude(peaks(6.3, 30.0, 3.5), RELATION, whole_s)
+    assert with_whole_wave(near, 7.0, 1.0).magnitude == pytest.approx(7.0, abs=0.15)
+    assert with_whole_wave(near, 7.0, 1.0).weight == 1.0
+    assert with_whole_wave(near, 5.0, 0.1).magnitude == pytest.approx(6.3, abs=0.05)
+    sure = station_magnitude(peaks(6.0, 100.0, 30.0), RELATION, whole_s)
+    assert with_whole_wave(sure, 5.6, 1.0).magnitude == pytest.approx(5.8, abs=0.01)
+
+
+def played_m(
+    channels: str, amplitude_m: float, *, noise_m: float = 0.0, gain: float = 1e8
+) -> float:
+    """What is read from horizontals that swing at 0.5 Hz from 30 s on, velocity sensors, after noise of 0.5 Hz before."""
+    t, omega = np.arange(0, 60, 0.01), math.pi
+    velocity = omega * np.cos(omega * t) * np.where(t < 30, noise_m, amplitude_m)
+    inventory = {
+        f"XX.A..HH{c}": Channel(f"XX.A..HH{c}", 30.0, 100.0, 0.0, gain, "M/S") for c in channels
+    }
+    tracker = MotionTracker(inventory, 30 * 10**9)
+    for second in range(60):
+        part = velocity[100 * second : 100 * (second + 1)] * gain
+        tracker.add(Packet(c, second * 10**9, 100.0, part) for c in inventory)
+    return tracker.displacement_m
+
+
+def test_displacement_is_that_of_both_horizontals_and_must_stand_out() -> None:
+    assert played_m("ZNE", 0.01, noise_m=1e-5) == pytest.approx(0.01 * math.sqrt(2), rel=0.15)
+    assert played_m("ZN", 0.01, noise_m=1e-5) == pytest.approx(0.01 * math.sqrt(2), rel=0.15)
+    assert played_m("Z", 0.01, noise_m=1e-5) == 0.0
+    assert played_m("ZNE", 0.01, noise_m=0.002) == 0.0
+    # 0.03 m/s is beyond the end of the digitiser
+    assert played_m("ZNE", 0.01, noise_m=1e-5, gain=1e9) == 0.0
+
+
+def test_large_rupture_seen_only_within_forty_kilometres_keeps_growing_after_s(
+    travel_times: TravelTimes,
+) -> None:
+    """Four parts of M 6.6 (M 7.0 together), 3 s and 9 km apart: P of none of the stations sees more than the first."""
+    everyone = scenario.stations()
+    away = distance_km(29.5, 103.5, [s.latitude for s in everyone], [s.longitude for s in everyone])
+    near = [replace(s, noise=0.3) for s, km in zip(everyone, away, strict=True) if km < 40]
+    parts = [Origin(1e9 + 40 + 3.0 * k, 29.5, 103.4 + 0.09 * k, 8.0, 6.6) for k in range(4)]
+    play = Play(near, parts, 1e9, 110.0)
+    pipeline = Pipeline(Config(), play.inventory, travel_times)
+    told = [
+        v
+        for now_ns, tick in pipeline.moments(play.packets(1.0))
+        for v in pipeline.feed(tick, now_ns).versions
+    ]
+    largest = max(v.origin.magnitude for v in told)
+    assert largest == pytest.approx(7.0, abs=0.4)
