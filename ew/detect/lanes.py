@@ -27,7 +27,7 @@ from ew.detect.layout import (
     L,
     S,
 )
-from ew.detect.machine import WORD, fetch, loop
+from ew.detect.machine import WORD, fetch, loop, spread
 from ew.detect.turning import turned_rows
 
 if numba_config.DISABLE_JIT:
@@ -137,7 +137,7 @@ def _turned_emitter(form):
             *now, last, equal = carried
             x = sample(i)
             ends = builder.load(builder.inttoptr(arguments[5], WORDS.as_pointer()), align=8)
-            goes_on = builder.icmp_signed(">", ends, _all_lanes(builder, i))
+            goes_on = builder.icmp_signed(">", ends, spread(builder, i, LANES))
             new = step(i, now)
             (is_same,) = pair(i, [equal])
             return [
@@ -167,13 +167,6 @@ def _turned_emitter(form):
         return builder.or_(crossed, builder.shl(repeated, WORD(LANES)))
 
     return emit
-
-
-def _all_lanes(builder, value):
-    nothing = ir.Constant(WORDS, ir.Undefined)
-    first = builder.insert_element(nothing, value, ir.IntType(32)(0))
-    places = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-    return builder.shuffle_vector(first, nothing, places)
 
 
 def _begin(builder, coefficients, state):

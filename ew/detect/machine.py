@@ -25,6 +25,14 @@ def fetch(builder, address, to_write):
     builder.call(prefetch_line, [at, integer(to_write), integer(3), integer(1)])
 
 
+def spread(builder, value, count):
+    """Emit: a vector of ``count`` times the same value."""
+    nothing = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
+    first = builder.insert_element(nothing, value, ir.IntType(32)(0))
+    places = ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count)
+    return builder.shuffle_vector(first, nothing, places)
+
+
 def loop(builder, start, end, step, carried, body):
     """Emit ``for i in range(start, end, step): carried = body(i, carried)``; gives what is carried out."""
     entry = builder.block

@@ -27,7 +27,7 @@ from ew.detect.layout import (
     PADDING,
     SEEN,
 )
-from ew.detect.machine import WORD, loop, pointer
+from ew.detect.machine import WORD, loop, pointer, spread
 
 if numba_config.DISABLE_JIT:
     from ew.detect.machine import array_at
@@ -49,10 +49,7 @@ def _take_emitter(form):
             wide = [ir.VectorType(kind, width) for kind in kinds]
             words = ir.VectorType(WORD, width)
             no_sign = ir.Constant(words, [2**63 - 1] * width)
-            nothing = ir.Constant(wide[1], ir.Undefined)
-            first = builder.insert_element(nothing, offset, ir.IntType(32)(0))
-            places = ir.Constant(ir.VectorType(ir.IntType(32), width), [0] * width)
-            offsets = builder.shuffle_vector(first, nothing, places)
+            offsets = spread(builder, offset, width)
 
             def body(i, largest):
                 at = [

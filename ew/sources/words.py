@@ -11,7 +11,7 @@ from numba import types
 from numba.core import config as numba_config
 from numba.extending import intrinsic
 
-from ew.detect.machine import WORD, loop
+from ew.detect.machine import WORD, loop, spread
 
 if numba_config.DISABLE_JIT:
     from ew.detect.machine import array_at
@@ -62,9 +62,7 @@ def _take_apart(context, builder, signature, arguments):
     up, down = (
         builder.load(builder.gep(vectors, [WORD(k)]), align=4) for k in (0, DOWN // EIGHT.count)
     )
-    nothing = ir.Constant(EIGHT, ir.Undefined)
-    first = builder.insert_element(nothing, builder.trunc(word, SAMPLE), SAMPLE(0))
-    words = builder.shuffle_vector(first, nothing, ir.Constant(EIGHT, [0] * EIGHT.count))
+    words = spread(builder, builder.trunc(word, SAMPLE), EIGHT.count)
     found = builder.ashr(builder.shl(words, up), down)
     builder.store(found, builder.inttoptr(out, EIGHT.as_pointer()), align=4)
     return context.get_dummy_value()
