@@ -1,7 +1,7 @@
 """PURE: eight packets of one form that continue their channels, run straight from where they lie.
 
-What all eight have is turned into steps of all lanes, copied into the histories and run while the memory of the next is
-asked for; the few samples that some have beyond it follow with the other lanes held still. Packets longer than a block
+What all eight have is turned into steps of all lanes and run while the memory of the next is asked for and the samples go
+into the histories; the few samples that some have beyond it follow with the other lanes held still. Packets longer than a block
 go piece by piece. Where a threshold was crossed, a channel is dead or a sample is no number, nothing is changed from
 that piece on, and the caller goes the long way.
 """
@@ -9,6 +9,7 @@ that piece on, and the caller goes the long way.
 import numpy as np
 from numba import carray, njit
 
+from ew.detect.keeping import aim, keep
 from ew.detect.lanes import run_turned_f4, run_turned_i4
 from ew.detect.layout import (
     BLOCK,
@@ -19,21 +20,20 @@ from ew.detect.layout import (
     DEAD,
     F4,
     FULL_SCALE,
-    HISTORY,
-    HISTORY_AT,
     HUGE,
     I4,
     LANE_LAST,
     LANES,
     LAST,
     LEVEL_AT,
+    LINE_BYTES,
     NEXT,
     ONWARD,
-    PADDING,
     READY,
     RUN,
     SAMPLES_AT,
     SEEN,
+    TAIL_AT,
     TINY,
     L,
     S,
@@ -77,7 +77,6 @@ def step_on(part, work):
     """Go to where ``following`` says that the next samples lie. Element by element: a view of a row would be counted."""
     for lane in range(LANES):
         work.samples_at[lane] = work.following[part, SAMPLES_AT, lane]
-        work.history_at[lane] = work.following[part, HISTORY_AT, lane]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -107,13 +106,12 @@ def run_alike(form, params, state, work):
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _go_on(n, state, work):
     """Note where the memory lies that the next piece of the same packets needs, ``n`` samples on."""
-    following, history = work.following, np.uint64(state.raw.ctypes.data)
+    following, tail_at = work.following, np.uint64(state.tail.ctypes.data)
     level_at, count_at = np.uint64(state.level.ctypes.data), np.uint64(state.count.ctypes.data)
     for lane in range(LANES):
         slot = work.lane_slots[lane]
-        start = slot * (HISTORY + PADDING) + ((state.count[slot, SEEN] + n) & (HISTORY - 1))
         following[ONWARD, SAMPLES_AT, lane] = work.samples_at[lane] + np.uint64(4 * n)
-        following[ONWARD, HISTORY_AT, lane] = history + np.uint64(4 * start)
+        following[ONWARD, TAIL_AT, lane] = tail_at + np.uint64(LINE_BYTES * slot)
         following[ONWARD, LEVEL_AT, lane] = level_at + np.uint64(128 * slot)
         following[ONWARD, COUNT_AT, lane] = count_at + np.uint64(128 * slot)
 
@@ -125,27 +123,28 @@ def _run_piece(n, most, then, form, params, state, work):
     ``then``: whose memory to ask for meanwhile.
     """
     level, count, now = state.level, state.count, work.state
-    samples_at, history_at, turned, state_at, coefficients, following, stops = (
+    samples_at, turned, state_at, coefficients, following, stops, lines = (
         np.uint64(work.samples_at.ctypes.data),
-        np.uint64(work.history_at.ctypes.data),
         np.uint64(work.turned.ctypes.data),
         np.uint64(now.ctypes.data),
         np.uint64(work.coefficients.ctypes.data),
         np.uint64(work.following.ctypes.data + 8 * 4 * LANES * then),
         np.uint64(work.stops.ctypes.data),
+        np.uint64(work.lines.ctypes.data),
     )
+    aim(state, work)
     if form == F4:
-        largest = turn_samples_f4(samples_at, history_at, turned, n)
+        largest = turn_samples_f4(samples_at, turned, n)
         if most > n:
             largest = max(largest, _turn_beyond(n, form, work))
         if largest >= HUGE_BITS:
             return False
-        noted = run_turned_f4(turned, n, coefficients, state_at, following, stops, most)
+        noted = run_turned_f4(turned, n, coefficients, state_at, following, stops, most, lines)
     else:
-        largest = turn_samples_i4(samples_at, history_at, turned, n)
+        largest = turn_samples_i4(samples_at, turned, n)
         if most > n:
             largest = max(largest, _turn_beyond(n, form, work))
-        noted = run_turned_i4(turned, n, coefficients, state_at, following, stops, most)
+        noted = run_turned_i4(turned, n, coefficients, state_at, following, stops, most, lines)
     if not _is_quiet(noted, form, params, state, work):
         fill(now, state, work)
         return False
@@ -166,25 +165,21 @@ def _run_piece(n, most, then, form, params, state, work):
             count[slot, RUN] = 0
         put_away(lane, slot, level, now, True)
         level[slot, LAST] = now[LANE_LAST, lane]
-        over = (count[slot, SEEN] & (HISTORY - 1)) + stop - HISTORY
-        if over > 0:  # written past the history's end: its beginning
-            state.raw[slot, :over] = state.raw[slot, HISTORY : HISTORY + over]
+        keep(work.samples_at[lane], stop, n, slot, state)
         count[slot, SEEN] += stop
     return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _turn_beyond(n, form, work):
-    """Turn and copy what some lanes have beyond ``n`` samples; gives the largest magnitude as ``turn_samples`` does."""
+    """Turn what some lanes have beyond ``n`` samples; gives the largest magnitude as ``turn_samples`` does."""
     turned = carray(pointer(np.uint64(work.turned.ctypes.data)), (BLOCK, LANES), np.int32)
     largest = np.int64(0)
     for lane in range(LANES):
         stop = work.stops[lane]
         samples = carray(pointer(work.samples_at[lane]), (stop,), np.int32)
-        history = carray(pointer(work.history_at[lane]), (stop,), np.int32)
         for i in range(n, stop):
-            x = samples[i]
-            turned[i, lane] = history[i] = x
+            x = turned[i, lane] = samples[i]
             largest = max(largest, np.int64(x & 0x7FFFFFFF if form == F4 else x ^ x >> 31))
     return largest
 

@@ -285,6 +285,7 @@ class PickerBank:
             self._state.level[:slot] = old.level
             self._state.count[:slot] = old.count
             self._state.raw[:slot] = old.raw
+            self._state.tail[:slot] = old.tail
             self._stamps = np.concatenate([self._stamps, np.zeros(room - slot, np.int64)])
             self._ids = np.concatenate([self._ids[:slot], np.zeros(room - slot, np.uint64)])
             self._works = [
@@ -394,12 +395,13 @@ def _no_candidates() -> onset.Candidates:
 
 def _state_for(channels: int) -> k.BankState:
     """State at its start. Untouched pages of the history cost no memory."""
-    count = np.zeros((channels, 16), np.int64)
+    count = k.in_lines((channels, 16), np.int64)
     count[:, k.ON_AT] = count[:, k.DECIDED] = -1
     return k.BankState(
-        level=np.zeros((channels, 16)),
+        level=k.in_lines((channels, k.LEVELS)),
         count=count,
-        raw=np.zeros((channels, k.HISTORY + k.PADDING), np.float32),
+        raw=k.in_lines((channels, k.HISTORY + k.PADDING), np.float32),
+        tail=k.in_lines((channels, k.TAIL), np.float32),
     )
 
 

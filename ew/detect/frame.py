@@ -14,6 +14,7 @@ from ew.detect.layout import (
     LANES,
     LEVELS,
     PADDING,
+    TAIL,
     BankState,
     Batch,
     RateParams,
@@ -72,6 +73,7 @@ def state_in(frame):
         _array(frame, 9, (channels, LEVELS), np.float64),
         _array(frame, 10, (channels, 16), np.int64),
         _array(frame, 11, (channels, HISTORY + PADDING), np.float32),
+        _array(frame, 12, (channels, TAIL), np.float32),
     )
 
 
@@ -80,21 +82,21 @@ def work_in(frame):
     """The ``Work`` of a frame."""
     lanes = (LANES,)
     return Work(
-        _array(frame, 12, (LANES, BLOCK), np.float64),
-        _array(frame, 13, (13, LANES), np.float64),
-        _array(frame, 14, (12, LANES), np.float64),
+        _array(frame, 13, (LANES, BLOCK), np.float64),
+        _array(frame, 14, (13, LANES), np.float64),
         _array(frame, 15, (12, LANES), np.float64),
         _array(frame, 16, (12, LANES), np.float64),
-        _array(frame, 17, (BLOCK, 3, LANES), np.float64),
-        _array(frame, 18, (BLOCK, LANES), np.float32),
-        _array(frame, 19, lanes, np.uint64),
+        _array(frame, 17, (12, LANES), np.float64),
+        _array(frame, 18, (BLOCK, 3, LANES), np.float64),
+        _array(frame, 19, (BLOCK, LANES), np.float32),
         _array(frame, 20, lanes, np.uint64),
         _array(frame, 21, (2, 4, LANES), np.uint64),
-        _array(frame, 22, lanes, np.int64),
+        _array(frame, 22, (3, LANES), np.uint64),
         _array(frame, 23, lanes, np.int64),
         _array(frame, 24, lanes, np.int64),
         _array(frame, 25, lanes, np.int64),
-        _array(frame, 26, (np.int64(frame[4]),), np.int64),
-        _array(frame, 27, (np.int64(frame[3]), 4), np.int64),
-        _array(frame, 28, (11,), np.int64),
+        _array(frame, 26, lanes, np.int64),
+        _array(frame, 27, (np.int64(frame[4]),), np.int64),
+        _array(frame, 28, (np.int64(frame[3]), 4), np.int64),
+        _array(frame, 29, (11,), np.int64),
     )

@@ -25,6 +25,7 @@ from numba import njit
 
 from ew.detect.alike import LEAST, fill, put_away, run_alike, step_on
 from ew.detect.frame import batch_in, params_in, state_in, work_in
+from ew.detect.keeping import settle, unsettle
 from ew.detect.lanes import run_lanes, run_lanes_with_course
 from ew.detect.layout import (
     BLOCK,
@@ -34,13 +35,12 @@ from ew.detect.layout import (
     CROSSED,
     F8,
     FORM,
-    HISTORY,
-    HISTORY_AT,
     HOLD,
     LANE_LAST,
     LANES,
     LAST,
     LEVEL_AT,
+    LINE_BYTES,
     NEVER,
     NEXT,
     NLTA,
@@ -48,13 +48,13 @@ from ew.detect.layout import (
     OFF,
     OFFSET,
     ON_AT,
-    PADDING,
     READY,
     RESTART,
     RUN,
     SAMPLES_AT,
     SEEN,
     SEGMENT,
+    TAIL_AT,
     L,
     S,
 )
@@ -129,14 +129,13 @@ def _look_ahead(group, used, first, batch, state, work):
     """Note where the memory lies that the next group needs, for ``run_turned`` to ask for."""
     following = work.following
     level_at, count_at = np.uint64(state.level.ctypes.data), np.uint64(state.count.ctypes.data)
-    history = np.uint64(state.raw.ctypes.data)
+    tail_at = np.uint64(state.tail.ctypes.data)
     for lane in range(min(LANES, used - group)):
         p = work.order[group + lane]
         slot = batch.slot[p]
-        start = slot * (HISTORY + PADDING) + (state.count[slot, SEEN] & (HISTORY - 1))
         size = 8 if batch.form[p] == F8 else 4
         following[NEXT, SAMPLES_AT, lane] = batch.address[p] + np.uint64(size * first)
-        following[NEXT, HISTORY_AT, lane] = history + np.uint64(4 * start)
+        following[NEXT, TAIL_AT, lane] = tail_at + np.uint64(LINE_BYTES * slot)
         following[NEXT, LEVEL_AT, lane] = level_at + np.uint64(128 * slot)
         following[NEXT, COUNT_AT, lane] = count_at + np.uint64(128 * slot)
         if batch.length[p] < SHORT:
@@ -150,7 +149,6 @@ def _ask_at_once(work):
     for lane in range(LANES):
         for at in range(0, 4 * min(work.ends[0], BLOCK), 64):
             prefetch(work.following[NEXT, SAMPLES_AT, lane] + np.uint64(at))
-            prefetch(work.following[NEXT, HISTORY_AT, lane] + np.uint64(at))
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -222,8 +220,11 @@ def _run_ragged(group, lanes, first, batch, params, state, work, found):
             m = min(n, ends[lane] - base)
             if m > 0:
                 p = order[group + lane]
+                slot = work.lane_slots[lane]
+                if base == 0:
+                    settle(slot, state)
                 load(
-                    address[p], form[p], first + base, m, work.lane_slots[lane], lane,
+                    address[p], form[p], first + base, m, slot, lane,
                     level, count, state.raw, work.x, work.tally,
                 )  # fmt: skip
         for lane in range(LANES):
@@ -260,6 +261,7 @@ def _run_ragged(group, lanes, first, batch, params, state, work, found):
                     count[slot, SEEN] += stop
                     if ends[lane] - base == stop:
                         put_away(lane, slot, level, now, is_level)
+                        unsettle(slot, state)
             if is_level and stop == ends[0] - base:
                 turn_out(
                     np.uint64(level.ctypes.data),

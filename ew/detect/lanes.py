@@ -13,17 +13,24 @@ from numba import njit, types
 from numba.core import config as numba_config
 from numba.extending import intrinsic
 
+from ew.detect.keeping import LINE, emit_line
 from ew.detect.layout import (
     BLOCK,
     COUNT_AT,
     CROSSED,
     F4,
-    HISTORY_AT,
+    HISTORY,
     I4,
     LANE_LAST,
     LANES,
     LEVEL_AT,
+    LINE_BYTES,
+    PLACE,
+    ROW,
     SAMPLES_AT,
+    SOURCE,
+    TAIL,
+    TAIL_AT,
     L,
     S,
 )
@@ -83,11 +90,7 @@ def _emitter(with_course):
 
 
 def _turned_emitter(form):
-    """The body of ``run_turned``.
-
-    What the next eight packets need is scattered over memory. It is asked for here, a line or two in each step, so that
-    the steps' time hides the memory's: in one burst the sixteen requests a core can have open would hold up all else.
-    """
+    """The body of ``run_turned``."""
     memory = ir.VectorType(ir.FloatType() if form == F4 else ir.IntType(32), LANES)
 
     def emit(context, builder, signature, arguments):
@@ -96,38 +99,14 @@ def _turned_emitter(form):
         coefficients, state = (
             builder.inttoptr(argument, VECTOR.as_pointer()) for argument in arguments[2:4]
         )
-        following = builder.inttoptr(arguments[4], WORD.as_pointer())
         c, start = _begin(builder, coefficients, state)
 
         def sample(i):
             x = builder.load(builder.gep(turned, [i]), align=4)
             return builder.fpext(x, VECTOR) if form == F4 else builder.sitofp(x, VECTOR)
 
-        def ask(row, lane, distance, to_write):
-            at = builder.load(builder.gep(following, [builder.add(lane, WORD(LANES * row))]))
-            fetch(builder, builder.add(at, distance), to_write)
-
         def step(i, now):
             return _step(builder, c, sample(i), now)[0]
-
-        def step_and_ask_for_samples(i, now):
-            lane, distance = (
-                builder.and_(i, WORD(7)),
-                builder.shl(builder.and_(i, WORD(-8)), WORD(3)),
-            )
-            ask(SAMPLES_AT, lane, distance, 0)
-            ask(HISTORY_AT, lane, distance, 1)
-            return step(i, now)
-
-        def step_and_ask_for_state(i, now):
-            lane = builder.and_(i, WORD(7))
-            ask(LEVEL_AT, lane, WORD(0), 1)
-            ask(LEVEL_AT, lane, WORD(64), 1)
-            ask(COUNT_AT, lane, WORD(0), 1)
-            return step(i, now)
-
-        def least(a, b):
-            return builder.select(builder.icmp_signed("<", a, b), a, b)
 
         def pair(i, found):
             here, before = sample(i), sample(builder.sub(i, WORD(1)))
@@ -145,13 +124,7 @@ def _turned_emitter(form):
                 for after, before in zip([*new, x, is_same], [*now, last, equal], strict=True)
             ]
 
-        # Lines of n samples, one more where they do not begin with a line, for eight lanes; then three of each state
-        lines = builder.add(builder.and_(builder.lshr(n, WORD(1)), WORD(-8)), WORD(16))
-        of_samples = least(lines, n)
-        of_state = least(builder.add(of_samples, WORD(LANES)), n)
-        now = loop(builder, WORD(0), of_samples, 1, start, step_and_ask_for_samples)
-        now = loop(builder, of_samples, of_state, 1, now, step_and_ask_for_state)
-        now = loop(builder, of_state, n, 1, now, step)
+        now = _steps_with_errands(builder, n, arguments[4], arguments[7], start, step)
         last = sample(builder.sub(n, WORD(1)))
         equal = builder.fcmp_ordered("==", sample(WORD(0)), _load(builder, state, WORD(LANE_LAST)))
         before = sample(builder.sub(n, WORD(2)))
@@ -167,6 +140,70 @@ def _turned_emitter(form):
         return builder.or_(crossed, builder.shl(repeated, WORD(LANES)))
 
     return emit
+
+
+def _steps_with_errands(builder, n, following, lines, start, step):
+    """Emit ``n`` steps and what is done on the way, so that the steps' time hides the memory's.
+
+    What the next eight packets need is asked for, what is needed first at first: four lines of state each, then their
+    samples. The samples of these go into the histories by whole lines; that comes last, as it would hold up the others.
+    A line in each step: in one burst the sixteen requests a core can have open would hold up all else.
+    """
+    following, lines = (builder.inttoptr(at, WORD.as_pointer()) for at in (following, lines))
+
+    def least(a, b):
+        return builder.select(builder.icmp_signed("<", a, b), a, b)
+
+    def most(a, b):
+        return builder.select(builder.icmp_signed(">", a, b), a, b)
+
+    def of_lane(table, row, lane):
+        return builder.load(builder.gep(table, [builder.add(lane, WORD(LANES * row))]))
+
+    def ask(row, lane, distance, to_write):
+        fetch(builder, builder.add(of_lane(following, row, lane), distance), to_write)
+
+    def ask_for_state(i):
+        ask(LEVEL_AT, i, WORD(0), 1)
+        ask(LEVEL_AT, i, WORD(LINE_BYTES), 1)
+        ask(COUNT_AT, i, WORD(0), 1)
+        ask(TAIL_AT, i, WORD(0), 1)
+
+    def turn(i):
+        """The lane whose turn it is, and how far its line lies from its first."""
+        return builder.and_(i, WORD(7)), builder.shl(builder.and_(i, WORD(-8)), WORD(3))
+
+    def ask_for_samples(i):
+        lane, distance = turn(i)
+        ask(SAMPLES_AT, lane, distance, 0)
+
+    def keep(i):
+        lane, distance = turn(builder.sub(i, silent))
+        here = builder.add(of_lane(lines, SOURCE, lane), distance)
+        line = builder.load(builder.inttoptr(here, LINE.as_pointer()), align=4)
+        place = builder.add(of_lane(lines, PLACE, lane), distance)
+        emit_line(builder, line, of_lane(lines, ROW, lane), place)
+
+    def step_and(*errands):
+        def body(i, now):
+            for errand in errands:
+                errand(i)
+            return step(i, now)
+
+        return body
+
+    # n samples lie in so many lines of eight lanes, and in one more where they do not begin with one
+    eighths = builder.and_(builder.lshr(n, WORD(1)), WORD(-LANES))
+    asked = least(builder.add(eighths, WORD(2 * LANES)), n)
+    # The first line and what may be one more are left to ``keeping.keep``
+    whole = most(builder.sub(builder.lshr(n, WORD(4)), WORD(1)), WORD(0))
+    silent = builder.sub(n, builder.shl(whole, WORD(3)))
+    alone = least(asked, silent)
+    now = loop(builder, WORD(0), WORD(LANES), 1, start, step_and(ask_for_state, ask_for_samples))
+    now = loop(builder, WORD(LANES), alone, 1, now, step_and(ask_for_samples))
+    now = loop(builder, alone, asked, 1, now, step_and(ask_for_samples, keep))
+    now = loop(builder, asked, silent, 1, now, step)
+    return loop(builder, most(asked, silent), n, 1, now, step_and(keep))
 
 
 def _begin(builder, coefficients, state):
@@ -250,7 +287,11 @@ if numba_config.DISABLE_JIT:
     def run_lanes_with_course(x, n, state, coefficients, course):
         _lanes_plainly(x, n, coefficients, state, course)
 
-    def _run_turned(turned, n, coefficients, state, following, ends, most, dtype):
+    def _run_turned(turned, n, coefficients, state, ends, most, lines, dtype):
+        whole = max(0, n // TAIL - 1) * TAIL
+        for source, row, place in array_at(lines, 3 * LANES, np.uint64).reshape(3, LANES).T:
+            at = (int(place) // 4 + np.arange(whole)) % HISTORY
+            array_at(row, HISTORY, np.int32)[at] = array_at(source, whole, np.int32)
         x = array_at(turned, most * LANES, dtype).reshape(most, LANES).T.astype(np.float64)
         now = array_at(state, (LANE_LAST + 1) * LANES, np.float64).reshape(-1, LANES)
         ends = array_at(ends, LANES, np.int64)
@@ -267,11 +308,11 @@ if numba_config.DISABLE_JIT:
         bits = 1 << np.arange(LANES)
         return int(bits @ (now[CROSSED] > 0)) | int(bits @ equal) << LANES
 
-    def run_turned_f4(turned, n, coefficients, state, following, ends, most):
-        return _run_turned(turned, n, coefficients, state, following, ends, most, np.float32)
+    def run_turned_f4(turned, n, coefficients, state, following, ends, most, lines):
+        return _run_turned(turned, n, coefficients, state, ends, most, lines, np.float32)
 
-    def run_turned_i4(turned, n, coefficients, state, following, ends, most):
-        return _run_turned(turned, n, coefficients, state, following, ends, most, np.int32)
+    def run_turned_i4(turned, n, coefficients, state, following, ends, most, lines):
+        return _run_turned(turned, n, coefficients, state, ends, most, lines, np.int32)
 
 else:
     _SIGNATURE = types.void(types.uintp, types.int64, types.uintp, types.uintp, types.uintp)
@@ -283,6 +324,7 @@ else:
         types.uint64,
         types.uint64,
         types.int64,
+        types.uint64,
     )
 
     @intrinsic
@@ -294,19 +336,19 @@ else:
         return _SIGNATURE, _emitter(with_course=True)
 
     @intrinsic
-    def run_turned_f4(typing_context, turned, n, coefficients, state, following, ends, most):
-        """Run ``n`` samples (two at least) of eight lanes from ``turned`` (most, 8) f4, and of some lanes up to ``most``.
+    def run_turned_f4(typing_context, turned, n, coefficients, state, following, ends, most, lines):
+        """Run ``n`` samples (``LANES`` at least) of eight lanes from ``turned`` (most, 8) f4, and of some lanes up to ``most``.
 
         All but ``n`` and ``most`` are addresses; ``ends`` (8,) i8: how many samples each lane has.
 
-        ``state`` (12, 8) f8 moves on, ``following`` (4, 8) u8: where samples, history, ``level`` and ``count`` of the
+        ``state`` (12, 8) f8 moves on, ``following`` (4, 8) u8: where samples, ``tail``, ``level`` and ``count`` of the
         next eight packets lie. Gives a bit for each lane that crossed a threshold, and from bit 8 on one for each with
         equal neighbours where a dead channel must have some: at its ends or at one of the spots between.
         """
         return _TURNED, _turned_emitter(F4)
 
     @intrinsic
-    def run_turned_i4(typing_context, turned, n, coefficients, state, following, ends, most):
+    def run_turned_i4(typing_context, turned, n, coefficients, state, following, ends, most, lines):
         """The same for int32."""
         return _TURNED, _turned_emitter(I4)
 

@@ -6,7 +6,8 @@ State, one row a channel (C channels, H samples of history, a power of two):
 |---|---|---|---|
 | level | (C, 16) f8 | 8 filter delays, S, L, offset, last sample, rate in Hz, ns a sample, ns of late data on end | 0 |
 | count | (C, 16) i8 | see the index names below | 0 |
-| raw | (C, H + PADDING) f4 | the last H samples, see ``samples`` | 0 |
+| raw | (C, H + PADDING) f4 | the last H samples, see ``samples``, but for those in ``tail`` | 0 |
+| tail | (C, 16) f4 | the last samples that do not fill a cache line yet, see ``keeping`` | 0 |
 
 ``READY`` is the sample from which triggers are allowed (warm-up, hold after a gap, a dead channel), ``SEGMENT`` the
 first sample since data were last missing, ``RUN`` how often the last value was repeated, ``ON_AT`` the trigger's
@@ -16,21 +17,24 @@ Numba freezes these names at compile time, and its cache does not notice a chang
 clear ``ew/detect/__pycache__``.
 """
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 LANES = 8
 """One AVX-512 register of float64; two a lane group (16) spill registers: 1.8 instead of 2.6 Gsamples/s."""
+LINE_BYTES = 64
 BLOCK = 128  # samples: 8 KiB of x stay in the first-level cache
 HISTORY = 4096
 """Raw samples kept a channel: 41 s at 100 Hz, 16 s at 250 Hz, 16 KiB. A power of two."""
 LIMIT = 1024
 """Samples of one packet run at a time, so that a long one can't overrun the history a decision rests on."""
-PADDING = BLOCK + 16
-"""Samples after a channel's history: a block, which may so be written past the end in one piece, and 16 more, as at
-a distance of 16 KiB all channels would fall into the same cache sets."""
+TAIL = LINE_BYTES // 4
+"""Samples in a cache line of the history."""
+PADDING = TAIL
+"""Samples after a channel's history: at a distance of 16 KiB all channels would fall into the same cache sets."""
 LEVELS = 16
 """Reals kept a channel."""
 NEVER = 2**62
@@ -45,7 +49,9 @@ SEEN, NEXT_NS, ANCHOR_NS, ANCHOR, RUN, ON_AT, CLASS, FORM, READY, SEGMENT, DECID
 CROSSED, LANE_LAST = 10, 11
 # Parts of ``following``, and the rows of each
 NEXT, ONWARD = 0, 1
-SAMPLES_AT, HISTORY_AT, LEVEL_AT, COUNT_AT = 0, 1, 2, 3
+SAMPLES_AT, TAIL_AT, LEVEL_AT, COUNT_AT = 0, 1, 2, 3
+# Rows of ``lines``
+SOURCE, ROW, PLACE = 0, 1, 2
 # What a packet does to its channel's state before its samples are run
 CONTINUE, BRIDGE, RESTART = 0, 1, 2
 # Forms of samples
@@ -57,12 +63,21 @@ PACKETS, SAMPLES, BRIDGED, RESTARTED, OVERLAPS, DUPLICATES = 0, 1, 2, 3, 4, 5
 CLOCK_STEPS, RATE_CHANGES, NOT_FINITE, CLIPPED, DIED = 6, 7, 8, 9, 10
 
 
+def in_lines(shape: tuple[int, ...], dtype: DTypeLike = np.float64) -> NDArray[Any]:
+    """Zeros that begin with a cache line: a channel's row in two of numpy's own would lie in three."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.zeros(size + LINE_BYTES, np.uint8)
+    first = -room.ctypes.data % LINE_BYTES
+    return room[first : first + size].view(dtype).reshape(shape)
+
+
 class BankState(NamedTuple):
     """The state table above."""
 
     level: NDArray[np.float64]
     count: NDArray[np.int64]  # type: ignore[assignment]  # hides tuple.count, which has no use here
     raw: NDArray[np.float32]
+    tail: NDArray[np.float32]
 
 
 class RateParams(NamedTuple):
@@ -109,8 +124,9 @@ class Work(NamedTuple):
 
     f8: ``x`` (8, BLOCK), ``coefficients`` (13, 8), ``course`` (BLOCK, 3, 8): y, S, L; ``state``, ``before``,
     ``again`` (12, 8): the lanes' state and whether they crossed now, before the block, and run again. f4: ``turned``
-    (BLOCK, 8). u8: ``samples_at``, ``history_at`` (8,), ``following`` (2, 4, 8): where each lane's samples and history
-    lie, and what the next eight packets and the next piece of these need. i8: ``ends``, ``stops``, ``lane_slots``, ``lane_class`` (8,): samples
+    (BLOCK, 8). u8: ``samples_at`` (8,), ``following`` (2, 4, 8): where each lane's samples
+    lie, and what the next eight packets and the next piece of these need; ``lines`` (3, 8): the address of the samples that go
+    into the history by whole lines, that of the history, and the place in it in bytes. i8: ``ends``, ``stops``, ``lane_slots``, ``lane_class`` (8,): samples
     left, samples of the piece being run, channel and class of each lane; ``order`` (P,); ``found`` (F, 4): kind, slot, first and last sample; ``tally`` (11,): see the
     index names.
     """
@@ -123,8 +139,8 @@ class Work(NamedTuple):
     course: NDArray[np.float64]
     turned: NDArray[np.float32]
     samples_at: NDArray[np.uint64]
-    history_at: NDArray[np.uint64]
     following: NDArray[np.uint64]
+    lines: NDArray[np.uint64]
     ends: NDArray[np.int64]
     stops: NDArray[np.int64]
     lane_slots: NDArray[np.int64]
@@ -137,16 +153,16 @@ class Work(NamedTuple):
 def work_for(packets: int, channels: int) -> Work:
     """Scratch for so many packets a tick and channels in all."""
     return Work(
-        x=np.zeros((LANES, BLOCK)),
-        coefficients=np.zeros((13, LANES)),
-        state=np.zeros((12, LANES)),
-        before=np.zeros((12, LANES)),
-        again=np.zeros((12, LANES)),
-        course=np.zeros((BLOCK, 3, LANES)),
-        turned=np.zeros((BLOCK, LANES), np.float32),
+        x=in_lines((LANES, BLOCK)),
+        coefficients=in_lines((13, LANES)),
+        state=in_lines((12, LANES)),
+        before=in_lines((12, LANES)),
+        again=in_lines((12, LANES)),
+        course=in_lines((BLOCK, 3, LANES)),
+        turned=in_lines((BLOCK, LANES), np.float32),
         samples_at=np.zeros(LANES, np.uint64),
-        history_at=np.zeros(LANES, np.uint64),
         following=np.zeros((2, 4, LANES), np.uint64),
+        lines=np.zeros((3, LANES), np.uint64),
         ends=np.zeros(LANES, np.int64),
         stops=np.zeros(LANES, np.int64),
         lane_slots=np.zeros(LANES, np.int64),

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ew.detect.keeping import settle
 from ew.detect.layout import CLASS, DECIDED, FORM, SEEN, SEGMENT
 from ew.detect.samples import kept
 
@@ -59,6 +60,7 @@ def judge(candidates, n, state, real, windows, limits, verdict, measures):
             verdict[k] = CUT_OFF
         if verdict[k] != UNDECIDED or candidates.look[k] >= count[SEEN]:
             continue
+        settle(slot, state)
         # Filtered once for all looks: what a look sees is the part up to its own sample
         segment = count[SEGMENT]
         first = _first(segment, trigger, window)

@@ -3,7 +3,7 @@
 from ew.config.picker import PickerConfig
 from ew.detect import onset
 from ew.detect.filters import band_pass
-from ew.detect.layout import HISTORY, LIMIT
+from ew.detect.layout import HISTORY, LIMIT, TAIL
 
 SETTLE_S = 4.0
 """The band-pass from rest is within 1e-4 of its settled course by then (slowest pole: 2.4 1/s at 1 Hz)."""
@@ -32,7 +32,8 @@ def of_rate(rate: float, config: PickerConfig) -> tuple[list[float], list[int], 
     windows[onset.WAIT] = max(MIN_WAIT_SAMPLES, windows[onset.WAIT])
     # No longer than the history that a judgement is sure to find
     used = (onset.SETTLE, onset.BEFORE, onset.WAIT, onset.PATIENCE)
-    windows.append(min(round(QUIET_S * rate), HISTORY - LIMIT - sum(windows[i] for i in used)))
+    sure = HISTORY - TAIL - LIMIT - sum(windows[i] for i in used)
+    windows.append(min(round(QUIET_S * rate), sure))
     band = band_pass(c.band_low_hz, c.band_high_hz, rate)
     sections = [-a for pair in zip(band.a1, band.a2, strict=True) for a in pair]
     levels = [ratio * nsta / nlta for ratio in (c.on_ratio, c.off_ratio)]

@@ -272,7 +272,8 @@ def layout() -> NDArray[np.uint64] | None:
     packets, slot_of, out = [probe], {"probe": 0}, batch_for(1)
     nothing, zero, stamps = np.zeros(1, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int64)
     none, whole = np.zeros((0, 0)), np.zeros((0, 0), np.int64)
-    state, work = BankState(none, whole, np.zeros((0, 0), np.float32)), work_for(0, 0)
+    single = np.zeros((0, 0), np.float32)
+    state, work = BankState(none, whole, single, single), work_for(0, 0)
     frame = frame_of(out, RateParams(none, whole), state, work)
     status = _read(id(packets), 0, 0, id(slot_of), nothing, zero, stamps, 1, about, frame)
     row = [int(c[0]) for c in (out.address, out.form, out.length, out.slot, out.start_ns)]

@@ -1,7 +1,7 @@
 """PURE: eight channels' rows into lanes and back: matrices of eight rows transposed in registers, 24 shuffles each.
 
 ``turn_in`` and ``turn_out`` do it with the filter delays, eight a channel. ``turn_samples`` does it with the samples of
-eight packets of the same length, and on the way copies them into their channels' histories and looks for the largest.
+eight packets of the same length, and on the way looks for the largest.
 """
 
 import numpy as np
@@ -82,19 +82,15 @@ def _samples_emitter(form):
     """The body of ``turn_samples``: sixteen samples of each row at once, eight where there are no more."""
 
     def emit(context, builder, signature, arguments):
-        turned = builder.inttoptr(arguments[2], SAMPLE.as_pointer())
-        n = arguments[3]
-        rows, histories = (
-            [_pointer_in(builder, addresses, lane) for lane in range(LANES)]
-            for addresses in arguments[:2]
-        )
+        turned = builder.inttoptr(arguments[1], SAMPLE.as_pointer())
+        n = arguments[2]
+        rows = [_pointer_in(builder, arguments[0], lane) for lane in range(LANES)]
 
         def piece(width, i, largest):
             kind = ir.VectorType(SAMPLE, width)
             loaded = []
-            for row, history in zip(rows, histories, strict=True):
+            for row in rows:
                 vector = builder.load(_at(builder, row, i, kind), align=4)
-                builder.store(vector, _at(builder, history, i, kind), align=4)
                 largest = _larger(builder, _size(builder, vector, form), largest)
                 loaded.append(vector)
             for sample, lanes in _columns(builder, loaded, width):
@@ -202,24 +198,22 @@ if numba_config.DISABLE_JIT:
             delays = array_at(state, LANES * LANES, np.float64)[lane::LANES]
             _levels(levels, slot)[:] = np.where(np.abs(delays) > TINY, delays, 0.0)
 
-    def _turn_samples(samples, histories, turned, n):
+    def _turn_samples(samples, turned, n):
         columns = array_at(turned, n * LANES, np.int32).reshape(n, LANES)
-        for lane in range(LANES):
-            columns[:, lane] = array_at(array_at(samples, LANES, np.uint64)[lane], n, np.int32)
-            history = array_at(array_at(histories, LANES, np.uint64)[lane], n, np.int32)
-            history[:] = columns[:, lane]
+        for lane, address in enumerate(array_at(samples, LANES, np.uint64)):
+            columns[:, lane] = array_at(address, n, np.int32)
         return columns
 
-    def turn_samples_f4(samples, histories, turned, n):
-        return int(np.max(_turn_samples(samples, histories, turned, n) & (2**31 - 1)))
+    def turn_samples_f4(samples, turned, n):
+        return int(np.max(_turn_samples(samples, turned, n) & (2**31 - 1)))
 
-    def turn_samples_i4(samples, histories, turned, n):
-        columns = _turn_samples(samples, histories, turned, n)
+    def turn_samples_i4(samples, turned, n):
+        columns = _turn_samples(samples, turned, n)
         return int(np.max(columns ^ (columns >> 31)))
 
 else:
     _TURN = types.void(types.uint64, types.uint64, types.uint64)
-    _SAMPLES = types.int64(types.uint64, types.uint64, types.uint64, types.int64)
+    _SAMPLES = types.int64(types.uint64, types.uint64, types.int64)
 
     @intrinsic
     def turn_in(typing_context, levels, slots, state):
@@ -232,15 +226,15 @@ else:
         return _TURN, _turn_out
 
     @intrinsic
-    def turn_samples_f4(typing_context, samples, histories, turned, n):
-        """``n`` samples (8 to BLOCK) of eight rows into their histories and, as (n, 8), into ``turned``; all f4.
+    def turn_samples_f4(typing_context, samples, turned, n):
+        """``n`` samples (8 to BLOCK) of eight rows as (n, 8) into ``turned``; all f4.
 
-        ``samples`` and ``histories`` are addresses of (8,) u8, the rows' addresses; ``turned`` is one. Gives the bits of
-        the largest magnitude: those of infinity and NaN come after all numbers'.
+        ``samples`` is the address of (8,) u8, the rows' addresses; ``turned`` is one. Gives the bits of the largest
+        magnitude: those of infinity and NaN come after all numbers'.
         """
         return _SAMPLES, _samples_emitter(F4)
 
     @intrinsic
-    def turn_samples_i4(typing_context, samples, histories, turned, n):
+    def turn_samples_i4(typing_context, samples, turned, n):
         """The same for i4; gives the largest magnitude, or 1 less."""
         return _SAMPLES, _samples_emitter(I4)

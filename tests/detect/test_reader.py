@@ -100,7 +100,8 @@ def test_empty_packets_and_ticks_do_nothing() -> None:
 
 def nothing_else() -> tuple[RateParams, BankState, Work]:
     none, whole = np.zeros((0, 0)), np.zeros((0, 0), np.int64)
-    state = BankState(none, whole, np.zeros((0, 0), np.float32))
+    single = np.zeros((0, 0), np.float32)
+    state = BankState(none, whole, single, single)
     return RateParams(none, whole), state, work_for(0, 0)
 
 
