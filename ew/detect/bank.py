@@ -52,11 +52,12 @@ class PickerBank:
         self._slot_of: dict[str, int] = {}
         self._seed_ids: list[str] = []
         self._triggers: deque[Trigger] = deque(maxlen=TRIGGERS_KEPT)
-        self._verdicts = np.zeros(6, np.int64)
+        self._verdicts = [0] * 6
         self._triggered = self._refused = self._tick = 0
         self._known_rates = np.zeros(0, np.int64)
         self._params = k.RateParams(np.zeros((0, 13)), np.zeros((0, 4), np.int64))
         self._windows = np.zeros((0, 9), np.int64)
+        self._room = onset.room_for(self._windows)
         self._limits = np.array([self.config.min_snr, self.config.max_sparsity])
         self._candidates = _no_candidates()
         self._state = _state_for(0)
@@ -78,7 +79,7 @@ class PickerBank:
     def counters(self) -> Counters:
         """What was met so far, and how often."""
         tally = np.sum([work.tally for work in self._works], axis=0).tolist()
-        verdicts = self._verdicts.tolist()
+        verdicts = self._verdicts
         return Counters(
             packets=tally[k.PACKETS],
             samples=tally[k.SAMPLES],
@@ -305,6 +306,7 @@ class PickerBank:
             np.vstack([self._params.real, real]), np.vstack([self._params.lengths, lengths])
         )
         self._windows = np.vstack([self._windows, windows])
+        self._room = onset.room_for(self._windows)
         self._known_rates = np.append(self._known_rates, hundredths)
         self._arrange()
 
@@ -336,12 +338,16 @@ class PickerBank:
                 self._candidates.off[of] = last
 
     def _judge(self, picks: list[Pick]) -> None:
-        verdict, measures = self._look(self._candidates, self._limits)
-        self._verdicts += np.bincount(verdict, minlength=6)
-        for i in np.flatnonzero(verdict == onset.PICK).tolist():
-            slot, trigger, decided, _ = (int(column[i]) for column in self._candidates)
-            picks.append(self._pick(slot, trigger, decided, measures[i].tolist()))
-        left = verdict == onset.UNDECIDED
+        found, measures = self._look(self._candidates, self._limits)
+        verdicts = found.tolist()
+        if not any(verdicts):
+            return
+        for i, verdict in enumerate(verdicts):
+            self._verdicts[verdict] += 1
+            if verdict == onset.PICK:
+                slot, trigger, decided, _ = (int(column[i]) for column in self._candidates)
+                picks.append(self._pick(slot, trigger, decided, measures[i].tolist()))
+        left = found == onset.UNDECIDED
         self._candidates = onset.Candidates(*(column[left] for column in self._candidates))
 
     def _look(
@@ -356,6 +362,7 @@ class PickerBank:
             self._params.real,
             self._windows,
             limits,
+            self._room,
             verdict,
             measures,
         )

@@ -158,52 +158,51 @@ def _steps_with_errands(builder, n, following, lines, start, step):
         return builder.select(builder.icmp_signed(">", a, b), a, b)
 
     def of_lane(table, row, lane):
-        return builder.load(builder.gep(table, [builder.add(lane, WORD(LANES * row))]))
+        return builder.load(builder.gep(table, [WORD(LANES * row + lane)]))
 
     def ask(row, lane, distance, to_write):
         fetch(builder, builder.add(of_lane(following, row, lane), distance), to_write)
 
-    def ask_for_state(i):
-        ask(LEVEL_AT, i, WORD(0), 1)
-        ask(LEVEL_AT, i, WORD(LINE_BYTES), 1)
-        ask(COUNT_AT, i, WORD(0), 1)
-        ask(TAIL_AT, i, WORD(0), 1)
+    def ask_for_state(_, lane):
+        ask(LEVEL_AT, lane, WORD(0), 1)
+        ask(LEVEL_AT, lane, WORD(LINE_BYTES), 1)
+        ask(COUNT_AT, lane, WORD(0), 1)
+        ask(TAIL_AT, lane, WORD(0), 1)
 
-    def turn(i):
-        """The lane whose turn it is, and how far its line lies from its first."""
-        return builder.and_(i, WORD(7)), builder.shl(builder.and_(i, WORD(-8)), WORD(3))
-
-    def ask_for_samples(i):
-        lane, distance = turn(i)
+    def ask_for_samples(distance, lane):
         ask(SAMPLES_AT, lane, distance, 0)
 
-    def keep(i):
-        lane, distance = turn(builder.sub(i, silent))
+    def keep(distance, lane):
+        distance = builder.sub(distance, before_kept)
         here = builder.add(of_lane(lines, SOURCE, lane), distance)
         line = builder.load(builder.inttoptr(here, LINE.as_pointer()), align=4)
         place = builder.add(of_lane(lines, PLACE, lane), distance)
         emit_line(builder, line, of_lane(lines, ROW, lane), place)
 
-    def step_and(*errands):
-        def body(i, now):
-            for errand in errands:
-                errand(i)
-            return step(i, now)
+    def round_with(*errands):
+        def body(turn, now):
+            first, distance = builder.shl(turn, WORD(3)), builder.mul(turn, WORD(LINE_BYTES))
+            for lane in range(LANES):
+                for errand in errands:
+                    errand(distance, lane)
+                now = step(builder.add(first, WORD(lane)), now)
+            return now
 
         return body
 
-    # n samples lie in so many lines of eight lanes, and in one more where they do not begin with one
-    eighths = builder.and_(builder.lshr(n, WORD(1)), WORD(-LANES))
-    asked = least(builder.add(eighths, WORD(2 * LANES)), n)
+    rounds, lines_of = builder.lshr(n, WORD(3)), builder.lshr(n, WORD(4))
+    # n samples lie in so many lines, in one more if they do not begin with one, and in another that is not whole
+    asked = least(builder.add(lines_of, WORD(2)), rounds)
     # The first line and what may be one more are left to ``keeping.keep``
-    whole = most(builder.sub(builder.lshr(n, WORD(4)), WORD(1)), WORD(0))
-    silent = builder.sub(n, builder.shl(whole, WORD(3)))
+    silent = builder.sub(rounds, most(builder.sub(lines_of, WORD(1)), WORD(0)))
+    before_kept = builder.mul(silent, WORD(LINE_BYTES))
     alone = least(asked, silent)
-    now = loop(builder, WORD(0), WORD(LANES), 1, start, step_and(ask_for_state, ask_for_samples))
-    now = loop(builder, WORD(LANES), alone, 1, now, step_and(ask_for_samples))
-    now = loop(builder, alone, asked, 1, now, step_and(ask_for_samples, keep))
-    now = loop(builder, asked, silent, 1, now, step)
-    return loop(builder, most(asked, silent), n, 1, now, step_and(keep))
+    now = loop(builder, WORD(0), WORD(1), 1, start, round_with(ask_for_state, ask_for_samples))
+    now = loop(builder, WORD(1), alone, 1, now, round_with(ask_for_samples))
+    now = loop(builder, alone, asked, 1, now, round_with(ask_for_samples, keep))
+    now = loop(builder, asked, silent, 1, now, round_with())
+    now = loop(builder, most(asked, silent), rounds, 1, now, round_with(keep))
+    return loop(builder, builder.shl(rounds, WORD(3)), n, 1, now, step)
 
 
 def _begin(builder, coefficients, state):

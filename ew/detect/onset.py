@@ -28,6 +28,10 @@ MOST_SNR = 1e6  # what a noise of nothing but zeros is given
 ONSET, SNR, PERIOD, PEAK, ERROR, UNREST = 0, 1, 2, 3, 4, 5
 
 
+SQRT_HALF_BITS = int(np.sqrt(0.5).view(np.int64))
+LOG_2 = float(np.log(2.0))
+
+
 class Candidates(NamedTuple):
     """Triggers not yet judged (K,) i8: the channel, the trigger's sample, that of the next look, and its last one."""
 
@@ -37,13 +41,21 @@ class Candidates(NamedTuple):
     off: NDArray[np.int64]
 
 
+def room_for(windows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Room (6, N) f8 for a look at a channel of any of the rate classes ``windows`` (R, 9)."""
+    longest = np.maximum(windows[:, WAIT], LONGER * windows[:, PATIENCE]) + windows[:, NOISE]
+    samples = windows[:, SETTLE] + np.maximum(windows[:, BEFORE] + longest, windows[:, QUIET])
+    return np.zeros((6, samples.max(initial=0) + 1))
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def judge(candidates, n, state, real, windows, limits, verdict, measures):
+def judge(candidates, n, state, real, windows, limits, room, verdict, measures):
     """Look at each of ``n`` candidates as often as the data allow; ``verdict`` (K,) i8, ``measures`` (K, 6) f8.
 
     Candidates stand in the order of their triggers. ``state`` is the ``BankState``; ``real`` (R, 13) f8 and ``windows``
     (R, 9) i8, in samples, are the rate classes': filter settling, noise, before the trigger, wait, step between
-    looks, longest wait, guard, filter delay (in thousandths), where quiet is looked for. ``limits`` f8: least SNR, largest sparsity. A judged candidate's ``look`` is
+    looks, longest wait, guard, filter delay (in thousandths), where quiet is looked for. ``limits`` f8: least SNR, largest sparsity.
+    ``room`` see ``room_for``: memory asked for here would have the allocator tidy up after all the last tick's packets. A judged candidate's ``look`` is
     the sample it was judged at, an undecided one's the next to look at.
     """
     for k in range(n):
@@ -69,8 +81,8 @@ def judge(candidates, n, state, real, windows, limits, verdict, measures):
             continue
         end = min(count[SEEN] - 1, trigger + max(window[WAIT], LONGER * window[PATIENCE]))
         rest = max(segment, first - window[SETTLE])
-        raw = _kept(state.raw, slot, rest, end, count[FORM])
-        band = _filtered(raw, first - rest, real[count[CLASS]])
+        raw = _kept(state.raw, slot, rest, end, count[FORM], room[0])
+        band = _filtered(raw, first - rest, real[count[CLASS]], room[1])
         while verdict[k] == UNDECIDED and candidates.look[k] <= end:
             last = candidates.look[k]
             step = min(max(window[STEP], (last - trigger) // 4), MOST_STEPS * window[STEP])
@@ -82,6 +94,7 @@ def judge(candidates, n, state, real, windows, limits, verdict, measures):
                 last,
                 window,
                 limits,
+                room[2:],
                 measures[k],
             )
             patience = (LONGER if candidates.off[k] >= last else 1) * window[PATIENCE]
@@ -91,7 +104,7 @@ def judge(candidates, n, state, real, windows, limits, verdict, measures):
                 candidates.look[k] = last + step
         if verdict[k] == PICK:
             measures[k, UNREST] = _unrest(
-                state.raw, slot, count[FORM], segment, measures[k], window, real[count[CLASS]]
+                state.raw, slot, count[FORM], segment, measures[k], window, real[count[CLASS]], room
             )
 
 
@@ -111,18 +124,18 @@ def _waits_for_another(candidates, k, verdict):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _look(raw, band, first, trigger, last, window, limits, measures):
+def _look(raw, band, first, trigger, last, window, limits, room, measures):
     """One look at a candidate with the data up to sample ``last``, where ``raw`` and ``band`` end.
 
     ``band`` is band-passed from sample ``first`` on.
     """
     n = len(band)
     start = max(0, trigger - window[BEFORE] - first)
-    onset = start + _aic_onset(band[start:])
+    onset = start + _aic_onset(band[start:], room)
     noise_from, noise_to = max(0, onset - window[NOISE]), onset - window[GUARD]
     if noise_to - noise_from < window[GUARD]:
         return LOW_SNR
-    noise = np.mean(band[noise_from:noise_to] ** 2)
+    noise = _power(band[noise_from:noise_to])
     signal, slope, peak = 0.0, 0.0, 0.0
     for i in range(onset, n):
         d = band[i] - band[i - 1]
@@ -140,22 +153,22 @@ def _look(raw, band, first, trigger, last, window, limits, measures):
     doubt = EARLY_DOUBT if last - trigger < 2 * window[WAIT] else 1.0
     if snr < doubt * limits[0]:
         return LOW_SNR
-    if _sparsity(raw[len(raw) - n + onset - 4 :]) > limits[1]:
+    if _sparsity(raw[len(raw) - n + onset - 4 :], room[0]) > limits[1]:
         return GLITCH
     return PICK
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _kept(raw, slot, first, last, form):
+def _kept(raw, slot, first, last, form, room):
     """Samples ``first`` to ``last`` of a channel's history, as float64."""
-    samples = np.empty(last - first + 1)
+    samples = room[: last - first + 1]
     for i in range(len(samples)):
         samples[i] = kept(raw, slot, first + i, form)
     return samples
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _unrest(raw, slot, form, segment, measures, window, real):
+def _unrest(raw, slot, form, segment, measures, window, real, room):
     """RMS of the noise before a pick over that of the quietest second before it.
 
     NaN with less than 8 s to choose from, as in the history of a channel of 200 Hz and more. In noise it is 1.0-1.8. Before an S-wave or a trigger in the coda the P-wave has come, and it is many times that.
@@ -166,19 +179,19 @@ def _unrest(raw, slot, form, segment, measures, window, real):
     if last - first < 8 * second:
         return np.nan
     rest = max(segment, first - window[SETTLE])
-    band = _filtered(_kept(raw, slot, rest, last, form), first - rest, real)
+    band = _filtered(_kept(raw, slot, rest, last, form, room[0]), first - rest, real, room[1])
     least, n = np.inf, len(band)
     for begin in range(0, n - second + 1, second):
-        least = min(least, np.mean(band[begin : begin + second] ** 2))
-    noise = np.mean(band[max(0, n - window[NOISE] + window[GUARD]) :] ** 2)
+        least = min(least, _power(band[begin : begin + second]))
+    noise = _power(band[max(0, n - window[NOISE] + window[GUARD]) :])
     return min(MOST_SNR, np.sqrt(noise / max(least, 1e-60)))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _filtered(raw, first, real):
+def _filtered(raw, first, real, room):
     """Samples band-passed, the filter at rest before them, from ``first`` on: the formulas of ``kernels``."""
     z = np.zeros(8)
-    band = np.empty(len(raw) - first)
+    band = room[: len(raw) - first]
     for i in range(len(raw)):
         v = real[0] * (raw[i] - raw[0])
         for k in range(4):
@@ -192,33 +205,65 @@ def _filtered(raw, first, real):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _aic_onset(window):
+def _power(band):
+    """Mean square; without the array of squares that numpy's own would ask memory for."""
+    total = 0.0
+    for y in band:
+        total += y * y
+    return total / len(band)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _aic_onset(window, room):
     """Index of the least Akaike information criterion (Maeda 1985, eq. 1): the first sample of the new state.
 
     AIC(k) = k log var(w[:k]) + (n - k - 1) log var(w[k:])
     """
     n = len(window)
+    logs = room.ravel()[: 2 * n]  # of the sums, then of the variances before each sample, and after
     total, square = 0.0, 0.0
-    for i in range(n):
-        total += window[i]
-        square += window[i] * window[i]
+    for k in range(n):
+        logs[k], logs[n + k] = total, square
+        total += window[k]
+        square += window[k] * window[k]
     floor = 1e-12 * square / n + 1e-60
-    head, head_square = 0.0, 0.0
+    for k in range(n):
+        head, head_square = logs[k], logs[n + k]
+        before, after = max(np.float64(k), 1.0), np.float64(n - k)
+        logs[k] = max(head_square / before - (head / before) ** 2, floor)
+        mean = (total - head) / after
+        logs[n + k] = max((square - head_square) / after - mean**2, floor)
+    _take_logs(logs, room.ravel()[2 * n :].view(np.int64))
     best, best_at = np.inf, n // 2
-    for k in range(1, n - 1):
-        head += window[k - 1]
-        head_square += window[k - 1] * window[k - 1]
-        rest = n - k
-        var_head = head_square / k - (head / k) ** 2
-        var_rest = (square - head_square) / rest - ((total - head) / rest) ** 2
-        aic = k * np.log(max(var_head, floor)) + (rest - 1) * np.log(max(var_rest, floor))
-        if aic < best and k >= 4 and rest >= 3:
+    for k in range(4, n - 2):
+        aic = k * logs[k] + (n - k - 1) * logs[n + k]
+        if aic < best:
             best, best_at = aic, k
     return best_at
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _sparsity(raw):
+def _take_logs(x, exponents):
+    """Natural logarithms of normal positive numbers in their place, to 1e-14.
+
+    In steps that the compiler can take eight at once, which a call of ``log`` is not; these were most of a look's time.
+    """
+    bits = x.view(np.int64)
+    for i in range(len(x)):
+        exponents[i] = (bits[i] - SQRT_HALF_BITS) >> 52
+        bits[i] -= exponents[i] << 52
+    # log m = 2 artanh s, s = (m - 1) / (m + 1), |s| < 0.172 as m lies between the roots of 1/2 and of 2
+    for i in range(len(x)):
+        s = (x[i] - 1.0) / (x[i] + 1.0)
+        z = s * s
+        series = 1.0 / 17
+        for odd in (15, 13, 11, 9, 7, 5, 3, 1):
+            series = series * z + 1.0 / odd
+        x[i] = exponents[i] * LOG_2 + 2 * s * series
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sparsity(raw, room):
     """Share of the steepest quarter of the samples (four at least) in the energy of the raw signal's slope.
 
     ``raw`` begins four samples before the onset.
@@ -229,7 +274,7 @@ def _sparsity(raw):
     earthquakes as well, which start with a kink: not worth it.)
     """
     n = len(raw) - 1
-    slope = np.empty(n)
+    slope = room[:n]
     for i in range(n):
         slope[i] = (raw[i + 1] - raw[i]) ** 2
     slope.sort()

@@ -32,7 +32,7 @@ FORMS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32))
 ITEM = (
     16  # of the first slot, of a list's item vector less 8, of a float's value and an array's data
 )
-AHEAD = 8  # packets
+AHEAD = 16  # packets
 UNKNOWN_CHANNEL, NOT_PLAIN, UNUSABLE = -1, -2, -3
 
 
