@@ -129,6 +129,8 @@ def _read(packets, first, kept, slot_of, ids, guess, stamps, tick, about, frame)
     is_packet, is_array, is_int, is_int64 = about[4], about[5], about[6], about[7]
     is_float, is_float64 = about[8], about[9]
     repeated = False
+    # Most packets share one rate and one dtype, as objects: what was found of the last one holds
+    last_rate, rate_hz, last_dtype, form = np.uint64(0), 0.0, np.uint64(0), -1
     for i in range(first, n):
         _ask_ahead(items, i, n, about)
         packet = _word(items + np.uint64(8 * i))
@@ -145,24 +147,28 @@ def _read(packets, first, kept, slot_of, ids, guess, stamps, tick, about, frame)
             start_ns = np.int64(_word(start + np.uint64(ITEM)))
         else:
             return i, kept, NOT_PLAIN, repeated
-        kind = _word(rate + np.uint64(8))
-        if kind in (is_float, is_float64):
-            rate_hz = _real(rate + np.uint64(ITEM))
-        elif kind == is_int:
-            rate_hz = np.float64(_long(rate))
-        else:
-            return i, kept, NOT_PLAIN, repeated
-        dtype, form = _word(samples + np.uint64(56)), -1
-        for k in range(3):
-            if dtype == about[10 + k]:
-                form = k
+        if rate != last_rate:
+            kind = _word(rate + np.uint64(8))
+            if kind in (is_float, is_float64):
+                rate_hz = _real(rate + np.uint64(ITEM))
+            elif kind == is_int:
+                rate_hz = np.float64(_long(rate))
+            else:
+                return i, kept, NOT_PLAIN, repeated
+            if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+                return i, kept, NOT_PLAIN, repeated
+            last_rate = rate
+        dtype = _word(samples + np.uint64(56))
+        if dtype != last_dtype:
+            form = -1
+            for k in range(3):
+                if dtype == about[10 + k]:
+                    form = k
+            if form < 0:
+                return i, kept, NOT_PLAIN, repeated
+            last_dtype = dtype
         dimensions = _word(samples + np.uint64(24)) & np.uint64(0xFFFFFFFF)
-        if (
-            form < 0
-            or dimensions != 1
-            or not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ
-            or start_ns == -1
-        ):
+        if dimensions != 1 or start_ns == -1:
             return i, kept, NOT_PLAIN, repeated
         length = np.int64(_word(_word(samples + np.uint64(32))))
         stride = _word(_word(samples + np.uint64(40)))
