@@ -41,7 +41,7 @@ from ew.detect.layout import (
 from ew.detect.machine import pointer
 from ew.detect.samples import at_full_scale
 from ew.detect.triggers import is_or_was_dead, run_at_end
-from ew.detect.turning import turn_in, turn_out, turn_samples_f4, turn_samples_i4
+from ew.detect.turning import row_in, turn_in, turn_out, turn_samples_f4, turn_samples_i4
 
 HUGE_BITS = int(np.float32(HUGE).view(np.int32)) - 1
 """A float32 with fewer bits is surely below ``HUGE``."""
@@ -145,7 +145,7 @@ def _run_piece(n, most, then, form, params, state, work):
         if most > n:
             largest = max(largest, _turn_beyond(n, form, work))
         noted = run_turned_i4(turned, n, coefficients, state_at, following, stops, most, lines)
-    if not _is_quiet(noted, form, params, state, work):
+    if not _is_quiet(noted, n, form, params, state, work):
         fill(now, state, work)
         return False
     if form == I4 and largest >= FULL_SCALE - 1:
@@ -159,7 +159,7 @@ def _run_piece(n, most, then, form, params, state, work):
     for lane in range(LANES):
         slot, stop = work.lane_slots[lane], work.stops[lane]
         if noted >> (LANES + lane) & 1:
-            x = _column(work.turned, lane, stop, form)
+            x = _column(work.turned, lane, n, stop, form)
             count[slot, RUN] = run_at_end(x, stop, level[slot, LAST], count[slot, RUN])
         else:
             count[slot, RUN] = 0
@@ -185,7 +185,7 @@ def _turn_beyond(n, form, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _is_quiet(noted, form, params, state, work):
+def _is_quiet(noted, n, form, params, state, work):
     """Whether the group needs no look: ``noted`` has a bit a lane for crossed thresholds, one for equal samples."""
     level, count = state.level, state.count
     for lane in range(LANES):
@@ -194,7 +194,7 @@ def _is_quiet(noted, form, params, state, work):
             return False
         dead, run = params.lengths[count[slot, CLASS], DEAD], count[slot, RUN]
         if noted >> (LANES + lane) & 1:
-            x = _column(work.turned, lane, stop, form)
+            x = _column(work.turned, lane, n, stop, form)
             if is_or_was_dead(x, stop, level[slot, LAST], run, dead):
                 return False
         elif run >= dead:
@@ -203,11 +203,11 @@ def _is_quiet(noted, form, params, state, work):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _column(turned, lane, n, form):
-    """A lane's samples as float64."""
-    column = np.empty(n)
-    if form == F4:
-        column[:] = turned[:n, lane]
-    else:
-        column[:] = carray(pointer(np.uint64(turned.ctypes.data)), (n, LANES), np.int32)[:, lane]
+def _column(turned, lane, n, stop, form):
+    """A lane's samples up to its stop as float64, of which ``n`` were turned."""
+    column = np.empty(stop)
+    rows = carray(pointer(np.uint64(turned.ctypes.data)), (stop, LANES), np.int32)
+    for i in range(stop):
+        row = row_in(i, n)
+        column[i] = turned[row, lane] if form == F4 else rows[row, lane]
     return column

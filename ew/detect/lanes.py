@@ -35,7 +35,7 @@ from ew.detect.layout import (
     S,
 )
 from ew.detect.machine import WORD, fetch, loop, spread
-from ew.detect.turning import turned_rows
+from ew.detect.turning import row_of, turned_rows
 
 if numba_config.DISABLE_JIT:
     from ew.detect.machine import array_at
@@ -101,12 +101,23 @@ def _turned_emitter(form):
         )
         c, start = _begin(builder, coefficients, state)
 
-        def sample(i):
-            x = builder.load(builder.gep(turned, [i]), align=4)
+        def in_row(row):
+            x = builder.load(builder.gep(turned, [row]), align=32)
             return builder.fpext(x, VECTOR) if form == F4 else builder.sitofp(x, VECTOR)
 
-        def step(i, now):
-            return _step(builder, c, sample(i), now)[0]
+        def sample(i):
+            """Sample ``i`` wherever ``turning.row_of`` has put it."""
+            eight, pair = (
+                builder.and_(i, WORD(-LANES)),
+                builder.shl(builder.and_(i, WORD(3)), WORD(1)),
+            )
+            half = builder.and_(builder.lshr(i, WORD(2)), WORD(1))
+            is_turned = builder.icmp_signed("<", i, builder.and_(n, WORD(-LANES)))
+            row = builder.add(eight, builder.add(pair, half))
+            return in_row(builder.select(is_turned, row, i))
+
+        def step(row, now):
+            return _step(builder, c, in_row(row), now)[0]
 
         def pair(i, found):
             here, before = sample(i), sample(builder.sub(i, WORD(1)))
@@ -114,7 +125,7 @@ def _turned_emitter(form):
 
         def step_of_some(i, carried):
             *now, last, equal = carried
-            x = sample(i)
+            x = in_row(i)
             ends = builder.load(builder.inttoptr(arguments[5], WORDS.as_pointer()), align=8)
             goes_on = builder.icmp_signed(">", ends, spread(builder, i, LANES))
             new = step(i, now)
@@ -185,7 +196,7 @@ def _steps_with_errands(builder, n, following, lines, start, step):
             for lane in range(LANES):
                 for errand in errands:
                     errand(distance, lane)
-                now = step(builder.add(first, WORD(lane)), now)
+                now = step(builder.add(first, WORD(row_of(lane, LANES))), now)
             return now
 
         return body
@@ -291,7 +302,8 @@ if numba_config.DISABLE_JIT:
         for source, row, place in array_at(lines, 3 * LANES, np.uint64).reshape(3, LANES).T:
             at = (int(place) // 4 + np.arange(whole)) % HISTORY
             array_at(row, HISTORY, np.int32)[at] = array_at(source, whole, np.int32)
-        x = array_at(turned, most * LANES, dtype).reshape(most, LANES).T.astype(np.float64)
+        rows = array_at(turned, most * LANES, dtype).reshape(most, LANES)
+        x = rows[[row_of(i, n) for i in range(most)]].T.astype(np.float64)
         now = array_at(state, (LANE_LAST + 1) * LANES, np.float64).reshape(-1, LANES)
         ends = array_at(ends, LANES, np.int64)
         equal = (x[:, 0] == now[LANE_LAST]) | (x[:, n - 1] == x[:, n - 2])

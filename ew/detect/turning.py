@@ -6,7 +6,7 @@ eight packets of the same length, and on the way looks for the largest.
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import config as numba_config
 from numba.extending import intrinsic
 
@@ -18,6 +18,7 @@ if numba_config.DISABLE_JIT:
 
 VECTOR = ir.VectorType(ir.DoubleType(), LANES)
 SAMPLE = ir.IntType(32)
+WIDE = 2 * LANES
 
 
 def turned_rows(builder, rows):
@@ -36,86 +37,97 @@ def turned_rows(builder, rows):
 
 
 def _shuffled(builder, one, other, places):
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), list(places))
     return builder.shuffle_vector(one, other, mask)
 
 
-def _columns(builder, rows, width):
-    """Eight rows of ``width`` 4-byte samples turned: each sample's number with the vector of its eight lanes.
+def row_of(i, n):
+    """The row of ``turned`` in which sample ``i`` lies if ``n`` were turned: of each whole eight 0, 4, 1, 5, 2, 6, 3, 7.
 
-    In three rounds that stay within the 128-bit quarters of a register as long as they can, where shuffles are cheapest.
+    That order takes half the shuffles, as a register that holds two rows need not be taken apart.
     """
-    quarters = range(0, width, 4)
+    return (i & -LANES) + 2 * (i & 3) + (i >> 2 & 1) if i < (n & -LANES) else i
+
+
+row_in = njit(cache=True, nogil=True, inline="always")(row_of)
+
+
+def _pairs_of_columns(builder, rows):
+    """Eight samples of eight rows turned: four vectors, the k-th of them the lanes' samples k and k + 4.
+
+    ``rows``: four vectors, a quarter each of row k and row k + 4, and of these the samples after. All shuffles stay
+    within the quarters.
+    """
 
     def mixed(one, other, places):
         return _shuffled(
-            builder, one, other, [q + p % 4 + p // 4 * width for q in quarters for p in places]
+            builder,
+            one,
+            other,
+            [quarter + p % 4 + p // 4 * WIDE for quarter in range(0, WIDE, 4) for p in places],
         )
 
     pairs = [
         mixed(rows[k], rows[k + 1], places)
-        for k in (0, 2, 4, 6)
+        for k in (0, 2)
         for places in ((0, 4, 1, 5), (2, 6, 3, 7))
     ]
-    fours = [
-        mixed(pairs[k], pairs[k + 2], places)
-        for k in (0, 1, 4, 5)
-        for places in ((0, 1, 4, 5), (2, 3, 6, 7))
-    ]
-    # fours[k] holds samples k, k + 4, ... of lanes 0-3, fours[k + 4] those of lanes 4-7
     return [
-        (
-            q + k,
-            _shuffled(
-                builder,
-                fours[k],
-                fours[k + 4],
-                [*range(q, q + 4), *range(q + width, q + width + 4)],
-            ),
-        )
-        for k in range(4)
-        for q in quarters
+        mixed(pairs[k], pairs[k + 2], places)
+        for k in (0, 1)
+        for places in ((0, 1, 4, 5), (2, 3, 6, 7))
     ]
 
 
 def _samples_emitter(form):
-    """The body of ``turn_samples``: sixteen samples of each row at once, eight where there are no more."""
+    """The body of ``turn_samples``: eight samples of each row at once."""
+    quarter, wide = ir.VectorType(SAMPLE, 4), ir.VectorType(SAMPLE, WIDE)
 
     def emit(context, builder, signature, arguments):
         turned = builder.inttoptr(arguments[1], SAMPLE.as_pointer())
         n = arguments[2]
         rows = [_pointer_in(builder, arguments[0], lane) for lane in range(LANES)]
 
-        def piece(width, i, largest):
-            kind = ir.VectorType(SAMPLE, width)
-            loaded = []
-            for row in rows:
-                vector = builder.load(_at(builder, row, i, kind), align=4)
+        def quarters(k, i):
+            """Samples i to i + 7 of rows k and k + 4: the loads themselves put them where the shuffles want them."""
+            parts = [
+                builder.load(_at(builder, rows[lane], builder.add(i, WORD(at)), quarter), align=4)
+                for at in (0, 4)
+                for lane in (k, k + 4)
+            ]
+            halves = [_shuffled(builder, *parts[j : j + 2], range(8)) for j in (0, 2)]
+            return _shuffled(builder, *halves, range(WIDE))
+
+        def store(vector, row, align):
+            at = builder.mul(row, WORD(LANES))
+            builder.store(vector, _at(builder, turned, at, vector.type), align=align)
+
+        def piece(i, largest, is_whole):
+            loaded = [quarters(k, i) for k in range(4)]
+            for vector in loaded:
                 largest = _larger(builder, _size(builder, vector, form), largest)
-                loaded.append(vector)
-            for sample, lanes in _columns(builder, loaded, width):
-                at = builder.mul(builder.add(i, WORD(sample)), WORD(LANES))
-                builder.store(lanes, _at(builder, turned, at, lanes.type), align=4)
+            for k, pair in enumerate(_pairs_of_columns(builder, loaded)):
+                if is_whole:
+                    store(pair, builder.add(i, WORD(2 * k)), 64)
+                else:
+                    for half in (0, 1):
+                        column = _shuffled(builder, pair, pair, range(8 * half, 8 * half + 8))
+                        store(column, builder.add(i, WORD(k + 4 * half)), 32)
             return largest
 
-        def pieces(width):
-            # The last piece begins so early that it is whole: what it does twice it does alike
-            last = builder.sub(n, WORD(width))
-            none = ir.Constant(ir.VectorType(SAMPLE, width), [0] * width)
-            (largest,) = loop(
-                builder, WORD(0), last, width, [none], lambda i, found: [piece(width, i, *found)]
-            )
-            return _largest(builder, piece(width, last, largest), width)
-
-        with builder.if_else(builder.icmp_signed(">=", n, WORD(16))) as (many, few):
-            with many:
-                of_many, after_many = pieces(16), builder.block
-            with few:
-                of_few, after_few = pieces(LANES), builder.block
-        largest = builder.phi(SAMPLE)
-        largest.add_incoming(of_many, after_many)
-        largest.add_incoming(of_few, after_few)
-        return builder.zext(largest, WORD)
+        # The samples beyond whole eights lie in a piece that begins earlier; what it has of the others is overwritten
+        whole = builder.and_(n, WORD(-LANES))
+        none = ir.Constant(wide, [0] * WIDE)
+        before = builder.block
+        with builder.if_then(builder.icmp_signed("<", whole, n)):
+            of_last, after = piece(builder.sub(n, WORD(LANES)), none, False), builder.block
+        largest = builder.phi(wide)
+        largest.add_incoming(none, before)
+        largest.add_incoming(of_last, after)
+        (largest,) = loop(
+            builder, WORD(0), whole, LANES, [largest], lambda i, found: [piece(i, *found, True)]
+        )
+        return builder.zext(_largest(builder, largest, WIDE), WORD)
 
     return emit
 
@@ -199,17 +211,17 @@ if numba_config.DISABLE_JIT:
             _levels(levels, slot)[:] = np.where(np.abs(delays) > TINY, delays, 0.0)
 
     def _turn_samples(samples, turned, n):
-        columns = array_at(turned, n * LANES, np.int32).reshape(n, LANES)
+        rows = array_at(turned, n * LANES, np.int32).reshape(n, LANES)
         for lane, address in enumerate(array_at(samples, LANES, np.uint64)):
-            columns[:, lane] = array_at(address, n, np.int32)
-        return columns
+            rows[[row_of(i, n) for i in range(n)], lane] = array_at(address, n, np.int32)
+        return rows
 
     def turn_samples_f4(samples, turned, n):
         return int(np.max(_turn_samples(samples, turned, n) & (2**31 - 1)))
 
     def turn_samples_i4(samples, turned, n):
-        columns = _turn_samples(samples, turned, n)
-        return int(np.max(columns ^ (columns >> 31)))
+        rows = _turn_samples(samples, turned, n)
+        return int(np.max(rows ^ (rows >> 31)))
 
 else:
     _TURN = types.void(types.uint64, types.uint64, types.uint64)
@@ -227,7 +239,7 @@ else:
 
     @intrinsic
     def turn_samples_f4(typing_context, samples, turned, n):
-        """``n`` samples (8 to BLOCK) of eight rows as (n, 8) into ``turned``; all f4.
+        """``n`` samples (8 to BLOCK) of eight rows into ``turned`` (n, 8), in the order of ``row_of``; all f4.
 
         ``samples`` is the address of (8,) u8, the rows' addresses; ``turned`` is one. Gives the bits of the largest
         magnitude: those of infinity and NaN come after all numbers'.
