@@ -114,6 +114,15 @@ def _ask_ahead(items, i, n, about):
             prefetch(_word(_word(soon + about[3]) + np.uint64(32)))
 
 
+@njit(cache=True, error_model="numpy", inline="always")
+def _form_of(dtype, about):
+    """Which of ``FORMS`` it is, -1 if none."""
+    for form in range(3):
+        if dtype == about[10 + form]:
+            return form
+    return -1
+
+
 @njit(cache=True, error_model="numpy")  # holds the GIL: it reads Python's objects
 def _read(packets, first, kept, slot_of, ids, guess, stamps, tick, about, frame):
     """Read on from packet ``first`` into row ``kept``; returns ``(next, kept, status, repeated)``.
@@ -160,10 +169,7 @@ def _read(packets, first, kept, slot_of, ids, guess, stamps, tick, about, frame)
             last_rate = rate
         dtype = _word(samples + np.uint64(56))
         if dtype != last_dtype:
-            form = -1
-            for k in range(3):
-                if dtype == about[10 + k]:
-                    form = k
+            form = _form_of(dtype, about)
             if form < 0:
                 return i, kept, NOT_PLAIN, repeated
             last_dtype = dtype

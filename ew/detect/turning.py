@@ -95,8 +95,8 @@ def _samples_emitter(form):
                 for at in (0, 4)
                 for lane in (k, k + 4)
             ]
-            halves = [_shuffled(builder, *parts[j : j + 2], range(8)) for j in (0, 2)]
-            return _shuffled(builder, *halves, range(WIDE))
+            halves = [_shuffled(builder, parts[j], parts[j + 1], range(LANES)) for j in (0, 2)]
+            return _shuffled(builder, halves[0], halves[1], range(WIDE))
 
         def store(vector, row, align):
             at = builder.mul(row, WORD(LANES))
@@ -125,7 +125,7 @@ def _samples_emitter(form):
         largest.add_incoming(none, before)
         largest.add_incoming(of_last, after)
         (largest,) = loop(
-            builder, WORD(0), whole, LANES, [largest], lambda i, found: [piece(i, *found, True)]
+            builder, WORD(0), whole, LANES, [largest], lambda i, found: [piece(i, found[0], True)]
         )
         return builder.zext(_largest(builder, largest, WIDE), WORD)
 
