@@ -115,6 +115,15 @@ def _ask_ahead(items, i, n, about):
 
 
 @njit(cache=True, error_model="numpy", inline="always")
+def _rate(number, about):
+    """The value of an exact ``float``, ``float64`` or ``int``, NaN of anything else."""
+    kind = _word(number + np.uint64(8))
+    if kind == about[8] or kind == about[9]:
+        return _real(number + np.uint64(ITEM))
+    return np.float64(_long(number)) if kind == about[6] else np.nan
+
+
+@njit(cache=True, error_model="numpy", inline="always")
 def _form_of(dtype, about):
     """Which of ``FORMS`` it is, -1 if none."""
     for form in range(3):
@@ -136,7 +145,6 @@ def _read(packets, first, kept, slot_of, ids, guess, stamps, tick, about, frame)
     out = batch_in(frame)
     at_seed_id, at_start, at_rate, at_samples = about[0], about[1], about[2], about[3]
     is_packet, is_array, is_int, is_int64 = about[4], about[5], about[6], about[7]
-    is_float, is_float64 = about[8], about[9]
     repeated = False
     # Most packets share one rate and one dtype, as objects: what was found of the last one holds
     last_rate, rate_hz, last_dtype, form = np.uint64(0), 0.0, np.uint64(0), -1
@@ -157,22 +165,14 @@ def _read(packets, first, kept, slot_of, ids, guess, stamps, tick, about, frame)
         else:
             return i, kept, NOT_PLAIN, repeated
         if rate != last_rate:
-            kind = _word(rate + np.uint64(8))
-            if kind in (is_float, is_float64):
-                rate_hz = _real(rate + np.uint64(ITEM))
-            elif kind == is_int:
-                rate_hz = np.float64(_long(rate))
-            else:
-                return i, kept, NOT_PLAIN, repeated
+            last_rate, rate_hz = rate, _rate(rate, about)
             if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
                 return i, kept, NOT_PLAIN, repeated
-            last_rate = rate
         dtype = _word(samples + np.uint64(56))
         if dtype != last_dtype:
-            form = _form_of(dtype, about)
+            last_dtype, form = dtype, _form_of(dtype, about)
             if form < 0:
                 return i, kept, NOT_PLAIN, repeated
-            last_dtype = dtype
         dimensions = _word(samples + np.uint64(24)) & np.uint64(0xFFFFFFFF)
         if dimensions != 1 or start_ns == -1:
             return i, kept, NOT_PLAIN, repeated
