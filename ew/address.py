@@ -55,14 +55,21 @@ class BrokerAddress:
         Raises:
             ConfigError: ``ca_file`` can't be read or holds no certificate.
         """
-        if not self.is_tls:
-            return None
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"{self.ca_file}: no certificates to trust: {error}") from error
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
+        return tls_context(self.ca_file) if self.is_tls else None
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """What checks a server's certificate and name, by ``ca_file`` or the system's authorities.
+
+    Raises:
+        ConfigError: ``ca_file`` can't be read or holds no certificate.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{ca_file}: no certificates to trust: {error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 def parse_url(

@@ -7,6 +7,7 @@ shared by all stations. Faults are given as rates a record (``faults``).
 
 import asyncio
 import random
+import ssl
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, Self
@@ -26,7 +27,7 @@ class SeedLinkServer:
     """An async context; ``put`` adds a packet to the ring, all clients that want it get it.
 
     ``protocols`` are the versions it speaks, ``payload`` the version of miniSEED that version 4 is sent (version 3 knows
-    512-byte miniSEED 2 alone), ``first_sequence`` the number of the first record.
+    512-byte miniSEED 2 alone), ``first_sequence`` the number of the first record, ``tls`` a server's context.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class SeedLinkServer:
         protocols: tuple[Literal[3, 4], ...] = (3, 4),
         payload: Literal[2, 3] = 2,
         first_sequence: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.connections = 0
         self.sessions: list[Session] = []
@@ -49,12 +51,14 @@ class SeedLinkServer:
         self._random = random.Random(self._faults.seed)
         self._grown = asyncio.Condition()
         self._server: asyncio.Server | None = None
-        self._asked_port = port
+        self._asked_port, self._tls = port, tls
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
         """Listen on a port of 127.0.0.1."""
-        self._server = await asyncio.start_server(self._client, "127.0.0.1", self._asked_port)
+        self._server = await asyncio.start_server(
+            self._client, "127.0.0.1", self._asked_port, ssl=self._tls
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:

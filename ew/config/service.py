@@ -18,7 +18,13 @@ class SeedLinkSource(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = Field(description="name or address of the server")
-    port: int = Field(default=18000, ge=1, le=65535)
+    port: int = Field(default=18000, ge=1, le=65535, description="18000 is usual, with TLS 18500")
+    tls: bool = Field(
+        default=False, description="over TLS; the server's certificate and name are checked"
+    )
+    ca_file: Path | None = Field(
+        default=None, description="certificates (PEM) to trust with tls instead of the system's"
+    )
     select: tuple[str, ...] = Field(
         default=("*_*",),
         min_length=1,
@@ -29,7 +35,9 @@ class SeedLinkSource(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _has_stations(self) -> Self:
+    def _is_sound(self) -> Self:
+        if self.ca_file is not None and not self.tls:
+            raise ValueError("ca_file is for tls = true only")
         for one in self.select:
             if one.split(":")[0].count("_") != 1:
                 raise ValueError(f"{one!r} is not NET_STA or NET_STA:SELECTORS, as in XS_*:HHZ")

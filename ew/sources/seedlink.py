@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ew import __version__
+from ew.address import tls_context
 from ew.config.service import SeedLinkSource
 from ew.errors import InputError
 from ew.records import Packet
@@ -41,7 +42,11 @@ class SeedLinkStatus:
 
 
 class SeedLinkClient:
-    """One server; ``run`` hands its packets on until it is cancelled."""
+    """One server; ``run`` hands its packets on until it is cancelled.
+
+    Raises:
+        ConfigError: the source's ``ca_file`` can't be read or holds no certificate.
+    """
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class SeedLinkClient:
         self.source = source
         self.status = SeedLinkStatus(sequences=dict(sequences or {}))
         self._take = take
+        self._tls = tls_context(source.ca_file) if source.tls else None
 
     @property
     def name(self) -> str:
@@ -79,7 +85,9 @@ class SeedLinkClient:
             wait_s = min(2 * wait_s, RETRY_MOST_S)
 
     async def _session(self) -> None:
-        reader, writer = await asyncio.open_connection(self.source.host, self.source.port)
+        reader, writer = await asyncio.open_connection(
+            self.source.host, self.source.port, ssl=self._tls
+        )
         try:
             version = await self._negotiate(reader, writer)
             framer = Framer(version)

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,13 @@ from obspy.clients.seedlink.slclient import SLClient
 
 from ew import Packet
 from ew.config.service import SeedLinkSource
+from ew.errors import ConfigError
 from ew.sources import miniseed
 from ew.sources.seedlink import SeedLinkClient
 from simulators.faults import Faults
 from simulators.seedlink import SeedLinkServer
 from simulators.slsession import Record, Session
+from tests.tls import make_certificate
 
 START_NS = 1_600_000_000_000_000_000
 KINDS: dict[str, dict[str, Any]] = {
@@ -295,3 +299,38 @@ async def test_obspys_client_reads_the_simulated_server() -> None:
             await running
     for trace, packet in zip(taken, sent, strict=True):
         np.testing.assert_array_equal(trace.data, packet.samples)
+
+
+async def test_over_tls_packets_come_and_a_stranger_is_refused(tmp_path: Path) -> None:
+    make_certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    async with SeedLinkServer(tls=tls) as server:
+        sent = packets(20)
+        async with reading(server.port, tls=True, ca_file=tmp_path / "server.crt") as at:
+            await at.until(lambda: any(session.is_streaming for session in server.sessions))
+            for packet in sent[:10]:
+                await server.put(packet)
+            await at.different(10)
+            server.cut()
+            for packet in sent[10:]:
+                await server.put(packet)
+            await at.different(20)
+            assert at.client.status.reconnects == 1
+        # Not signed by anyone the system knows
+        async with reading(server.port, tls=True) as at:
+            await at.until(lambda: at.client.status.last_error is not None)
+            assert "certificate" in str(at.client.status.last_error)
+            assert not at.taken
+        # And a client that does not speak TLS gets nothing
+        async with reading(server.port) as at:
+            await at.until(lambda: at.client.status.reconnects > 0)
+            assert not at.taken
+
+
+def test_certificates_that_can_not_be_read_are_named(tmp_path: Path) -> None:
+    source = SeedLinkSource(host="127.0.0.1", tls=True, ca_file=tmp_path / "none.pem")
+    with pytest.raises(ConfigError, match=r"none\.pem"):
+        SeedLinkClient(source, print)
+    with pytest.raises(ValueError, match="ca_file is for tls"):
+        SeedLinkSource(host="127.0.0.1", ca_file=tmp_path / "none.pem")
