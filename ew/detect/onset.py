@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ew.detect.keeping import settle
-from ew.detect.layout import CLASS, DECIDED, FORM, SEEN, SEGMENT
+from ew.detect.layout import CLASS, DECIDED, FORM, HISTORY, SEEN, SEGMENT, TAIL
 from ew.detect.samples import kept
 
 SETTLE, NOISE, BEFORE, WAIT, STEP, PATIENCE, GUARD, DELAY, QUIET = 0, 1, 2, 3, 4, 5, 6, 7, 8
@@ -74,7 +74,8 @@ def judge(candidates, n, state, real, windows, limits, room, verdict, measures):
             continue
         settle(slot, state)
         # Filtered once for all looks: what a look sees is the part up to its own sample
-        segment = count[SEGMENT]
+        # At 250 Hz and more a late look reaches back beyond what the history holds
+        segment = max(count[SEGMENT], count[SEEN] - (HISTORY - TAIL))
         first = _first(segment, trigger, window)
         if trigger - first < window[GUARD]:  # nothing to hold the signal against
             verdict[k], count[DECIDED] = LOW_SNR, candidates.look[k]
