@@ -59,8 +59,8 @@ class PickerBank:
         self._windows = np.zeros((0, 9), np.int64)
         self._room = onset.room_for(self._windows)
         self._limits = np.array([self.config.min_snr, self.config.max_sparsity])
-        self._candidates = _no_candidates()
-        self._state = _state_for(0)
+        self._candidates = onset.no_candidates()
+        self._state = k.state_for(0)
         self._batch = k.batch_for(0)
         self._works = [k.work_for(0, 0) for _ in range(self.config.threads)]
         self._pool = (
@@ -282,7 +282,7 @@ class PickerBank:
         slot = len(self._seed_ids)
         if slot == len(self._stamps):
             room = max(64, 2 * slot)
-            old, self._state = self._state, _state_for(room)
+            old, self._state = self._state, k.state_for(room)
             self._state.level[:slot] = old.level
             self._state.count[:slot] = old.count
             self._state.raw[:slot] = old.raw
@@ -394,22 +394,6 @@ class PickerBank:
         count = self._state.count[slot]
         since = (time_ns - int(count[k.ANCHOR_NS])) / float(self._state.level[slot, k.SAMPLE_NS])
         return int(count[k.ANCHOR]) + round(since)
-
-
-def _no_candidates() -> onset.Candidates:
-    return onset.Candidates(*(np.zeros(0, np.int64) for _ in range(4)))
-
-
-def _state_for(channels: int) -> k.BankState:
-    """State at its start. Untouched pages of the history cost no memory."""
-    count = k.in_lines((channels, 16), np.int64)
-    count[:, k.ON_AT] = count[:, k.DECIDED] = -1
-    return k.BankState(
-        level=k.in_lines((channels, k.LEVELS)),
-        count=count,
-        raw=k.in_lines((channels, k.HISTORY + k.PADDING), np.float32),
-        tail=k.in_lines((channels, k.TAIL), np.float32),
-    )
 
 
 def _rounds(packets: list[Packet]) -> list[list[Packet]]:

@@ -80,6 +80,18 @@ class BankState(NamedTuple):
     tail: NDArray[np.float32]
 
 
+def state_for(channels: int) -> BankState:
+    """State at its start. Untouched pages of the history cost no memory."""
+    count = in_lines((channels, 16), np.int64)
+    count[:, ON_AT] = count[:, DECIDED] = -1
+    return BankState(
+        level=in_lines((channels, LEVELS)),
+        count=count,
+        raw=in_lines((channels, HISTORY + PADDING), np.float32),
+        tail=in_lines((channels, TAIL), np.float32),
+    )
+
+
 class RateParams(NamedTuple):
     """What depends on the sampling rate, one row a rate class (R classes).
 

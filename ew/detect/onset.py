@@ -41,6 +41,11 @@ class Candidates(NamedTuple):
     off: NDArray[np.int64]
 
 
+def no_candidates() -> Candidates:
+    """None yet."""
+    return Candidates(*(np.zeros(0, np.int64) for _ in range(4)))
+
+
 def room_for(windows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Room (6, N) f8 for a look at a channel of any of the rate classes ``windows`` (R, 9)."""
     longest = np.maximum(windows[:, WAIT], LONGER * windows[:, PATIENCE]) + windows[:, NOISE]
