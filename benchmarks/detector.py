@@ -25,6 +25,7 @@ from ew.detect.machine import pointer
 
 RATE = 100.0
 NAME = "detector"
+SETTLING = 12  # ticks
 START_UP = """
 import time
 start = time.perf_counter()
@@ -62,16 +63,16 @@ def ticks(channels: int, length: int, count: int, *, mixed: bool = False) -> Ite
 def bank_rate(
     channels: int, length: int, count: int, *, mixed: bool = False, threads: int = 1
 ) -> float:
-    """Msamples/s of ``PickerBank.process``, median over ticks after the first three."""
+    """Msamples/s of ``PickerBank.process``, median over ticks once the LTA of 10 s has filled and triggers come."""
     bank, rates = PickerBank(PickerConfig(threads=threads)), []
-    for packets in ticks(channels, length, count + 3, mixed=mixed):
+    for packets in ticks(channels, length, count + SETTLING, mixed=mixed):
         samples = sum(len(packet.samples) for packet in packets)
         start = time.perf_counter()
         bank.process(packets)
         rates.append(samples / (time.perf_counter() - start) / 1e6)
     assert bank.counters.samples > 0
     assert bank.counters.gaps_bridged == bank.counters.duplicates == 0
-    return median(rates[3:])
+    return median(rates[SETTLING:])
 
 
 def threaded_rates(channels: int, rounds: int) -> dict[int, list[float]]:
@@ -219,7 +220,7 @@ def measure(quick: bool, threaded: dict[int, list[float]]) -> BenchmarkResult:
         for name, value in references(rounds).items():
             theirs.setdefault(name, []).append(value)
         for channels in sizes:
-            count = max(3, min(rounds * 3, 90_000 // channels))
+            count = max(3, min(rounds * 6, 90_000 // channels))
             for label, length, mixed in (
                 ("1 s", 100, False),
                 ("0.1 s", 10, False),

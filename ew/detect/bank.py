@@ -294,6 +294,7 @@ class PickerBank:
                 for work in self._works
             ]
             self._arrange()
+        self._state.raw[slot] = 0.0  # its pages are made now, not one by one in its first minute
         self._slot_of[seed_id] = slot
         self._seed_ids.append(seed_id)
         self._ids[slot] = id(seed_id)
