@@ -56,6 +56,14 @@ def _big_endian(bits):
     return emit
 
 
+def _native(bits, has_sign):
+    def emit(context, builder, signature, arguments):
+        widen = builder.sext if has_sign else builder.zext
+        return widen(_loaded(context, builder, arguments[0], bits), WORD)
+
+    return emit
+
+
 def _take_apart(context, builder, signature, arguments):
     word, row, out = arguments
     vectors = builder.inttoptr(row, EIGHT.as_pointer())
@@ -122,11 +130,7 @@ else:
     @intrinsic
     def be1(typing_context, address):
         """The byte at an address."""
-
-        def emit(context, builder, signature, arguments):
-            return builder.zext(_loaded(context, builder, arguments[0], 8), WORD)
-
-        return _NUMBER, emit
+        return _NUMBER, _native(8, has_sign=False)
 
     @intrinsic
     def be2(typing_context, address):
@@ -141,11 +145,7 @@ else:
     @intrinsic
     def ne4(typing_context, address):
         """The int32 at an address."""
-
-        def emit(context, builder, signature, arguments):
-            return builder.sext(_loaded(context, builder, arguments[0], 32), WORD)
-
-        return _NUMBER, emit
+        return _NUMBER, _native(32, has_sign=True)
 
     @intrinsic
     def copy_twelve(typing_context, at, to):
