@@ -9,7 +9,7 @@ that piece on, and the caller goes the long way.
 import numpy as np
 from numba import carray, njit
 
-from ew.detect.keeping import aim, keep
+from ew.detect.keeping import aim, keep, tail_at
 from ew.detect.lanes import run_turned_f4, run_turned_i4
 from ew.detect.layout import (
     BLOCK,
@@ -26,7 +26,6 @@ from ew.detect.layout import (
     LANES,
     LAST,
     LEVEL_AT,
-    LINE_BYTES,
     NEXT,
     ONWARD,
     READY,
@@ -73,6 +72,16 @@ def put_away(lane, slot, level, now, is_level):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def note(part, lane, slot, samples, state, work):
+    """Note where samples, and the state of their channel, lie that a lane needs next."""
+    following = work.following
+    following[part, SAMPLES_AT, lane] = samples
+    following[part, TAIL_AT, lane] = tail_at(slot, state)
+    following[part, LEVEL_AT, lane] = np.uint64(state.level.ctypes.data) + np.uint64(128 * slot)
+    following[part, COUNT_AT, lane] = np.uint64(state.count.ctypes.data) + np.uint64(128 * slot)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def step_on(part, work):
     """Go to where ``following`` says that the next samples lie. Element by element: a view of a row would be counted."""
     for lane in range(LANES):
@@ -106,14 +115,9 @@ def run_alike(form, params, state, work):
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _go_on(n, state, work):
     """Note where the memory lies that the next piece of the same packets needs, ``n`` samples on."""
-    following, tail_at = work.following, np.uint64(state.tail.ctypes.data)
-    level_at, count_at = np.uint64(state.level.ctypes.data), np.uint64(state.count.ctypes.data)
     for lane in range(LANES):
-        slot = work.lane_slots[lane]
-        following[ONWARD, SAMPLES_AT, lane] = work.samples_at[lane] + np.uint64(4 * n)
-        following[ONWARD, TAIL_AT, lane] = tail_at + np.uint64(LINE_BYTES * slot)
-        following[ONWARD, LEVEL_AT, lane] = level_at + np.uint64(128 * slot)
-        following[ONWARD, COUNT_AT, lane] = count_at + np.uint64(128 * slot)
+        samples = work.samples_at[lane] + np.uint64(4 * n)
+        note(ONWARD, lane, work.lane_slots[lane], samples, state, work)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")

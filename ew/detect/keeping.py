@@ -12,7 +12,7 @@ from numba import njit, types
 from numba.core import config as numba_config
 from numba.extending import intrinsic
 
-from ew.detect.layout import HISTORY, LANES, PADDING, PLACE, ROW, SEEN, SOURCE, TAIL
+from ew.detect.layout import HISTORY, LANES, LINE_BYTES, PADDING, PLACE, ROW, SEEN, SOURCE, TAIL
 from ew.detect.machine import WORD, loop, spread
 
 if numba_config.DISABLE_JIT:
@@ -23,15 +23,26 @@ LINE = ir.VectorType(SAMPLE, TAIL)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def row_at(slot, raw):
+    """Where a channel's history lies."""
+    return np.uint64(raw.ctypes.data) + np.uint64(4 * (HISTORY + PADDING) * slot)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def tail_at(slot, state):
+    """Where a channel's tail lies."""
+    return np.uint64(state.tail.ctypes.data) + np.uint64(LINE_BYTES * slot)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def aim(state, work):
     """Note for each lane where its second line comes from and goes, for ``run_turned`` to write it and those that follow."""
-    rows = np.uint64(state.raw.ctypes.data)
     for lane in range(LANES):
         slot = work.lane_slots[lane]
         seen = state.count[slot, SEEN]
         second = TAIL - (seen & (TAIL - 1))
         work.lines[SOURCE, lane] = work.samples_at[lane] + np.uint64(4 * second)
-        work.lines[ROW, lane] = rows + np.uint64(4 * (HISTORY + PADDING) * slot)
+        work.lines[ROW, lane] = row_at(slot, state.raw)
         work.lines[PLACE, lane] = np.uint64(4 * (seen + second))
 
 
@@ -41,10 +52,9 @@ def keep(samples, n, written, slot, state):
 
     ``written``: so many of them ``run_turned`` was given, and wrote the lines that are whole wherever the first begins.
     """
-    seen = state.count[slot, SEEN]
-    row = np.uint64(state.raw.ctypes.data) + np.uint64(4 * (HISTORY + PADDING) * slot)
-    tail = np.uint64(state.tail.ctypes.data) + np.uint64(4 * TAIL * slot)
-    keep_lines(samples, n, seen & (HISTORY - 1), row, tail, max(TAIL, written & -TAIL))
+    seen = state.count[slot, SEEN] & (HISTORY - 1)
+    begin = max(TAIL, written & -TAIL)
+    keep_lines(samples, n, seen, row_at(slot, state.raw), tail_at(slot, state), begin)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -66,7 +76,7 @@ def emit_line(builder, line, row, place):
     soon = builder.module.add_metadata([ir.IntType(32)(1)])
     to = builder.add(row, builder.and_(place, WORD(4 * HISTORY - 1)))
     there = builder.inttoptr(to, LINE.as_pointer())
-    builder.store(line, there, align=4 * TAIL).set_metadata("nontemporal", soon)
+    builder.store(line, there, align=LINE_BYTES).set_metadata("nontemporal", soon)
 
 
 def _keep_lines(context, builder, signature, arguments):
@@ -96,7 +106,7 @@ def _keep_lines(context, builder, signature, arguments):
     had, first = builder.and_(seen, WORD(TAIL - 1)), builder.and_(seen, WORD(-TAIL))
     has = builder.add(had, n)
     end = builder.and_(has, WORD(-TAIL))
-    kept = builder.load(at(tail, WORD(0)), align=4 * TAIL)
+    kept = builder.load(at(tail, WORD(0)), align=LINE_BYTES)
     is_new = builder.and_(
         builder.icmp_signed(">=", places, spread(builder, had, TAIL)),
         builder.icmp_signed("<", places, spread(builder, has, TAIL)),
@@ -108,9 +118,9 @@ def _keep_lines(context, builder, signature, arguments):
             loop(builder, begin, end, TAIL, [], whole)
             left = builder.icmp_signed("<", places, spread(builder, builder.sub(has, end), TAIL))
             rest = some(builder.sub(end, had), left, ir.Constant(LINE, [0] * TAIL))
-            builder.store(rest, at(tail, WORD(0)), align=4 * TAIL)
+            builder.store(rest, at(tail, WORD(0)), align=LINE_BYTES)
         with short:
-            builder.store(line, at(tail, WORD(0)), align=4 * TAIL)
+            builder.store(line, at(tail, WORD(0)), align=LINE_BYTES)
     return context.get_dummy_value()
 
 

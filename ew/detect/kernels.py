@@ -23,7 +23,7 @@ The arrays are laid out in ``layout`` and come as a ``frame``.
 import numpy as np
 from numba import njit
 
-from ew.detect.alike import LEAST, fill, put_away, run_alike, step_on
+from ew.detect.alike import LEAST, fill, note, put_away, run_alike, step_on
 from ew.detect.frame import batch_in, params_in, state_in, work_in
 from ew.detect.keeping import settle, unsettle
 from ew.detect.lanes import run_lanes, run_lanes_with_course
@@ -31,7 +31,6 @@ from ew.detect.layout import (
     BLOCK,
     CLASS,
     CONTINUE,
-    COUNT_AT,
     CROSSED,
     F8,
     FORM,
@@ -40,7 +39,6 @@ from ew.detect.layout import (
     LANES,
     LAST,
     LEVEL_AT,
-    LINE_BYTES,
     NEVER,
     NEXT,
     NLTA,
@@ -54,7 +52,6 @@ from ew.detect.layout import (
     SAMPLES_AT,
     SEEN,
     SEGMENT,
-    TAIL_AT,
     L,
     S,
 )
@@ -128,16 +125,11 @@ def _by_length(length, start, end, first, limit, order):
 def _look_ahead(group, used, first, batch, state, work):
     """Note where the memory lies that the next group needs, for ``run_turned`` to ask for."""
     following = work.following
-    level_at, count_at = np.uint64(state.level.ctypes.data), np.uint64(state.count.ctypes.data)
-    tail_at = np.uint64(state.tail.ctypes.data)
     for lane in range(min(LANES, used - group)):
         p = work.order[group + lane]
-        slot = batch.slot[p]
         size = 8 if batch.form[p] == F8 else 4
-        following[NEXT, SAMPLES_AT, lane] = batch.address[p] + np.uint64(size * first)
-        following[NEXT, TAIL_AT, lane] = tail_at + np.uint64(LINE_BYTES * slot)
-        following[NEXT, LEVEL_AT, lane] = level_at + np.uint64(128 * slot)
-        following[NEXT, COUNT_AT, lane] = count_at + np.uint64(128 * slot)
+        samples = batch.address[p] + np.uint64(size * first)
+        note(NEXT, lane, batch.slot[p], samples, state, work)
         if batch.length[p] < SHORT:
             prefetch(following[NEXT, LEVEL_AT, lane])
             prefetch(following[NEXT, LEVEL_AT, lane] + np.uint64(64))

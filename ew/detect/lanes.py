@@ -35,7 +35,7 @@ from ew.detect.layout import (
     S,
 )
 from ew.detect.machine import WORD, fetch, loop, spread
-from ew.detect.turning import row_of, turned_rows
+from ew.detect.turning import emit_row_of, row_of, turned_rows
 
 if numba_config.DISABLE_JIT:
     from ew.detect.machine import array_at
@@ -106,15 +106,7 @@ def _turned_emitter(form):
             return builder.fpext(x, VECTOR) if form == F4 else builder.sitofp(x, VECTOR)
 
         def sample(i):
-            """Sample ``i`` wherever ``turning.row_of`` has put it."""
-            eight, pair = (
-                builder.and_(i, WORD(-LANES)),
-                builder.shl(builder.and_(i, WORD(3)), WORD(1)),
-            )
-            half = builder.and_(builder.lshr(i, WORD(2)), WORD(1))
-            is_turned = builder.icmp_signed("<", i, builder.and_(n, WORD(-LANES)))
-            row = builder.add(eight, builder.add(pair, half))
-            return in_row(builder.select(is_turned, row, i))
+            return in_row(emit_row_of(builder, i, n))
 
         def step(row, now):
             return _step(builder, c, in_row(row), now)[0]

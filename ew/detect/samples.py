@@ -11,6 +11,7 @@ from numba import carray, njit, types
 from numba.core import config as numba_config
 from numba.extending import intrinsic
 
+from ew.detect.keeping import row_at
 from ew.detect.layout import (
     CLIPPED,
     F4,
@@ -24,7 +25,6 @@ from ew.detect.layout import (
     LAST,
     NOT_FINITE,
     OFFSET,
-    PADDING,
     SEEN,
 )
 from ew.detect.machine import WORD, loop, pointer, spread
@@ -153,7 +153,7 @@ def _take(samples, form, m, slot, lane, level, count, raw, x):
     """In two parts where the history's end is passed; gives the largest magnitude."""
     largest, offset, i = 0.0, level[slot, OFFSET], 0
     row = np.uint64(x.ctypes.data) + np.uint64(8 * x.shape[1] * lane)
-    history = np.uint64(raw.ctypes.data) + np.uint64(4 * (HISTORY + PADDING) * slot)
+    history = row_at(slot, raw)
     while i < m:
         start = (count[slot, SEEN] + i) & (HISTORY - 1)
         fits = min(m - i, HISTORY - start)

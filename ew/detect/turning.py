@@ -49,6 +49,14 @@ def row_of(i, n):
     return (i & -LANES) + 2 * (i & 3) + (i >> 2 & 1) if i < (n & -LANES) else i
 
 
+def emit_row_of(builder, i, n):
+    """Emit the same."""
+    eight, half = builder.and_(i, WORD(-LANES)), builder.and_(builder.lshr(i, WORD(2)), WORD(1))
+    pair = builder.shl(builder.and_(i, WORD(3)), WORD(1))
+    is_turned = builder.icmp_signed("<", i, builder.and_(n, WORD(-LANES)))
+    return builder.select(is_turned, builder.add(eight, builder.add(pair, half)), i)
+
+
 row_in = njit(cache=True, nogil=True, inline="always")(row_of)
 
 
