@@ -7,7 +7,7 @@ from the environment.
 
 import os
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,6 +48,10 @@ class BrokerAddress:
     def nodes(self) -> tuple[tuple[str, int], ...]:
         """All nodes as (host, port); a client that loses one goes to the next."""
         return ((self.host, self.port), *self.others)
+
+    def for_devices(self) -> "BrokerAddress":
+        """The same broker without the service's login, as a phone or a TV knows it."""
+        return replace(self, username=None, password=None)
 
     def tls_context(self) -> ssl.SSLContext | None:
         """What checks the broker's certificate and name; ``None`` without TLS.

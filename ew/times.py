@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 NS_PER_S = 1_000_000_000
 US_PER_S = 1_000_000
+NS_PER_US = 1000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,6 +44,11 @@ def iso_from_ns(time_ns: int) -> str:
     """ISO 8601 UTC text with microseconds of an integer nanosecond time."""
     moment = _EPOCH + timedelta(microseconds=round(time_ns / 1000))
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def iso_from_us(time_us: int) -> str:
+    """ISO 8601 UTC text of integer microseconds."""
+    return (_EPOCH + timedelta(microseconds=time_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def seconds_from_iso(text: str) -> float:

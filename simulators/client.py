@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -16,9 +17,10 @@ from ew.alerts.message import (
     AlertBody,
     parse_alert,
 )
-from ew.alerts.signing import Verifier
+from ew.alerts.trust import Verifier, read_object
 from ew.delivery.embedded import decode, encode
 from ew.delivery.embedded.packets import V311, Type
+from ew.errors import MessageError
 from ew.times import US_PER_S
 from ew.traveltimes import TravelTimes
 from simulators.device import DeviceMachine, Reaction
@@ -29,16 +31,39 @@ PINGREQ = encode.packet(Type.PINGREQ, 0, b"")
 
 
 class Shared:
-    """What all devices of a process have in common: keys, checks already made, the way out."""
+    """What all devices of a process have in common: roots and keys, checks made, the way out.
 
-    def __init__(self) -> None:
-        self.verifier = Verifier()
+    ``roots``: the raw public keys the devices were made with; they believe nothing else.
+    """
+
+    def __init__(self, roots: Iterable[bytes]) -> None:
+        self.verifier = Verifier(tuple(roots))
         self.travel_times = TravelTimes.load()
         self.subscribed = 0
         self.receipts = 0
         self.inbox: deque[tuple[DeviceClient, str, bytes, int]] = deque()
         self.has_mail = asyncio.Event()
         self._known: dict[bytes, AlertBody] = {}
+        self._heartbeats: dict[bytes, int] = {}  # the newest alone
+
+    def time_of(self, payload: bytes) -> int:
+        """The service's time in a signed heartbeat, µs; checked once for all devices.
+
+        The key has to be valid at the time the heartbeat tells, since a device learns the time by it.
+
+        Raises:
+            MessageError: it is no heartbeat, or not signed with a known key.
+        """
+        known = self._heartbeats.get(payload)
+        if known is None:
+            plain = read_object(payload, "heartbeat")
+            time_us = plain.get("time_us")
+            if not isinstance(time_us, int) or isinstance(time_us, bool):
+                raise MessageError("heartbeat: time_us is not an integer")
+            self.verifier.verify(plain, time_us)
+            known = time_us
+            self._heartbeats = {payload: known}
+        return known
 
     def check(self, payload: bytes, now_us: int) -> AlertBody:
         """Check a message once for all devices that get the same bytes; what was refused may be right when keys have come.
@@ -184,20 +209,24 @@ def connect_body(client_id: str, broker: BrokerAddress) -> bytes:
     return head + b"".join(encode.text(word) for word in (client_id, *login))
 
 
-def handle_mail(shared: Shared) -> dict[str, Any] | None:
-    """Let a device think about the oldest message; what is to be reported of it."""
+def handle_mail(shared: Shared) -> list[dict[str, Any]]:
+    """Let a device handle the oldest message; what is to be reported of it.
+
+    Raises:
+        MessageError: a heartbeat or a document of keys is not to be believed.
+    """
     client, topic, payload, clock_us = shared.inbox.popleft()
     machine = client.machine
     if topic == TOPIC_HEARTBEAT:
-        machine.on_heartbeat(int(orjson.loads(payload)["time_us"]), clock_us)
+        reactions = machine.on_heartbeat(shared.time_of(payload), clock_us)
     elif topic == TOPIC_KEYS:
-        shared.verifier.update(orjson.loads(payload))
+        shared.verifier.update(payload)
+        reactions = machine.on_keys(clock_us)
     else:
         reaction = machine.on_alert(payload, clock_us)
-        client.promise()
-        if reaction is not None:
-            return told(client, reaction, clock_us)
-    return None
+        reactions = [] if reaction is None else [reaction]
+    client.promise()
+    return [told(client, reaction, clock_us) for reaction in reactions]
 
 
 def told(client: DeviceClient, reaction: Reaction, clock_us: int) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from ew.alerts.message import (
     ReceiptBody,
     parse_alert,
 )
-from ew.alerts.signing import Verifier
+from ew.alerts.trust import Verifier
 from ew.config.policy import KindPolicy, PolicyConfig
 from ew.errors import MessageError
 from ew.geo import distance_km
@@ -46,6 +46,9 @@ SAME_S = 20.0
 SAME_KM = 100.0
 """Alerts of two ids whose origins are so near are of one earthquake: two services may name it before they hear each other."""
 
+
+WAITING_MOST = 16
+"""Messages kept by a device that can't check them yet, since it knows no time or no keys."""
 
 STILL_S = 120.0
 """A phone that has stayed in its place for so long no longer listens to the neighbours' cells."""
@@ -119,6 +122,7 @@ class DeviceMachine:
     _sounded: set[str] = field(default_factory=set)
     _event_id: str = ""
     _s_arrival_us: int = 0
+    _waiting: list[bytes] = field(default_factory=list)  # heard before it could be checked
 
     def __post_init__(self) -> None:
         if self.policy.address == "cell":
@@ -166,8 +170,11 @@ class DeviceMachine:
         """The service's time by this device's clock."""
         return clock_us + (self.offset_us or 0)
 
-    def on_heartbeat(self, time_us: int, clock_us: int) -> None:
-        """Learn how far the own clock is off. A heartbeat never comes early, so the offset leans to the largest."""
+    def on_heartbeat(self, time_us: int, clock_us: int) -> list[Reaction]:
+        """Learn how far the own clock is off, and look again at what could not be checked before.
+
+        A heartbeat never comes early, so the offset leans to the largest.
+        """
         offset = time_us - clock_us
         if (
             self.offset_us is None
@@ -177,6 +184,13 @@ class DeviceMachine:
             self.offset_us = offset
         else:
             self.offset_us += round(OFFSET_SHARE * (offset - self.offset_us))
+        return self.on_keys(clock_us)
+
+    def on_keys(self, clock_us: int) -> list[Reaction]:
+        """Look again at what was heard before the time or the keys were known."""
+        waiting, self._waiting = self._waiting, []
+        found = [self.on_alert(payload, clock_us) for payload in waiting]
+        return [reaction for reaction in found if reaction is not None]
 
     def on_alert(self, payload: bytes, clock_us: int) -> Reaction | None:
         """Act on a message, or refuse it (counted by reason)."""
@@ -184,7 +198,14 @@ class DeviceMachine:
         try:
             body = self.check(payload, now_us)
         except MessageError as error:
-            self._refuse(str(error))
+            if self.offset_us is None and len(self._waiting) < WAITING_MOST:
+                self._waiting.append(payload)  # its time may be right and this clock wrong
+            else:
+                self._refuse(str(error))
+            return None
+        if self.offset_us is None and body.expires_us <= now_us:
+            # Expired by a clock that may be ahead: looked at again when the time is known
+            self._waiting = [*self._waiting, payload][-WAITING_MOST:]
             return None
         if body.issued_us > now_us:
             # Signed, so it can't come from the future: the own clock is behind by at least so much

@@ -38,10 +38,15 @@ READY_WITHIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a fleet process is to do; ``moving``: the share of the devices that move, at ``km_per_h``."""
+    """What a fleet process is to do.
+
+    ``roots``: the public root keys (hex) its devices are made with. ``moving``: the share of the
+    devices that move, at ``km_per_h``.
+    """
 
     broker: BrokerAddress
     devices: list[Device]
+    roots: list[str]
     kinds: Mapping[str, KindPolicy] = field(default_factory=lambda: KINDS)
     moving: float = 0.0
     km_per_h: float = KM_PER_H
@@ -74,7 +79,7 @@ def topic_of(device: Device, kinds: Mapping[str, KindPolicy] = KINDS) -> str:
 
 async def run(orders: Orders) -> None:
     """Connect all devices, report ready, then report reactions until standard input closes."""
-    shared = Shared()
+    shared = Shared(bytes.fromhex(root) for root in orders.roots)
     clients = [
         DeviceClient(
             DeviceMachine(device, shared.check, shared.travel_times, kinds=orders.kinds),
@@ -159,11 +164,11 @@ async def _read_mail(shared: Shared) -> None:
 def _think(shared: Shared) -> None:
     machine = shared.inbox[0][0].machine
     try:
-        line = handle_mail(shared)
+        lines = handle_mail(shared)
     except (ValueError, KeyError, MessageError) as error:
         machine.refused[str(error)] = machine.refused.get(str(error), 0) + 1
     else:
-        if line is not None:
+        for line in lines:
             _say(line)
 
 
@@ -197,6 +202,7 @@ class Fleet:
         devices: Sequence[Device],
         broker: BrokerAddress,
         *,
+        roots: Sequence[bytes],
         kinds: Mapping[str, KindPolicy] = KINDS,
         moving: float = 0.0,
         km_per_h: float = KM_PER_H,
@@ -204,7 +210,9 @@ class Fleet:
         self.reactions: list[dict[str, Any]] = []
         self.refused: dict[str, int] = {}
         self.receipts = 0
-        self._orders = Orders(broker, list(devices), kinds, moving, km_per_h)
+        self._orders = Orders(
+            broker, list(devices), [root.hex() for root in roots], kinds, moving, km_per_h
+        )
         self._process: asyncio.subprocess.Process | None = None
         self._ready = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None

@@ -1,7 +1,10 @@
 """Fixtures many tests share: brokers, recordings, the travel-time table."""
 
+import asyncio
+import contextlib
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,15 +28,36 @@ async def broker(request: pytest.FixtureRequest) -> AsyncIterator[BrokerAddress]
     """A real broker process, one of each kind."""
     if request.param == "mosquitto" and shutil.which("mosquitto", path=SBIN) is None:
         pytest.skip("mosquitto is not installed")
-    async with open_broker(request.param) as address:
-        yield address
+    if request.param == "mosquitto":
+        async with open_broker("mosquitto") as address:
+            yield address
+    else:
+        async with unguarded() as address:
+            yield address
 
 
 @pytest.fixture
 async def embedded() -> AsyncIterator[BrokerAddress]:
-    """The embedded broker as a process."""
-    async with open_broker("embedded") as address:
+    """The embedded broker as a process that lets everybody do everything."""
+    async with unguarded() as address:
         yield address
+
+
+@contextlib.asynccontextmanager
+async def unguarded() -> AsyncIterator[BrokerAddress]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(Path(__file__).with_name("open_broker.py"))),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            port = int(await process.stdout.readline())
+        yield BrokerAddress("127.0.0.1", port, process.pid)
+    finally:
+        process.stdin.close()
+        await process.wait()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import numpy as np
-import rfc8785
 import uvicorn
 from pydantic import ValidationError
 from rich.console import Console
@@ -25,7 +24,7 @@ from ew.alerts.message import (
     signed,
 )
 from ew.alerts.planner import AlertPlanner
-from ew.alerts.signing import Signer, keys_document
+from ew.alerts.signing import Signer
 from ew.api.live import demo_app
 from ew.cli.replay import describe
 from ew.cli.summary import DemoOptions, DemoRun, finish
@@ -40,7 +39,8 @@ from ew.pipeline import Output, Pipeline
 from ew.records import Packet
 from ew.shaking import estimate
 from ew.shaking.targets import cell_of, cell_targets, device_targets
-from ew.times import NS_PER_S, iso_from_ns, ns_from_seconds, seconds_from_ns, us_from_seconds
+from ew.storage.keyring import ServiceKeys
+from ew.times import NS_PER_S, iso_from_ns, seconds_from_ns, us_from_seconds
 from ew.traveltimes import TravelTimes
 from simulators import population, scenario
 from simulators.fleet import Fleet
@@ -92,14 +92,15 @@ async def _demo(
     config = Config(policy=PolicyConfig(mode="exercise"), delivery=_delivery(options))
     travel_times = TravelTimes.of(config.locate)
     clock = Clock(start_ns=arrivals[0][0], rate=math.inf)
-    signer = Signer.ephemeral()
+    keys = ServiceKeys.ephemeral(now_us=arrivals[0][0] // 1000)
+    signer = keys.signer
     pipeline = _pipeline(config, chosen, devices, travel_times)
     pipeline.warm_up()
     run = DemoRun()
     async with (
         open_broker(options.broker, config=config.delivery) as broker,
-        _publisher(broker, signer, config, clock) as publisher,
-        Fleet(devices, broker) as fleet,
+        _publisher(broker, keys, config, clock) as publisher,
+        Fleet(devices, broker.for_devices(), roots=[keys.root]) as fleet,
     ):
         view = _view(chosen, devices, arrivals)
         if options.web and not math.isinf(options.speed):
@@ -152,14 +153,13 @@ def _pipeline(
 
 @asynccontextmanager
 async def _publisher(
-    broker: BrokerAddress, signer: Signer, config: Config, clock: Clock
+    broker: BrokerAddress, keys: ServiceKeys, config: Config, clock: Clock
 ) -> AsyncIterator[Publisher]:
     def now_s() -> float:
         return seconds_from_ns(clock.now_ns())
 
-    async with Publisher(broker, signer, config.delivery, now_s=now_s) as publisher:
-        keys = keys_document([signer], ns_from_seconds(now_s()) // 1000)
-        publisher.publish(TOPIC_KEYS, rfc8785.dumps(keys), retain=True)  # type: ignore[arg-type] # plain JSON
+    async with Publisher(broker, keys.signer, config.delivery, now_s=now_s) as publisher:
+        publisher.publish(TOPIC_KEYS, keys.document, retain=True)
         await publisher.drain()
         yield publisher
 

@@ -23,8 +23,12 @@ simulate = typer.Typer(
     help="Play what stands outside ew, each as its own process.", no_args_is_help=True
 )
 config_app = typer.Typer(help="Look at a configuration file.", no_args_is_help=True)
+keys_app = typer.Typer(
+    help="Make, rotate and revoke the keys that devices believe.", no_args_is_help=True
+)
 app.add_typer(simulate, name="simulate")
 app.add_typer(config_app, name="config")
+app.add_typer(keys_app, name="keys")
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", metavar="FILE", help="TOML configuration.")
@@ -224,13 +228,59 @@ def simulate_devices(
         float, typer.Option("--km-per-h", min=0, max=10_000, help="How fast those move.")
     ] = 90.0,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long to listen.")] = 3600.0,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Public root key (PEM) the devices believe; may be given more than once. "
+            "Default: ew.root.pub.pem.",
+        ),
+    ] = None,
 ) -> None:
     """Connect simulated devices to any broker and print what they do."""
     from ew.address import parse_url  # noqa: PLC0415
     from ew.cli.simulate import DeviceOptions, run_devices  # noqa: PLC0415
 
-    options = DeviceOptions(count, kind, seconds, moving, km_per_h, config)
+    roots = tuple(root or [Path("ew.root.pub.pem")])
+    options = DeviceOptions(count, kind, seconds, moving, km_per_h, config, roots)
     run_devices(options, parse_url(broker, ca_file=ca, password_file=password_file))
+
+
+DirectoryArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The keyring.")]
+
+
+@keys_app.command("init")
+def keys_init(directory: DirectoryArgument) -> None:
+    """Make a root, a key for real alerts and one for drills, and the document devices read."""
+    from ew.cli.keys import init  # noqa: PLC0415
+
+    init(directory)
+
+
+@keys_app.command("rotate")
+def keys_rotate(directory: DirectoryArgument) -> None:
+    """Add new keys; the old ones stay valid for a week, so that every device hears of the new."""
+    from ew.cli.keys import rotate  # noqa: PLC0415
+
+    rotate(directory)
+
+
+@keys_app.command("revoke")
+def keys_revoke(
+    directory: DirectoryArgument, key_id: Annotated[str, typer.Argument(metavar="KEY_ID")]
+) -> None:
+    """Take a key out of the document; devices forget it when they see the new document."""
+    from ew.cli.keys import revoke  # noqa: PLC0415
+
+    revoke(directory, key_id)
+
+
+@keys_app.command("show")
+def keys_show(directory: DirectoryArgument) -> None:
+    """Print the document's serial and time, and each key with what it may sign."""
+    from ew.cli.keys import show  # noqa: PLC0415
+
+    show(directory)
 
 
 @config_app.command("check")

@@ -15,7 +15,7 @@ from ew.config import Config, load_config
 from ew.delivery.broker import open_broker
 from ew.errors import EwError, InputError
 from ew.service.detector import Detector
-from ew.service.runtime import Service, load_inventory, load_signer
+from ew.service.runtime import Service, load_inventory, load_keys
 from ew.storage.store import Store
 
 
@@ -66,7 +66,7 @@ async def _serve(config: Config) -> None:
     inventory = load_inventory(config)
     is_detector = config.service.role == "detect"
     if not is_detector:
-        load_signer(config)  # a missing key is told before anything is started
+        load_keys(config)  # a missing key is told before anything is started
     listener = _listen(config)
     async with (
         Store(config.service.database) as store,

@@ -9,8 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from ew.address import BrokerAddress
+from ew.alerts.trust import root_from_pem
 from ew.config import load_config
 from ew.errors import ConfigError, InputError
+from ew.storage.keyring import read_file
 from simulators import population, scenario
 from simulators.faults import Faults
 from simulators.fleet import Fleet
@@ -76,6 +78,7 @@ class DeviceOptions:
     moving: float
     km_per_h: float
     config: Path | None
+    roots: tuple[Path, ...]
 
 
 def run_devices(options: DeviceOptions, broker: BrokerAddress) -> None:
@@ -94,7 +97,15 @@ def run_devices(options: DeviceOptions, broker: BrokerAddress) -> None:
     if options.moving and kinds[options.kind].address != "cell":
         raise ConfigError(f"--moving: a {options.kind} is registered at one place")
     devices = population.draw(0, options.count, kind=options.kind)
-    fleet = Fleet(devices, broker, kinds=kinds, moving=options.moving, km_per_h=options.km_per_h)
+    roots = [root_from_pem(read_file(path), str(path)) for path in options.roots]
+    fleet = Fleet(
+        devices,
+        broker,
+        roots=roots,
+        kinds=kinds,
+        moving=options.moving,
+        km_per_h=options.km_per_h,
+    )
     asyncio.run(_devices(fleet, len(devices), broker, options.seconds))
 
 

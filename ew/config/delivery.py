@@ -1,7 +1,7 @@
 """How alerts reach the broker."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -76,6 +76,11 @@ class DeliveryConfig(BaseModel):
     )
     anonymous: bool = Field(
         default=True, description="clients without a name are let in, as devices if there are users"
+    )
+
+    stations: Literal["password", "open"] = Field(
+        default="password",
+        description="whether stations and detectors need a name and a password on the embedded broker",
     )
 
     @model_validator(mode="after")

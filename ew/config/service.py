@@ -86,7 +86,17 @@ class ServiceConfig(BaseModel):
     key_file: Path | None = Field(
         default=None, description="PEM file of the Ed25519 key that signs alerts"
     )
-    key_id: str = Field(default="ew-1", min_length=1, max_length=32, description="name of that key")
+    key_id: str = Field(
+        default="actual-1", min_length=1, max_length=32, description="name of that key"
+    )
+    keys_document: Path | None = Field(
+        default=None,
+        description="document of keys signed by the root (DIR/keys.json of `ew keys`), needed with key_file",
+    )
+    root: Path | None = Field(
+        default=None,
+        description="public root key (PEM); none: root.pub.pem beside keys_document",
+    )
     api_token: str | None = Field(
         default=None,
         description="bearer token of partners and of device registration; none: origins are refused",

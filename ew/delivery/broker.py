@@ -25,20 +25,25 @@ STOP_WITHIN_S = 5.0
 
 @contextlib.asynccontextmanager
 async def open_broker(
-    spec: str, *, port: int = 0, config: DeliveryConfig | None = None
+    spec: str,
+    *,
+    port: int = 0,
+    config: DeliveryConfig | None = None,
+    secret: str | None = None,
 ) -> AsyncIterator[BrokerAddress]:
     """A broker for as long as the context lasts: ``embedded``, ``mosquitto``, ``nats`` or a URL (``ew.address``).
 
     All but the last run as child processes on ``port`` (0: a free one) of 127.0.0.1 and end with the context. ``config``
-    gives the embedded broker its certificate and users; the address then has the service's own name and password. For a URL
-    it names the certificates to trust and the file of the password.
+    gives the embedded broker its certificate and users; for a URL it names the certificates to trust
+    and the file of the password. The embedded broker's address has the service's own name and
+    password, ``secret`` (``None``: a new one): nobody else may send alerts.
 
     Raises:
         ConfigError: ``spec`` is none of these, or its user's password can't be had.
         BrokerError: the broker can't be started or reached.
     """
     if spec == "embedded":
-        async with _embedded(port, config or DeliveryConfig()) as address:
+        async with _embedded(port, config or DeliveryConfig(), secret) as address:
             yield address
     elif spec == "mosquitto":
         async with _mosquitto(port) as address:
@@ -54,8 +59,10 @@ async def open_broker(
 
 
 @contextlib.asynccontextmanager
-async def _embedded(port: int, config: DeliveryConfig) -> AsyncIterator[BrokerAddress]:
-    secret = secrets.token_urlsafe(24) if config.users else None
+async def _embedded(
+    port: int, config: DeliveryConfig, secret: str | None
+) -> AsyncIterator[BrokerAddress]:
+    secret = secret or secrets.token_urlsafe(24)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -64,7 +71,7 @@ async def _embedded(port: int, config: DeliveryConfig) -> AsyncIterator[BrokerAd
         str(port),
         "--with-parent",
         *_guards(config),
-        env={**os.environ, **({SECRET: secret} if secret else {})},
+        env={**os.environ, SECRET: secret},
         stdin=asyncio.subprocess.PIPE,  # closed when we die, and the broker goes with us
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -78,7 +85,7 @@ async def _embedded(port: int, config: DeliveryConfig) -> AsyncIterator[BrokerAd
             "127.0.0.1",
             int(plain.rsplit(":", 1)[1]),
             process.pid,
-            username=SERVICE_USER if secret else None,
+            username=SERVICE_USER,
             password=secret,
             tls_port=int(tls.rsplit(":", 1)[1]) if tls else None,
         )
@@ -98,6 +105,7 @@ async def _pass_on(stderr: asyncio.StreamReader | None) -> None:
 def _guards(config: DeliveryConfig) -> list[str]:
     """The embedded broker's options for TLS and users."""
     found = [] if config.anonymous else ["--no-anonymous"]
+    found += ["--open-stations"] if config.stations == "open" else []
     if config.users is not None:
         found += ["--users", str(config.users)]
     if config.certificate is not None:

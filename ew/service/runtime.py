@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rfc8785
-
 from ew import __version__
 from ew.address import BrokerAddress
 from ew.alerts.message import (
@@ -28,7 +26,7 @@ from ew.alerts.message import (
     signed,
 )
 from ew.alerts.planner import AlertPlanner
-from ew.alerts.signing import Signer, Verifier, keys_document
+from ew.alerts.trust import Verifier
 from ew.config import Config
 from ew.delivery.publisher import Publisher
 from ew.errors import ConfigError
@@ -43,6 +41,7 @@ from ew.sources.inventory import read_csv, read_stationxml
 from ew.sources.listen import listen
 from ew.sources.picks import PickExchange
 from ew.stopwatch import Stopwatch
+from ew.storage.keyring import ServiceKeys, load_service_keys
 from ew.storage.store import RegisteredDevice, Store
 from ew.times import NS_PER_S, iso_from_ns, us_from_seconds
 from ew.traveltimes import TravelTimes
@@ -90,24 +89,22 @@ def load_inventory(config: Config) -> dict[str, Channel]:
     return stations.channels
 
 
-def load_signer(config: Config) -> Signer:
-    """The signer of the configured mode: a key from its file, or, for exercises and tests, one for this run.
+def load_keys(config: Config) -> ServiceKeys:
+    """What the service signs with: as configured, or, for exercises and tests, keys of its own.
 
     Raises:
-        ConfigError: the mode is ``actual`` and no key is named, or the file holds none.
+        ConfigError: the mode is ``actual`` and no key is named, or key and document do not fit.
+        InputError: a configured file can't be read.
     """
-    mode, path = config.policy.mode, config.service.key_file
-    if path is None:
-        if mode == "actual":
-            raise ConfigError(
-                "service.key_file: mode 'actual' needs the key that may sign actual alerts"
-            )
-        return Signer.ephemeral(key_id=f"{mode}-{time.time_ns() // NS_PER_S}", may_sign=(mode,))
-    try:
-        pem = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"service.key_file: {path}: {error.strerror}") from error
-    return Signer.from_pem(pem, config.service.key_id, (mode,))
+    service = config.service
+    return load_service_keys(
+        config.policy.mode,
+        service.database,
+        key_file=service.key_file,
+        key_id=service.key_id,
+        document=service.keys_document,
+        root=service.root,
+    )
 
 
 class Service:
@@ -122,8 +119,10 @@ class Service:
         self.broker = broker
         self.hub = Hub()
         self.counts = Counts()
-        self.signer = load_signer(config)
-        self._verifier = Verifier(keys_document([self.signer], time.time_ns() // 1000))
+        self.keys = load_keys(config)
+        self.signer = self.keys.signer
+        self._verifier = Verifier([self.keys.root])
+        self._verifier.update(self.keys.document)
         self.travel_times = TravelTimes.of(config.locate)
         self.planner = AlertPlanner(config, self.travel_times, [], self.signer.key_id)
         self.pipeline = Pipeline(
@@ -163,8 +162,7 @@ class Service:
         await self.intake.load(self.store)
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
         async with self.publisher, asyncio.TaskGroup() as group:
-            keys = keys_document([self.signer], time.time_ns() // 1000)
-            self.publisher.publish(TOPIC_KEYS, rfc8785.dumps(keys), retain=True)  # type: ignore[arg-type] # plain JSON
+            self.publisher.publish(TOPIC_KEYS, self.keys.document, retain=True)
             self.intake.start(group)
             if self.exchange is not None:
                 group.create_task(self.exchange.run(), name="picks")

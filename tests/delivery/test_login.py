@@ -7,16 +7,14 @@ import getpass
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import rfc8785
 
 from ew.address import PASSWORD, BrokerAddress, parse_url
 from ew.alerts.message import TOPIC_KEYS, parse_event
-from ew.alerts.signing import Signer, keys_document
+from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
 from ew.delivery.broker import free_port, open_broker
 from ew.delivery.embedded.access import hash_password
@@ -30,6 +28,7 @@ from simulators.faults import Faults
 from simulators.fleet import Fleet
 from simulators.network import over_mqtt
 from simulators.population import Device
+from tests import trust
 from tests.conftest import SBIN
 from tests.delivery.conftest import PlanMaker
 from tests.tls import make_certificate
@@ -123,12 +122,11 @@ async def test_alert_goes_from_the_service_to_simulated_devices_over_tls(
 ) -> None:
     tvs = [Device(f"tv-{n}", "tv", 30.3 + n / 100, 103.0, "here") for n in range(20)]
     async with Publisher(door.address(door.service), signer) as publisher:
-        keys = keys_document([signer], time.time_ns() // 1000)
-        publisher.publish(TOPIC_KEYS, rfc8785.dumps(keys), retain=True)  # type: ignore[arg-type]
+        publisher.publish(TOPIC_KEYS, trust.document([signer]), retain=True)
         await publisher.drain()
         async with (
-            Fleet(tvs[:10], door.address()) as first,
-            Fleet(tvs[10:], door.address(door.service)) as last,
+            Fleet(tvs[:10], door.address(), roots=[trust.ROOT_PUBLIC]) as first,
+            Fleet(tvs[10:], door.address(door.service), roots=[trust.ROOT_PUBLIC]) as last,
         ):
             publisher.submit(make_plan([tv.device_id for tv in tvs]))
             await publisher.drain()
@@ -180,7 +178,8 @@ async def test_nobody_but_the_service_may_alert(
         stranger.submit(make_plan(["tv-1"]))
         await stranger.drain()
         assert (stranger.status.refused, stranger.status.sent) == (1, 0)
-    async with Fleet([Device("tv-1", "tv", 30.3, 103.0, "here")], door.address()) as fleet:
+    tv = Device("tv-1", "tv", 30.3, 103.0, "here")
+    async with Fleet([tv], door.address(), roots=[trust.ROOT_PUBLIC]) as fleet:
         pass  # the forged alert would be retained
     assert fleet.reactions == []
     assert fleet.refused == {}

@@ -58,7 +58,7 @@ async def test_broker_lost_while_alerting_loses_no_alert(
             while publisher.status.connected:
                 await asyncio.sleep(0.01)
         publisher.submit(make_plan(DEVICES))
-        async with open_broker("embedded", port=broker.port) as again:
+        async with open_broker("embedded", port=broker.port, secret=broker.password) as again:
             await publisher.drain()
             async with aiomqtt.Client(again.host, again.port) as phone:
                 await phone.subscribe("ew/v1/alert/device/+", qos=1)
@@ -76,7 +76,9 @@ async def test_alerts_that_a_restarted_broker_has_forgotten_are_said_once_more(
             publisher = await stack.enter_async_context(Publisher(broker, signer, QUICK))
             publisher.submit(make_plan(DEVICES))
             await publisher.drain()
-        async with open_broker("embedded", port=broker.port) as again:  # it keeps nothing on disk
+        async with open_broker(
+            "embedded", port=broker.port, secret=broker.password
+        ) as again:  # it keeps nothing on disk
             async with aiomqtt.Client(again.host, again.port) as phone:
                 await phone.subscribe("ew/v1/alert/device/+", qos=1)
                 found = await bodies(phone, len(DEVICES))

@@ -5,21 +5,20 @@ import contextlib
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import rfc8785
 
 from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_KEYS
-from ew.alerts.signing import Signer, keys_document
+from ew.alerts.signing import Signer
 from ew.delivery.broker import free_port
 from ew.delivery.publisher import Publisher
 from simulators.fleet import Fleet
 from simulators.population import Device
+from tests import trust
 from tests.delivery.conftest import PlanMaker
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "rabbitmq"
@@ -114,14 +113,16 @@ async def test_alerts_reach_devices_at_qos_1_now_and_retained_and_only_ew_may_al
     everyone = BrokerAddress("127.0.0.1", rabbit.port)
     ew = BrokerAddress("127.0.0.1", rabbit.port, username="ew", password="speak")  # noqa: S106 - of this test
     async with Publisher(ew, signer) as publisher:  # it has to find out that MQTT 5 is not spoken
-        keys = keys_document([signer], time.time_ns() // 1000)
-        publisher.publish(TOPIC_KEYS, rfc8785.dumps(keys), retain=True)  # type: ignore[arg-type]
+        publisher.publish(TOPIC_KEYS, trust.document([signer]), retain=True)
         await publisher.drain()
-        async with Fleet(tvs[:10], everyone) as early:
+        async with Fleet(tvs[:10], everyone, roots=[trust.ROOT_PUBLIC]) as early:
             publisher.submit(make_plan([tv.device_id for tv in tvs]))
             await publisher.drain()
             assert publisher.status.sent == 1 + len(tvs)
-            async with Fleet(tvs[10:], everyone) as late, asyncio.timeout(30):
+            async with (
+                Fleet(tvs[10:], everyone, roots=[trust.ROOT_PUBLIC]) as late,
+                asyncio.timeout(30),
+            ):
                 while len(early.reactions) + len(late.reactions) < len(tvs):
                     await asyncio.sleep(0.05)
     assert {r["device_id"] for r in [*early.reactions, *late.reactions]} == {

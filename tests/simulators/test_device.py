@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from ew import EventVersion, Origin
 from ew.alerts.message import AlertTemplate, ReceiptRequest
-from ew.alerts.signing import Signer, Verifier, keys_document
+from ew.alerts.signing import Signer
+from ew.alerts.trust import Verifier
 from ew.config import PolicyConfig, load_config
 from ew.shaking.targets import cell_of
 from ew.traveltimes import TravelTimes
 from simulators.device import DeviceMachine, check_with
 from simulators.population import Device
+from tests.trust import trusting
 
 ORIGIN = Origin(1_560_783_343.0, 28.34, 104.90, 16.0, 6.0)
 NOW_US = 1_560_783_349_000_000
@@ -26,7 +28,7 @@ TV = Device("tv-1", "tv", 28.75, 104.64, "Yibin")
 
 
 def machine(device: Device = TV, signers: tuple[Signer, ...] = (SIGNER,)) -> DeviceMachine:
-    made = DeviceMachine(device, check_with(Verifier(keys_document(signers, NOW_US))), TABLE)
+    made = DeviceMachine(device, check_with(trusting(signers, NOW_US)), TABLE)
     made.on_heartbeat(NOW_US, NOW_US)
     return made
 
@@ -149,7 +151,7 @@ def test_clock_is_learnt_to_within_the_jitter_of_heartbeats(
 
 
 def test_signed_alert_sets_a_clock_that_is_behind() -> None:
-    tv = DeviceMachine(TV, check_with(Verifier(keys_document([SIGNER], NOW_US))), TABLE)
+    tv = DeviceMachine(TV, check_with(trusting([SIGNER], NOW_US)), TABLE)
     behind_us = NOW_US - 30_000_000
     tv.on_heartbeat(behind_us, behind_us)
     reaction = tv.on_alert(alert(), behind_us)
@@ -227,7 +229,7 @@ def test_cancel_of_the_next_cell_does_not_alert_who_comes_there() -> None:
 def asked(share: float, number: int, seed: int = 0, late_s: float = 0.0) -> DeviceMachine:
     phone = DeviceMachine(
         replace(HOME, device_id=f"phone-{number}"),
-        check_with(Verifier(keys_document((SIGNER,), NOW_US))),
+        check_with(trusting([SIGNER], NOW_US)),
         TABLE,
         seed=seed,
     )
@@ -278,7 +280,7 @@ def test_new_kind_of_device_is_a_table_of_the_configuration(tmp_path: Path) -> N
     def react(kind: str, intensity: float) -> tuple[str, str, bool]:
         made = DeviceMachine(
             replace(TV, kind=kind),
-            check_with(Verifier(keys_document((SIGNER,), NOW_US))),
+            check_with(trusting([SIGNER], NOW_US)),
             TABLE,
             kinds=kinds,
         )

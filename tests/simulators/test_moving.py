@@ -7,17 +7,17 @@ from collections.abc import AsyncIterator
 
 import h3
 import pytest
-import rfc8785
 
 from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_CELL, TOPIC_KEYS, AlertTemplate
-from ew.alerts.signing import Signer, keys_document
+from ew.alerts.signing import Signer
 from ew.delivery.embedded.server import Server
 from ew.delivery.publisher import Publisher
 from ew.records import EventVersion, Origin
 from ew.shaking.targets import cell_of
 from simulators.fleet import Fleet
 from simulators.population import Device, Journey
+from tests import trust
 
 KM_PER_H = 30_000.0
 """A cell's width in two seconds: a drive of an hour in the time of a test."""
@@ -47,11 +47,12 @@ def messages(version: int, signer: Signer) -> list[tuple[str, bytes]]:
 async def test_no_version_is_missed_or_doubled_at_a_border(broker: BrokerAddress) -> None:
     signer = Signer.ephemeral()
     async with Publisher(broker, signer) as publisher:
-        keys = keys_document([signer], time.time_ns() // 1000)
-        publisher.publish(TOPIC_KEYS, rfc8785.dumps(keys), retain=True)  # type: ignore[arg-type]
+        publisher.publish(TOPIC_KEYS, trust.document([signer]), retain=True)
         await publisher.drain()
         begin_s = time.monotonic()
-        async with Fleet(PHONES, broker, moving=1.0, km_per_h=KM_PER_H) as fleet:
+        async with Fleet(
+            PHONES, broker, roots=[trust.ROOT_PUBLIC], moving=1.0, km_per_h=KM_PER_H
+        ) as fleet:
             for version in range(1, VERSIONS + 1):
                 for topic, payload in messages(version, signer):
                     publisher.publish(topic, payload, retain=True)
@@ -87,7 +88,7 @@ async def inside() -> AsyncIterator[Server]:
 
 async def test_cells_that_lie_behind_are_unsubscribed(inside: Server) -> None:
     address = BrokerAddress("127.0.0.1", inside.port)
-    async with Fleet(PHONES[:3], address, moving=1.0, km_per_h=KM_PER_H):
+    async with Fleet(PHONES[:3], address, roots=(), moving=1.0, km_per_h=KM_PER_H):
         seen: set[str] = set()
         async with asyncio.timeout(30):
             while len(seen) < 30:  # cells that were listened to by now
@@ -102,7 +103,7 @@ async def test_cells_that_lie_behind_are_unsubscribed(inside: Server) -> None:
 
 async def test_phone_that_stays_listens_to_one_cell(inside: Server) -> None:
     address = BrokerAddress("127.0.0.1", inside.port)
-    async with Fleet(PHONES[:2], address):
+    async with Fleet(PHONES[:2], address, roots=()):
         for phone in PHONES[:2]:
             cell = TOPIC_CELL.format(cell_of(phone.latitude, phone.longitude))
             wanted = set(inside.broker.sessions[phone.device_id].subscriptions)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -17,8 +16,9 @@ import pytest
 from ew import Channel
 from ew.address import BrokerAddress
 from ew.alerts.message import parse_event
-from ew.alerts.signing import Verifier
-from ew.delivery.broker import open_broker
+from ew.alerts.trust import Verifier, root_from_pem
+from ew.delivery.embedded.server import Server
+from ew.storage.keyring import Keyring
 from ew.traveltimes import TravelTimes
 from simulators.device import DeviceMachine, check_with
 from simulators.network import shifted
@@ -45,7 +45,9 @@ role = "{role}"
 name = "{name}"
 inventory = "{folder}/{name}.csv"
 database = "{folder}/{name}.sqlite"
-key_file = "{folder}/key.pem"
+key_file = "{folder}/keys/signing/drill-1.pem"
+key_id = "drill-1"
+keys_document = "{folder}/keys/keys.json"
 http_port = 0
 {source}
 [delivery]
@@ -61,17 +63,17 @@ mode = "exercise"
 class Witness:
     """A phone in each cell that is alerted: what they heard and how they acted, and what the services told."""
 
+    verifier: Verifier
     machines: dict[str, DeviceMachine] = field(default_factory=dict)
     versions: dict[str, set[int]] = field(default_factory=dict)
     told: list[tuple[str, int]] = field(default_factory=list)
     reporters: set[str] = field(default_factory=set)
     full: set[str] = field(default_factory=set)
     sounds: list[str] = field(default_factory=list)
-    verifier: Verifier = field(default_factory=Verifier)
 
     def take(self, topic: str, payload: bytes, table: TravelTimes) -> None:
         if topic == "ew/v1/keys":
-            self.verifier.update(json.loads(payload))
+            self.verifier.update(payload)
         elif topic.startswith("ew/v1/pick/"):
             self.reporters.add(json.loads(payload)["detector"])
         elif topic.startswith("ew/v1/event/"):
@@ -94,21 +96,24 @@ class Witness:
 
 
 @pytest.fixture
-def key(tmp_path: Path) -> Path:
-    path = tmp_path / "key.pem"
-    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", path], check=True)
-    return path
+def verifier(tmp_path: Path) -> Verifier:
+    """What believes the keyring that both associators share."""
+    Keyring.init(tmp_path / "keys", time.time_ns() // 1000)
+    root = root_from_pem((tmp_path / "keys" / "root.pub.pem").read_bytes(), "root")
+    return Verifier([root])
 
 
-@pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("victim", ["associator", "detector"])
 async def test_killing_either_in_mid_event_loses_nothing_and_devices_act_once(
-    victim: str, tmp_path: Path, travel_times: TravelTimes
+    victim: str, tmp_path: Path, travel_times: TravelTimes, verifier: Verifier
 ) -> None:
     chosen = play()
     vertical = [c for c in chosen.inventory.values() if c.seed_id.endswith("Z")]
     async with AsyncExitStack() as stack:
-        broker = await stack.enter_async_context(open_broker("embedded"))
+        server = Server()  # lets everybody speak: who may is the subject of other tests
+        await server.start()
+        stack.push_async_callback(server.stop)
+        broker = BrokerAddress("127.0.0.1", server.port)
         seedlink = await stack.enter_async_context(SeedLinkServer())
         paths = {}
         for name, share in (("north", vertical[::2]), ("south", vertical[1::2])):
@@ -124,7 +129,7 @@ async def test_killing_either_in_mid_event_loses_nothing_and_devices_act_once(
         async with asyncio.timeout(20):
             while seedlink.connections < 2:
                 await asyncio.sleep(0.02)
-        witness = Witness()
+        witness = Witness(verifier)
         client = await stack.enter_async_context(aiomqtt.Client(broker.host, broker.port))
         await client.subscribe("ew/v1/#", qos=1)
         packets = shifted(chosen.packets(0.5), time.time_ns())

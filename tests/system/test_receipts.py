@@ -12,6 +12,7 @@ import httpx
 import websockets
 
 from ew.address import BrokerAddress
+from ew.alerts.trust import root_from_pem
 from simulators.fleet import Fleet
 from simulators.network import shifted
 from simulators.population import Device
@@ -51,8 +52,9 @@ async def test_latency_receipt_has_each_stage_and_what_devices_said(tmp_path: Pa
                 while seedlink.connections == 0:
                     await asyncio.sleep(0.02)
             broker = BrokerAddress(served.host, served.port)
+            root = root_from_pem((tmp_path / "ew.root.pub.pem").read_bytes(), "root")
             async with (
-                Fleet([*TVS, *PHONES], broker),
+                Fleet([*TVS, *PHONES], broker, roots=[root]),
                 aiomqtt.Client(served.host, served.port) as watcher,
                 websockets.connect(served.http.replace("http", "ws") + "/live") as live,
             ):

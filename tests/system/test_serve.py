@@ -13,7 +13,7 @@ import pytest
 import websockets
 
 from ew.alerts.message import parse_alert
-from ew.alerts.signing import Verifier
+from ew.alerts.trust import Verifier, root_from_pem
 from simulators.network import shifted
 from simulators.scenario import Play
 from simulators.seedlink import SeedLinkServer
@@ -63,7 +63,8 @@ async def test_earthquake_over_seedlink_becomes_signed_alerts_and_an_event(tmp_p
             playing = asyncio.create_task(
                 seedlink.play(shifted(chosen.packets(0.5), time.time_ns()), speed=1.0)
             )
-            verifier, seen = Verifier(), set()
+            root = root_from_pem((tmp_path / "ew.root.pub.pem").read_bytes(), "root")
+            verifier, seen = Verifier([root]), set()
             async with asyncio.timeout(60):
                 async for message in mqtt.messages:
                     topic = str(message.topic)
@@ -71,7 +72,7 @@ async def test_earthquake_over_seedlink_becomes_signed_alerts_and_an_event(tmp_p
                     assert isinstance(payload, bytes)
                     asyncapi.check(topic, payload)
                     if topic == "ew/v1/keys":
-                        verifier.update(json.loads(payload))
+                        verifier.update(payload)
                     elif topic.startswith("ew/v1/alert/"):
                         body, plain = parse_alert(payload)
                         verifier.verify(plain, time.time_ns() // 1000)

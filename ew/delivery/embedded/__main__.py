@@ -51,13 +51,7 @@ async def _run(options: argparse.Namespace) -> None:
 
 
 def _access(options: argparse.Namespace) -> Access:
-    if options.users is None:
-        return Access()
-    try:
-        text = options.users.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{options.users}: can't read the users: {error.strerror}") from error
-    users = parse_users(text, str(options.users))
+    users = {} if options.users is None else _users(options.users)
     secret = os.environ.pop(SECRET, "")
     if secret and SERVICE_USER in users:
         raise ConfigError(
@@ -65,9 +59,18 @@ def _access(options: argparse.Namespace) -> Access:
         )
     if secret:
         users[SERVICE_USER] = User(Role.SERVICE, hash_password(secret.encode()))
-    if not users:
+    if options.users is not None and not users:
         raise ConfigError(f"{options.users}: no user stands in it")
-    return Access(users, is_anonymous_allowed=not options.no_anonymous)
+    if options.no_anonymous:
+        return Access(users, anonymous=None)
+    return Access(users, anonymous=Role.OPEN_STATION if options.open_stations else Role.DEVICE)
+
+
+def _users(path: Path) -> dict[str, User]:
+    try:
+        return parse_users(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: can't read the users: {error.strerror}") from error
 
 
 def _tls(options: argparse.Namespace) -> ssl.SSLContext:
@@ -108,6 +111,7 @@ def _options() -> argparse.Namespace:
     add("--private-key", type=Path, help="its key (PEM)")
     add("--users", type=Path, help="file of users: NAME:ROLE:HASH lines")
     add("--no-anonymous", action="store_true", help="every client needs a name and a password")
+    add("--open-stations", action="store_true", help="stations need no name and password")
     add("--with-parent", action="store_true", help="end when standard input is closed")
     add("--hash-password", nargs=2, metavar=("NAME", "ROLE"), help="make a line for --users")
     return parser.parse_args()

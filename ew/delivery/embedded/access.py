@@ -1,8 +1,10 @@
 """PURE: who may connect to the embedded broker, and who may say and hear what.
 
-Devices listen and send receipts; stations send waveforms and picks; only the service speaks alerts, so that nobody who can
-reach the broker can alert a town (the signature inside the alert would not be theirs either, but a flood of forgeries is a
-flood). Passwords are kept as scrypt hashes (RFC 7914), one user a line: ``NAME:ROLE:N$R$P$SALT$HASH``, salt and hash in base64.
+Devices, which need no name, listen to alerts, events, heartbeat and keys, and send receipts; stations
+send waveforms and picks; only the service sends alerts, so that nobody who can reach the broker can
+alert a town (a forger's signature would not hold either, but a flood of forgeries is a flood).
+Passwords are kept as scrypt hashes (RFC 7914), one user a line: ``NAME:ROLE:N$R$P$SALT$HASH``, salt
+and hash in base64.
 """
 
 import base64
@@ -26,6 +28,8 @@ SERVICE_USER = "ew"
 KNOWN_MOST = 10_000
 
 _LISTEN = ("ew/v1/alert/", "ew/v1/event/", "ew/v1/heartbeat", "ew/v1/keys")
+_STATIONS = ("ew/v1/waveform/", "ew/v1/pick/", "ew/v1/detector/")
+_RECEIPTS = "ew/v1/receipt/"
 
 
 class Role(Enum):
@@ -34,18 +38,29 @@ class Role(Enum):
     SERVICE = "service"
     STATION = "station"
     DEVICE = "device"
+    OPEN_STATION = "open-station"
+    """A client without a name on a broker that lets stations in: a device that may send waveforms."""
 
     def may_publish(self, topic: str) -> bool:
         """Whether it may send to a topic."""
         if self is Role.SERVICE:
             return True
         if self is Role.STATION:
-            return topic.startswith(("ew/v1/waveform/", "ew/v1/pick/", "ew/v1/detector/"))
-        return topic.startswith("ew/v1/receipt/")
+            return topic.startswith(_STATIONS)
+        if self is Role.OPEN_STATION:
+            return topic.startswith((*_STATIONS, _RECEIPTS))
+        return topic.startswith(_RECEIPTS)
 
     def may_subscribe(self, text: str) -> bool:
-        """Whether it may hear what a filter asks for: alerts, events, heartbeat and keys, or all for the service."""
+        """Whether it may hear what a filter asks for.
+
+        Alerts, events, heartbeat and keys are for all; what the parts of the service say to each other
+        is for the service.
+        """
         return self is Role.SERVICE or text.startswith(_LISTEN)
+
+
+_FILE_ROLES = {role.value: role for role in (Role.SERVICE, Role.STATION, Role.DEVICE)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +73,18 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The rules of one broker; without users everybody is let in and may do anything (``OPEN``)."""
+    """The rules of one broker.
+
+    ``anonymous``: what a client without a name is; ``None`` turns it away.
+    """
 
     users: Mapping[str, User] = field(default_factory=dict)
-    is_anonymous_allowed: bool = True
+    anonymous: Role | None = Role.DEVICE
     _known: dict[str, bytes] = field(default_factory=dict)  # who was right before: a fast hash
 
     def asks(self, username: str | None) -> bool:
         """Whether this client's password has to be checked."""
-        return bool(self.users) and not (username is None and self.is_anonymous_allowed)
-
-    @property
-    def anonymous_role(self) -> Role:
-        """What a client is whose password is not asked for."""
-        return Role.DEVICE if self.users else Role.SERVICE
+        return self.anonymous is None or (username is not None and bool(self.users))
 
     def check(self, name: str, password: bytes) -> Role | None:
         """The role of a user with the right password; slow by design the first time, so keep it off an event loop."""
@@ -124,12 +137,12 @@ def parse_users(text: str, where: str) -> dict[str, User]:
             continue
         try:
             name, role, hashed = line.strip().split(":")
-            users[name] = User(Role(role), hashed)
+            users[name] = User(_FILE_ROLES[role], hashed)
             _check_hash(hashed)
-        except (ValueError, binascii.Error) as error:
+        except (KeyError, ValueError, binascii.Error) as error:
             raise ConfigError(
                 f"{where}, line {number}: not NAME:ROLE:HASH with a role of "
-                f"{', '.join(r.value for r in Role)}; make lines with "
+                f"{', '.join(_FILE_ROLES)}; make lines with "
                 "`python -m ew.delivery.embedded --hash-password NAME ROLE`"
             ) from error
     return users
@@ -143,4 +156,5 @@ def _check_hash(hashed: str) -> None:
         raise ValueError("no hash of ours")
 
 
-OPEN = Access()
+OPEN = Access(anonymous=Role.SERVICE)
+"""A broker without rules, for tests of the broker itself."""

@@ -258,8 +258,8 @@ class Connection(asyncio.Protocol):
         access = self._server.access
         if any(name == Prop.AUTH_METHOD for name, _ in asked.properties):
             raise ProtocolError(Reason.BAD_AUTH_METHOD, "no authentication method is known here")
-        if not access.asks(asked.username):
-            self.role = access.anonymous_role
+        if access.anonymous is not None and not access.asks(asked.username):
+            self.role = access.anonymous
             self._connect(asked)
             return
         self._login = asyncio.create_task(self._log_in(asked), name="broker-login")

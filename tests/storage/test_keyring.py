@@ -1,0 +1,114 @@
+"""Keys on disk: `ew keys`, and the keys a service makes for itself."""
+
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ew.alerts.trust import Verifier, root_from_pem
+from ew.errors import ConfigError
+from ew.storage.keyring import OVERLAP_US, Keyring, ServiceKeys, load_service_keys
+
+NOW_US = 1_800_000_000_000_000
+
+
+def verifier_of(folder: Path) -> Verifier:
+    return Verifier([root_from_pem((folder / "root.pub.pem").read_bytes(), "root")])
+
+
+def test_new_keyring_has_a_key_for_real_alerts_and_one_for_drills(tmp_path: Path) -> None:
+    made = Keyring.init(tmp_path / "keys", NOW_US)
+    assert made.document.serial == 1
+    assert {key.key_id: key.statuses for key in made.document.keys} == {
+        "actual-1": ("actual",),
+        "drill-1": ("exercise", "test"),
+    }
+    private = [*(tmp_path / "keys" / "signing").iterdir(), tmp_path / "keys" / "root" / "root.pem"]
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in private)
+    with pytest.raises(ConfigError, match="holds a keyring already"):
+        Keyring.init(tmp_path / "keys", NOW_US)
+
+
+def test_rotation_overlaps_and_revocation_does_not(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    Keyring.init(folder, NOW_US)
+    rotated = Keyring.load(folder).rotate(NOW_US + 10)
+    until = {key.key_id: key.not_after_us for key in rotated.document.keys}
+    assert rotated.document.serial == 2
+    assert set(until) == {"actual-1", "drill-1", "actual-2", "drill-2"}
+    assert until["actual-1"] == NOW_US + 10 + OVERLAP_US < until["actual-2"]
+    revoked = Keyring.load(folder).revoke("actual-1", NOW_US + 20)
+    assert revoked.document.serial == 3
+    assert "actual-1" not in {key.key_id for key in revoked.document.keys}
+    assert not (folder / "signing" / "actual-1.pem").exists()
+    with pytest.raises(ConfigError, match="no key 'actual-1'; there are drill-1"):
+        revoked.revoke("actual-1", NOW_US + 30)
+
+
+def test_change_without_the_root_says_what_is_missing(tmp_path: Path) -> None:
+    keyring = Keyring.init(tmp_path / "keys", NOW_US)
+    (tmp_path / "keys" / "root" / "root.pem").unlink()
+    with pytest.raises(ConfigError, match=r"root.pem: the root's private key is not here"):
+        keyring.rotate(NOW_US)
+
+
+def test_service_that_comes_back_has_its_root_and_key(tmp_path: Path) -> None:
+    first = ServiceKeys.beside(tmp_path / "ew.sqlite", NOW_US)
+    again = ServiceKeys.beside(tmp_path / "ew.sqlite", NOW_US + 5_000_000)
+    assert (again.root, again.document) == (first.root, first.document)
+    assert (tmp_path / "ew.root.pub.pem").read_bytes() == first.root_pem
+    later = ServiceKeys.beside(tmp_path / "ew.sqlite", NOW_US + 20 * 86_400_000_000)
+    devices = Verifier([first.root])
+    devices.update(first.document)
+    assert devices.update(later.document).serial > json.loads(first.document)["serial"]
+    assert "actual" not in first.signer.may_sign
+
+
+@pytest.mark.parametrize(
+    ("key_id", "mode", "reason"),
+    [
+        ("drill-1", "actual", "may sign exercise, test, not actual"),
+        ("actual-9", "actual", "'actual-9' is not in it; it lists actual-1, drill-1"),
+        ("actual-1", "exercise", "may sign actual, not exercise"),
+    ],
+)
+def test_key_that_no_device_would_believe_is_refused_at_the_start(
+    tmp_path: Path, key_id: str, mode: str, reason: str
+) -> None:
+    folder = tmp_path / "keys"
+    Keyring.init(folder, NOW_US)
+    name = key_id if key_id.endswith("-1") else "actual-1"
+    with pytest.raises(ConfigError, match=reason):
+        ServiceKeys.configured(
+            folder / "signing" / f"{name}.pem", key_id, folder / "keys.json",
+            folder / "root.pub.pem", mode, NOW_US,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+
+def test_mode_actual_needs_a_key_and_its_document(tmp_path: Path) -> None:
+    database = tmp_path / "ew.sqlite"
+    with pytest.raises(ConfigError, match=r"service\.key_file"):
+        load_service_keys("actual", database, key_file=None, key_id="a", document=None, root=None)
+    with pytest.raises(ConfigError, match=r"service\.keys_document"):
+        load_service_keys(
+            "actual", database, key_file=tmp_path / "k", key_id="a", document=None, root=None
+        )
+
+
+def test_command_makes_rotates_revokes_and_shows(tmp_path: Path) -> None:
+    def ew(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "ew", "keys", words[0], str(tmp_path / "k"), *words[1:]]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "actual-1" in ew("init").stdout
+    assert "serial 2" in ew("rotate").stdout
+    assert "serial 3" in ew("revoke", "drill-1").stdout
+    shown = ew("show").stdout
+    assert "drill-1" not in shown
+    assert "drill-2" in shown
+    wrong = ew("revoke", "none")
+    assert (wrong.returncode, "Traceback" in wrong.stderr) == (2, False)
+    verifier_of(tmp_path / "k").update((tmp_path / "k" / "keys.json").read_bytes())
