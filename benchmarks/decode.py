@@ -1,4 +1,4 @@
-"""miniSEED to packets: ew beside libmseed record by record (through pymseed), obspy's reader and the picker.
+"""miniSEED to packets: ew (libmseed through pymseed) beside obspy's reader and the picker.
 
 Two forms: a recording of 200 channels as one file, and a live second of 1,000 stations x 3 at 100 Hz, a 512-byte record each, as
 they come when many wait (64 KiB, one read of a SeedLink socket) and when none does (a record a call).
@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 import obspy
-from pymseed import MS3Record
 
 from benchmarks.harness import BenchmarkResult, alternate, budget, median
 from ew import Packet, PickerBank
@@ -29,14 +28,6 @@ def noise(channels: int, samples: int) -> list[Packet]:
     return [
         Packet(f"XX.S{c:04d}..HHZ", START_NS, 100.0, rng.normal(0, 300, samples).astype(np.int32))
         for c in range(channels)
-    ]
-
-
-def by_libmseed(data: bytes) -> list[Packet]:
-    """As directly as pymseed allows: a record's fields and a copy of its samples."""
-    return [
-        Packet(r.sourceid, r.starttime, r.samprate, np.array(r.np_datasamples, np.int32))
-        for r in MS3Record.from_buffer(data, unpack_data=True)
     ]
 
 
@@ -59,8 +50,6 @@ def live_seconds(packets: list[Packet], count: int) -> Iterator[list[Packet]]:
 
 def run(quick: bool) -> BenchmarkResult:
     rounds = 3 if quick else 9
-    PickerBank.warm_up()
-    miniseed.warm_up()
     seconds = 20 if quick else 200
     whole = b"".join(miniseed.encode(packet) for packet in noise(CHANNELS, 100 * seconds))
     channels = 300 if quick else LIVE_CHANNELS
@@ -78,7 +67,6 @@ def run(quick: bool) -> BenchmarkResult:
             {
                 "ew, whole file": lambda: miniseed.read_runs(whole),
                 "ew, records": lambda: miniseed.decode(whole),
-                "libmseed, records": lambda: by_libmseed(whole),
                 "obspy.read": lambda: obspy.read(io.BytesIO(whole), format="MSEED"),
                 "picker, same packets": lambda: picked(file_packets),
             },
@@ -88,7 +76,6 @@ def run(quick: bool) -> BenchmarkResult:
             {
                 "ew, 64 KiB a call": lambda: [miniseed.decode(r) for r in reads],
                 "ew, a record a call": lambda: [miniseed.decode(r) for r in records],
-                "libmseed, a record a call": lambda: [by_libmseed(r) for r in records],
                 "picker, same packets": lambda: bank.process(next(seconds_of)),
             },
         ),
@@ -106,11 +93,9 @@ def run(quick: bool) -> BenchmarkResult:
     ]
     fast, slow = times["live second"], times["file"]
     ratio = median(slow["obspy.read"]) / median(slow["ew, whole file"])
-    gain = median(slow["libmseed, records"]) / median(slow["ew, records"])
     share = max(100 * median(fast[way]) for way in fast if way.startswith("ew"))
     budgets = [
         budget(NAME, "over obspy", ratio),
-        budget(NAME, "records over libmseed", gain),
         budget(NAME, "share of one core, 1,000 stations x 3, live", share),
     ]
     return BenchmarkResult(NAME, rows, budgets, ("Steim2, 512-byte records",))

@@ -12,16 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from numba import carray, njit
 from numpy.typing import NDArray
 from obspy.signal.filter import bandpass
 from obspy.signal.trigger import recursive_sta_lta, trigger_onset
 
 from benchmarks.harness import BenchmarkResult, Budget, budget, median, percentile
 from ew import Packet, PickerBank
-from ew.config import PickerConfig
-from ew.detect.frame import batch_in
-from ew.detect.machine import pointer
 
 RATE = 100.0
 NAME = "detector"
@@ -30,7 +26,6 @@ START_UP = """
 import time
 start = time.perf_counter()
 import numpy, ew
-ew.PickerBank.warm_up()
 bank = ew.PickerBank()
 bank.process([ew.Packet("XX.A..HHZ", 0, 100.0, numpy.zeros(100, numpy.float32))])
 print(time.perf_counter() - start)
@@ -60,11 +55,9 @@ def ticks(channels: int, length: int, count: int, *, mixed: bool = False) -> Ite
         at += long
 
 
-def bank_rate(
-    channels: int, length: int, count: int, *, mixed: bool = False, threads: int = 1
-) -> float:
+def bank_rate(channels: int, length: int, count: int, *, mixed: bool = False) -> float:
     """Msamples/s of ``PickerBank.process``, median over ticks once the LTA of 10 s has filled and triggers come."""
-    bank, rates = PickerBank(PickerConfig(threads=threads)), []
+    bank, rates = PickerBank(), []
     for packets in ticks(channels, length, count + SETTLING, mixed=mixed):
         samples = sum(len(packet.samples) for packet in packets)
         start = time.perf_counter()
@@ -73,41 +66,6 @@ def bank_rate(
     assert bank.counters.samples > 0
     assert bank.counters.gaps_bridged == bank.counters.duplicates == 0
     return median(rates[SETTLING:])
-
-
-def threaded_rates(channels: int, rounds: int) -> dict[int, list[float]]:
-    """Msamples/s of so many channels in 1 s packets by one and by two threads in turns, on all cores."""
-    found: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(rounds):
-        for threads, rates in found.items():
-            rates.append(bank_rate(channels, 100, 6, threads=threads))
-    return found
-
-
-@njit(nogil=True, error_model="numpy")
-def _copy(frame: NDArray[np.uint64], packets: int, history: NDArray[np.float32], at: int) -> None:
-    """The least that any picker must do with a packet: put its samples (float32) by for a later look."""
-    batch = batch_in(frame)
-    for p in range(packets):
-        samples = carray(pointer(batch.address[p]), (batch.length[p],), np.float32)
-        row = history[batch.slot[p]]
-        for i in range(len(samples)):
-            row[at + i] = samples[i]
-
-
-def copy_rate(channels: int, count: int) -> float:
-    """Msamples/s of a pass that reads 1 s packets as the bank does and copies their samples, and does nothing else."""
-    bank, rates = PickerBank(), []
-    history = np.zeros((channels, 4096 + 16), np.float32)
-    for k, packets in enumerate(ticks(channels, 100, count + 3)):
-        if k == 0:
-            bank.process(packets)  # makes the channels
-        start = time.perf_counter()
-        rows = bank._read(packets)[1]  # noqa: SLF001 - the very reader
-        _copy(bank._frames[0], rows, history, 100 * (k % 40))  # noqa: SLF001
-        rates.append(100 * channels / (time.perf_counter() - start) / 1e6)
-        assert history[-1, 100 * (k % 40)] == packets[-1].samples[0]
-    return median(rates[3:])
 
 
 def obspy_pipeline(trace: NDArray[np.float32]) -> object:
@@ -177,7 +135,7 @@ def latency(stations: int, seconds: float) -> tuple[list[float], float]:
 
 
 def start_up(rounds: int) -> float:
-    """Seconds from ``import ew`` to the first packet processed, in a new process with a warm compile cache."""
+    """Seconds from ``import ew`` to the first packet processed, in a new process."""
     call = [sys.executable, "-c", START_UP]
     found = [
         float(subprocess.run(call, check=True, capture_output=True).stdout)
@@ -187,10 +145,8 @@ def start_up(rounds: int) -> float:
 
 
 def run(quick: bool) -> BenchmarkResult:
-    PickerBank.warm_up()
-    threaded = threaded_rates(10_000, 1) if quick else threaded_rates(30_000, 5)
     with one_core():
-        return measure(quick, threaded)
+        return measure(quick)
 
 
 @contextmanager
@@ -207,7 +163,7 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def measure(quick: bool, threaded: dict[int, list[float]]) -> BenchmarkResult:
+def measure(quick: bool) -> BenchmarkResult:
     rounds = 3 if quick else 9
     sizes = (1, 100, 3000) if quick else (1, 100, 3000, 30_000)
     rows: list[dict[str, object]] = []
@@ -228,9 +184,6 @@ def measure(quick: bool, threaded: dict[int, list[float]]) -> BenchmarkResult:
             ):
                 value = bank_rate(channels, length, count, mixed=mixed)
                 ours.setdefault((channels, label), []).append(value)
-        theirs.setdefault("reading and copying 3,000 packets of 1 s", []).append(
-            copy_rate(3000, min(rounds * 3, 30))
-        )
         over.append(ours[3000, "1 s"][-1] / theirs["obspy, hour-long trace"][-1])
         over_naive.append(ours[3000, "1 s"][-1] / theirs["obspy, per packet of 1 s, 10 s kept"][-1])
     best = median(theirs["obspy, hour-long trace"])
@@ -246,16 +199,6 @@ def measure(quick: bool, threaded: dict[int, list[float]]) -> BenchmarkResult:
                 "Msamples/s": value,
                 "x obspy's best": value / best,
                 "ns a packet": 1e3 * {"1 s": 100, "0.1 s": 10}.get(label, 75) / value,
-            }
-        )
-    for threads, rates in threaded.items():
-        value = median(rates)
-        rows.append(
-            {
-                "what": f"ew, {10_000 if quick else 30_000:,} channels, packets of 1 s, threads: {threads}",
-                "Msamples/s": value,
-                "x obspy's best": value / best,
-                "ns a packet": 1e5 / value,
             }
         )
     times, share = latency(50 if quick else 1000, 30 if quick else 60)

@@ -71,6 +71,7 @@ class Pick:
     in the unit of the samples. ``onset_error_s`` is the picker's own idea of the onset's standard error.
     ``unrest`` is the RMS of the 3 s before the onset over that of the quietest second of the 20 s before: 1.0-1.8 in
     noise, more where another wave came just before, as under S and in coda.
+    A measure that is not known is ``UNKNOWN`` (NaN); picks that both lack it are equal all the same.
     """
 
     seed_id: str
@@ -82,6 +83,17 @@ class Pick:
     amplitude: float = UNKNOWN
     onset_error_s: float = 0.1
     unrest: float = UNKNOWN
+
+    def __eq__(self, other: object) -> bool:
+        """Field by field, an unknown one equal to another unknown one."""
+        if not isinstance(other, Pick):
+            return NotImplemented
+        pairs = ((getattr(self, name), getattr(other, name)) for name in Pick.__slots__)
+        return all(a == b or (a != a and b != b) for a, b in pairs)  # noqa: PLR0124 - NaN alone
+
+    def __hash__(self) -> int:
+        """By channel and times, which are always known."""
+        return hash((self.seed_id, self.time_ns, self.trigger_ns))
 
 
 @dataclass(frozen=True, slots=True)

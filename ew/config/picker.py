@@ -49,12 +49,6 @@ class PickerConfig(BaseModel):
     dead_s: float = Field(
         default=2.0, gt=0, description="equal samples for so long are no signal, s"
     )
-    threads: int = Field(
-        default=1,
-        ge=1,
-        le=64,
-        description="threads that share a tick of many packets; the picks are the same with any number",
-    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

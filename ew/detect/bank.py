@@ -1,31 +1,62 @@
 """PURE: ``PickerBank``: packets of any channels in, P picks out.
 
-Owns the arrays the compiled stages work on and calls them in turn for each tick: ``reader`` (packets to columns),
-``continuity`` (gaps and repeats), ``kernels`` (filter, STA/LTA, triggers), ``onset`` (triggers to picks).
+The work is done by the compiled core (``core/``, its memory drawn in ``core/bank.h``) or, where that was not built, by
+its twin in NumPy and SciPy (``twin``). Both take a tick's packets and give rows, which become ``Pick`` and ``Trigger`` here.
 """
 
+import sys
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import zip_longest
-from operator import itemgetter
-from typing import Any
+from functools import cache, partial
+from importlib import import_module
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ew.config import Config
 from ew.config.picker import PickerConfig
-from ew.detect import continuity, kernels, onset, rates, reader
-from ew.detect import layout as k
+from ew.detect import rates, twin
 from ew.detect.counters import Counters
-from ew.detect.frame import frame_of
-from ew.records import UNKNOWN, Packet, Pick
+from ew.records import Packet, Pick
+
+core: Any = None
+"""The compiled module, ``None`` where it was not built."""
+with suppress(ImportError):
+    core = import_module("ew.detect._core")
 
 TRIGGERS_KEPT = 10_000
-LEAST_SHARE = 4096
-"""Packets worth a thread of their own: of fewer, fetching them from the other core takes longer than running them."""
+EARLY_DOUBT = twin.EARLY_DOUBT
+
+
+class Core(Protocol):
+    """What the compiled bank and its twin both do."""
+
+    def process(
+        self, packets: list[Packet], /
+    ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """Run one tick: rows of ``Pick`` and of ``Trigger``."""
+        ...
+
+    def look_again(
+        self, seed_id: str, trigger_ns: int, decided_ns: int, min_snr: float, /
+    ) -> tuple[Any, ...] | None:
+        """Judge a channel where another was picked: a row of ``Pick``, or ``None``."""
+        ...
+
+    def counts(self) -> dict[str, int]:
+        """What was met so far, by the names of ``Counters``."""
+        ...
+
+    def channels(self) -> tuple[str, ...]:
+        """The SEED ids met so far."""
+        ...
+
+    def state(self, channel: int, /) -> tuple[float, ...]:
+        """The filter's eight delays, S and L."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +66,15 @@ class Trigger:
     seed_id: str
     on_ns: int
     off_ns: int
+
+
+@cache
+def say_not_built() -> None:
+    """Once a process: that the twin runs."""
+    print(
+        "ew: the compiled detection core is not built, its slower twin runs; to build it: pip install -e .",
+        file=sys.stderr,
+    )
 
 
 class PickerBank:
@@ -48,106 +88,59 @@ class PickerBank:
     def __init__(self, config: PickerConfig | Config | None = None) -> None:
         if isinstance(config, Config):
             config = config.picker
-        self.config = config or PickerConfig()
-        self._slot_of: dict[str, int] = {}
-        self._seed_ids: list[str] = []
+        self.config = c = config or PickerConfig()
         self._triggers: deque[Trigger] = deque(maxlen=TRIGGERS_KEPT)
-        self._verdicts = [0] * 6
-        self._triggered = self._refused = self._tick = 0
-        self._known_rates = np.zeros(0, np.int64)
-        self._params = k.RateParams(np.zeros((0, 13)), np.zeros((0, 4), np.int64))
-        self._windows = np.zeros((0, 9), np.int64)
-        self._room = onset.room_for(self._windows)
-        self._limits = np.array([self.config.min_snr, self.config.max_sparsity])
-        self._candidates = onset.no_candidates()
-        self._state = k.state_for(0)
-        self._batch = k.batch_for(0)
-        self._works = [k.work_for(0, 0) for _ in range(self.config.threads)]
-        self._pool = (
-            ThreadPoolExecutor(self.config.threads - 1) if self.config.threads > 1 else None
-        )
-        self._stamps = np.zeros(0, np.int64)
-        self._ids, self._guess = np.zeros(1, np.uint64), np.zeros(0, np.int64)
-        self._arrange()
+        if core is None:
+            say_not_built()
+        bank = twin.Bank if core is None else core.Bank
+        rate_of = partial(rates.rate_of, c)
+        self._core: Core = bank(Packet, rate_of, c.lta_s, c.min_snr, c.max_sparsity)
 
     @property
     def channels(self) -> Sequence[str]:
         """The SEED ids met so far."""
-        return tuple(self._seed_ids)
+        return self._core.channels()
 
     @property
     def counters(self) -> Counters:
         """What was met so far, and how often."""
-        tally = np.sum([work.tally for work in self._works], axis=0).tolist()
-        verdicts = self._verdicts
-        return Counters(
-            packets=tally[k.PACKETS],
-            samples=tally[k.SAMPLES],
-            triggers=self._triggered,
-            picks=verdicts[onset.PICK],
-            rejected_snr=verdicts[onset.LOW_SNR],
-            rejected_glitch=verdicts[onset.GLITCH],
-            rejected_gap=verdicts[onset.CUT_OFF],
-            gaps_bridged=tally[k.BRIDGED],
-            gaps_restarted=tally[k.RESTARTED],
-            overlaps=tally[k.OVERLAPS],
-            duplicates=tally[k.DUPLICATES],
-            clock_steps=tally[k.CLOCK_STEPS],
-            rate_changes=tally[k.RATE_CHANGES],
-            not_finite=tally[k.NOT_FINITE],
-            clipped=tally[k.CLIPPED],
-            dead=tally[k.DIED],
-            refused=self._refused,
-        )
+        return Counters(**self._core.counts())
 
     @property
     def bytes_per_channel(self) -> int:
         """Memory held for one channel."""
-        return sum(rows.nbytes // max(len(rows), 1) for rows in self._state) + self._stamps.itemsize
+        return 8 * rates.HISTORY if core is None else int(core.BYTES_PER_CHANNEL)
 
     def process(self, packets: Sequence[Packet]) -> list[Pick]:
         """Take in one tick's packets and return the picks they complete, in order of onset.
 
         Packets of one channel may come in any order within the tick. ``samples`` must be one-dimensional float32,
         float64 or int32; a packet of another kind is refused (counted), as is one at a rate outside 10-500 Hz.
+
+        Raises:
+            AttributeError: something in ``packets`` is no packet; none of them has been taken in then.
         """
-        picks: list[Pick] = []
-        tick = packets if type(packets) is list else list(packets)
-        tick, count, is_repeated = self._read(tick)
-        if is_repeated:
-            for part in _rounds(tick):  # ``tick`` keeps the samples alive whose addresses are read
-                self._run(self._read(part)[1], picks)
-        else:
-            self._run(count, picks)
+        rows, windows = self._core.process(packets if type(packets) is list else list(packets))
+        if windows:
+            self._triggers.extend(Trigger(*window) for window in windows)
+        picks = [Pick(*row) for row in rows]
         picks.sort(key=lambda pick: (pick.time_ns, pick.seed_id))
         return picks
 
     def look_again(
         self, seed_id: str, other: Pick, *, min_snr: float, within_s: float
     ) -> Pick | None:
-        """The pick of a channel if what another one was picked for shows there too, in the data up to that decision.
+        """The pick of a channel if what another one was picked for shows there too.
 
-        It takes an SNR of ``min_snr`` only, and an onset ``within_s`` of the other's. The channel's own triggers are judged as before: its own pick
-        may still follow. ``None`` also where that has been.
+        It takes an SNR of ``min_snr`` only, and an onset ``within_s`` of the other's. The channel's own triggers are
+        judged as before: its own pick may still follow. ``None`` also where that has been.
         """
-        slot = self._slot_of.get(seed_id)
-        if slot is None:
-            return None
-        trigger = self._sample(slot, other.trigger_ns)
-        last = self._sample(slot, other.decided_ns) - 1
-        count = self._state.count[slot]
-        if last >= count[k.SEEN]:
-            return None
-        before = int(count[k.DECIDED])
-        is_early = last - trigger < 2 * self._windows[self._class(slot), onset.WAIT]
         # What the other was picked for need not hold any longer here
-        least = min_snr / (onset.EARLY_DOUBT if is_early else 1.0)
-        candidate = onset.Candidates(*(np.array([at]) for at in (slot, trigger, last, last)))
-        verdict, measures = self._look(candidate, np.array([least, self.config.max_sparsity]))
-        count[k.DECIDED] = before
-        if verdict[0] != onset.PICK:
+        least = min_snr / EARLY_DOUBT
+        row = self._core.look_again(seed_id, other.trigger_ns, other.decided_ns, least)
+        if row is None:
             return None
-        pick = self._pick(slot, trigger, int(candidate.look[0]), measures[0].tolist())
+        pick = Pick(*row)
         is_near = abs(pick.time_ns - other.time_ns) <= within_s * 1e9
         return pick if is_near and pick.snr >= min_snr else None
 
@@ -159,13 +152,8 @@ class PickerBank:
 
     @classmethod
     def warm_up(cls) -> None:
-        """Compile (or load) all compiled stages, so that no earthquake waits for it."""
-        bank = cls()
-        wave = np.random.default_rng(0).normal(size=4000)
-        wave[2500:2600] *= 50
-        for form in reader.FORMS:
-            samples = (wave * 1000).astype(form)
-            bank.process([Packet(f"XX.WARM..{form.char}HZ", 0, 100.0, samples)])
+        """Nothing has to be compiled before the first packet; the twin loads scipy."""
+        cls().process([Packet("XX.WARM..HHZ", 0, 100.0, np.zeros(100, np.float32))])
 
     @classmethod
     def characteristic(
@@ -176,231 +164,9 @@ class PickerBank:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The band-passed samples and the STA/LTA ratio a channel sees when fed ``samples`` from its start.
 
-        Both (N,) float64, by the same loop as ``process``; the ratio is 0 through the warm-up, as in obspy's
-        ``recursive_sta_lta``.
+        Both (N,) float64; the ratio is 0 through the warm-up, as in obspy's ``recursive_sta_lta``.
         """
-        bank = cls(config)
-        bank._add_rate(sampling_rate)
-        nsta, nlta = (int(n) for n in bank._params.lengths[0, [k.NSTA, k.NLTA]])
-        band, sta, lta = (np.zeros(len(samples)) for _ in range(3))
-        wide = np.ascontiguousarray(samples, np.float64)
-        kernels.course(wide, bank._params.real[0], bank._works[0], band, sta, lta)
-        ratio = (sta / nsta) / np.maximum(lta / nlta, k.TINY)
-        ratio[:nlta] = 0.0
-        return band, ratio
-
-    # Packets to columns
-
-    def _read(self, packets: list[Packet]) -> tuple[list[Packet], int, bool]:
-        """Read the packets into the batch: the list as used, how many rows, and whether a channel came twice.
-
-        The caller's list is left as it is: where a packet must be put in order or left out, a copy takes its place.
-        """
-        given = packets
-        if len(packets) > len(self._batch.slot):
-            self._batch = k.batch_for(2 * len(packets))
-            self._works = [
-                work._replace(order=np.zeros(2 * len(packets), np.int64)) for work in self._works
-            ]
-            self._guess = np.zeros(2 * len(packets), np.int64)
-            self._arrange()
-        self._tick += 1
-        at = kept = 0
-        is_repeated = False
-        while True:
-            at, kept, status, again = reader.read(
-                packets,
-                at,
-                kept,
-                self._slot_of,
-                self._ids,
-                self._guess,
-                self._stamps,
-                self._tick,
-                self._batch,
-                self._frames[0],
-            )
-            is_repeated = is_repeated or again
-            if status == 0:
-                return packets, kept, is_repeated
-            if status == reader.UNKNOWN_CHANNEL:
-                self._add_channel(packets[at].seed_id)
-                continue
-            if packets is given:
-                packets = list(given)
-            in_order = reader.plain(packets[at])
-            if in_order is None or in_order is packets[at]:
-                self._refused += 1
-                del packets[at]
-            else:
-                packets[at] = in_order
-
-    def _run(self, count: int, picks: list[Pick]) -> None:
-        lta_ns = self.config.lta_s * 1e9
-        first = kept = longest = 0
-        while first != continuity.DONE:
-            first, kept, length = continuity.plan(
-                self._frames[0], first, kept, count, self._known_rates, lta_ns
-            )
-            longest = max(longest, length)
-            if first != continuity.DONE:
-                self._add_rate(float(self._batch.rate[first]))
-        for first in range(0, longest, k.LIMIT):
-            rows = self._run_samples(kept, first)
-            if rows:
-                self._note_triggers(rows)
-            if len(self._candidates.slot):
-                self._judge(picks)
-
-    def _run_samples(self, kept: int, first: int) -> list[list[int]]:
-        """Run ``LIMIT`` samples from ``first`` on of each packet of the batch; gives the rows found, by channel.
-
-        A tick has at most one packet of a channel in its batch, so threads that share it touch no channel twice.
-        """
-        shares = min(len(self._frames), kept // LEAST_SHARE)
-        if self._pool is None or shares < 2:
-            found = [kernels.run(self._frames[0], 0, kept, first, k.LIMIT)]
-        else:
-            ends = [kept * i // shares // k.LANES * k.LANES for i in range(1, shares)] + [kept]
-            parts = zip(self._frames[1:], ends[:-1], ends[1:], strict=False)
-            running = [
-                self._pool.submit(kernels.run, frame, start, end, first, k.LIMIT)
-                for frame, start, end in parts
-            ]
-            found = [kernels.run(self._frames[0], 0, ends[0], first, k.LIMIT)]
-            found += [job.result() for job in running]
-        if not any(found):
-            return []
-        works = zip(self._works, found, strict=False)
-        rows = [row for work, n in works for row in work.found[:n].tolist()]
-        rows.sort(key=itemgetter(1))
-        return rows
-
-    # Channels and rate classes
-
-    def _add_channel(self, seed_id: str) -> None:
-        slot = len(self._seed_ids)
-        if slot == len(self._stamps):
-            room = max(64, 2 * slot)
-            old, self._state = self._state, k.state_for(room)
-            self._state.level[:slot] = old.level
-            self._state.count[:slot] = old.count
-            self._state.raw[:slot] = old.raw
-            self._state.tail[:slot] = old.tail
-            self._stamps = np.concatenate([self._stamps, np.zeros(room - slot, np.int64)])
-            self._ids = np.concatenate([self._ids[:slot], np.zeros(room - slot, np.uint64)])
-            self._works = [
-                work._replace(found=np.zeros((1024 + 4 * room, 4), np.int64))
-                for work in self._works
-            ]
-            self._arrange()
-        self._state.raw[slot] = 0.0  # its pages are made now, not one by one in its first minute
-        self._slot_of[seed_id] = slot
-        self._seed_ids.append(seed_id)
-        self._ids[slot] = id(seed_id)
-
-    def _add_rate(self, rate: float) -> None:
-        """Make the class of a rate in hundredths of Hz."""
-        hundredths = round(rate * 100)
-        real, lengths, windows = rates.of_rate(hundredths / 100, self.config)
-        self._params = k.RateParams(
-            np.vstack([self._params.real, real]), np.vstack([self._params.lengths, lengths])
-        )
-        self._windows = np.vstack([self._windows, windows])
-        self._room = onset.room_for(self._windows)
-        self._known_rates = np.append(self._known_rates, hundredths)
-        self._arrange()
-
-    def _arrange(self) -> None:
-        """Tell the compiled stages where the arrays lie, after any has been made anew."""
-        self._frames = [
-            frame_of(self._batch, self._params, self._state, work) for work in self._works
-        ]
-
-    # Findings to records
-
-    def _note_triggers(self, rows: list[list[int]]) -> None:
-        waits = self._windows[:, onset.WAIT]
-        new = [
-            (slot, at, at + waits[self._class(slot)], onset.STILL_ON)
-            for kind, slot, at, _ in rows
-            if kind == k.ON
-        ]
-        if new:
-            self._triggered += len(new)
-            columns = np.array(new, np.int64).T
-            pairs = zip(self._candidates, columns, strict=True)
-            self._candidates = onset.Candidates(*(np.concatenate(pair) for pair in pairs))
-        for kind, slot, first, last in rows:
-            if kind == k.OFF:
-                ends = self._time_ns(slot, first), self._time_ns(slot, last)
-                self._triggers.append(Trigger(self._seed_ids[slot], *ends))
-                of = (self._candidates.slot == slot) & (self._candidates.trigger == first)
-                self._candidates.off[of] = last
-
-    def _judge(self, picks: list[Pick]) -> None:
-        found, measures = self._look(self._candidates, self._limits)
-        verdicts = found.tolist()
-        if not any(verdicts):
-            return
-        for i, verdict in enumerate(verdicts):
-            self._verdicts[verdict] += 1
-            if verdict == onset.PICK:
-                slot, trigger, decided, _ = (int(column[i]) for column in self._candidates)
-                picks.append(self._pick(slot, trigger, decided, measures[i].tolist()))
-        left = found == onset.UNDECIDED
-        self._candidates = onset.Candidates(*(column[left] for column in self._candidates))
-
-    def _look(
-        self, candidates: onset.Candidates, limits: NDArray[np.float64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        n = len(candidates.slot)
-        verdict, measures = np.zeros(n, np.int64), np.zeros((n, 6))
-        onset.judge(
-            candidates,
-            n,
-            self._state,
-            self._params.real,
-            self._windows,
-            limits,
-            self._room,
-            verdict,
-            measures,
-        )
-        return verdict, measures
-
-    def _pick(self, slot: int, trigger: int, decided: int, measures: list[float]) -> Pick:
-        rate = float(self._state.level[slot, k.RATE])
-        return Pick(
-            seed_id=self._seed_ids[slot],
-            time_ns=self._time_ns(slot, measures[onset.ONSET]),
-            trigger_ns=self._time_ns(slot, trigger),
-            snr=measures[onset.SNR],
-            decided_ns=self._time_ns(slot, decided + 1),
-            period_s=measures[onset.PERIOD] / rate,
-            amplitude=measures[onset.PEAK],
-            onset_error_s=measures[onset.ERROR] / rate,
-            unrest=UNKNOWN if np.isnan(measures[onset.UNREST]) else measures[onset.UNREST],
-        )
-
-    def _class(self, slot: int) -> int:
-        return int(self._state.count[slot, k.CLASS])
-
-    def _time_ns(self, slot: int, sample: float) -> int:
-        count = self._state.count[slot]
-        since = (sample - int(count[k.ANCHOR])) * float(self._state.level[slot, k.SAMPLE_NS])
-        return int(count[k.ANCHOR_NS]) + round(since)
-
-    def _sample(self, slot: int, time_ns: int) -> int:
-        count = self._state.count[slot]
-        since = (time_ns - int(count[k.ANCHOR_NS])) / float(self._state.level[slot, k.SAMPLE_NS])
-        return int(count[k.ANCHOR]) + round(since)
-
-
-def _rounds(packets: list[Packet]) -> list[list[Packet]]:
-    """The packets so parted that each part has one of each channel, the earliest first."""
-    of_channel: dict[str, list[Packet]] = {}
-    for packet in sorted(packets, key=lambda packet: packet.start_ns):
-        of_channel.setdefault(packet.seed_id, []).append(packet)
-    rows = zip_longest(*of_channel.values())
-    return [[packet for packet in row if packet is not None] for row in rows]
+        if isinstance(config, Config):
+            config = config.picker
+        rate = rates.rate_of(config or PickerConfig(), round(sampling_rate * 100) / 100)
+        return twin.course(np.ascontiguousarray(samples, np.float64), rate)

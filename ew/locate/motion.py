@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from ew.detect.layout import FULL_SCALE
+from ew.detect.twin import FULL_SCALE
 from ew.locate.amplitudes import GUARD_S, high_pass
 from ew.locate.kernels import displacement_peaks
 from ew.locate.magnitude import CERTAIN, CORNERS_HZ

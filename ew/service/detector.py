@@ -19,7 +19,6 @@ from ew.locate.reports import PickReport, Reporter
 from ew.pipeline import TICK_NS
 from ew.records import Channel, Packet
 from ew.service.intake import Intake
-from ew.sources import miniseed
 from ew.sources.picks import encode_ends, encode_report
 from ew.storage.store import Store
 from ew.times import NS_PER_S
@@ -51,7 +50,6 @@ class Detector:
     async def run(self) -> None:
         """Run until cancelled."""
         await asyncio.to_thread(PickerBank.warm_up)
-        await asyncio.to_thread(miniseed.warm_up)
         await self.intake.load(self.store)
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
         async with self.publisher, asyncio.TaskGroup() as group:

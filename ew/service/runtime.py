@@ -36,7 +36,7 @@ from ew.service.hub import Hub
 from ew.service.intake import Intake
 from ew.service.latency import Latencies
 from ew.shaking.targets import cell_targets
-from ew.sources import fdsn, miniseed
+from ew.sources import fdsn
 from ew.sources.inventory import read_csv, read_stationxml
 from ew.sources.listen import listen
 from ew.sources.picks import PickExchange
@@ -157,7 +157,6 @@ class Service:
     async def run(self) -> None:
         """Run until cancelled."""
         await asyncio.to_thread(self.pipeline.warm_up)
-        await asyncio.to_thread(miniseed.warm_up)
         await self.reload_targets()
         await self.intake.load(self.store)
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too

@@ -1,10 +1,6 @@
 """miniSEED there and back, beside obspy's reader and libmseed."""
 
 import io
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,18 +12,11 @@ from hypothesis.extra import numpy as hnp
 from pymseed import DataEncoding, MS3Record
 
 from ew import Packet
-from ew.sources import kernels
-from ew.sources.miniseed import _read_whole, decode, encode, joined, read_runs, warm_up
+from ew.sources.miniseed import _read_whole, decode, encode, joined, read_runs
 from tests.reference import miniseed as libmseed
 
 START_NS = 1_560_783_343_000_000_000
-ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(3)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _compiled() -> None:
-    warm_up()  # what hypothesis times is not the compiler
 
 
 @given(
@@ -194,56 +183,3 @@ def test_a_kept_packet_is_not_changed_by_what_is_read_later() -> None:
 def test_any_bytes_are_decoded_or_named_never_worse(data: bytes) -> None:
     decoded = decode(data)
     assert decoded.packets or decoded.notes or not data
-
-
-FRESH = """
-import numpy as np
-from ew import Packet
-from ew.sources import kernels, miniseed
-miniseed.warm_up()
-def versions():
-    return [(len(f.signatures), sum(f.stats.cache_misses.values())) for f in (kernels.scan, kernels.unpack)]
-before = versions()
-rng = np.random.default_rng(0)
-whole = b"".join(
-    miniseed.encode(Packet("XX.A..HHZ", 0, 100.0, (1000 * rng.normal(size=900)).astype(form)))
-    for form in ("i4", "f4")
-)
-for _ in range(400):
-    data = bytearray(whole)
-    data[rng.integers(len(data))] = rng.integers(256)
-    miniseed.decode(bytes(data))
-assert versions() == before, (versions(), before)
-"""
-
-
-@pytest.mark.parametrize("checked", [False, True])
-def test_nothing_is_compiled_after_the_warm_up_and_no_index_leaves_its_array(
-    tmp_path: Path, checked: bool
-) -> None:
-    # A cache of its own: numba's does not tell checked code from unchecked
-    mode = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)} if checked else {}
-    call, environment = [sys.executable, "-c", FRESH], {**os.environ, **mode}
-    done = subprocess.run(
-        call, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
-@given(
-    hnp.arrays(np.int32, st.integers(1, 400), elements=st.integers(-(2**26), 2**26)),
-    st.lists(st.tuples(st.integers(48, 511), st.integers(0, 255)), max_size=4),
-)
-def test_broken_records_write_nothing_beyond_the_room_they_are_given(
-    samples: np.ndarray, changes: list[tuple[int, int]]
-) -> None:
-    # Sums and differences are written eight at once, past the last sample of each record
-    data = bytearray(encode(Packet("XX.A..HHZ", 0, 100.0, samples)))
-    for at, byte in changes:
-        data[at] = byte
-    read = np.frombuffer(bytes(data), np.uint8)
-    whole = np.empty((8, kernels.COLUMNS), np.int64)
-    count, total = kernels.scan(read, 0, whole)
-    room = np.full(total + kernels.MARGIN + 64, 77, np.int32)
-    kernels.unpack(read, whole, count, kernels.PACKINGS, room[: total + kernels.MARGIN])
-    assert (room[total + kernels.MARGIN :] == 77).all()

@@ -1,9 +1,6 @@
-"""The compiled core against its slow twin, in ragged batches, over a week of samples and in the debugger's modes."""
+"""The detection core against the definitions, against its twin, in ragged batches and over a week of samples."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -11,13 +8,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ew import Packet, PickerBank
+from ew import Packet, Pick, PickerBank
 from ew.config import PickerConfig
 from ew.detect import bank as bank_module
-from ew.detect import layout
-from tests.reference import picker as twin
+from ew.detect import rates, twin
+from ew.detect.bank import Trigger
+from tests.reference import picker as definition
 
-ROOT = Path(__file__).parents[2]
+needs_core = pytest.mark.skipif(bank_module.core is None, reason="the compiled core is not built")
 RATES = (20.0, 30.06, 31.25, 50.0, 100.0, 125.0, 200.0, 250.0)
 FORMS = (np.float32, np.float64, np.int32)
 
@@ -42,7 +40,7 @@ def a_wave(rng: np.random.Generator, rate: float, seconds: float) -> NDArray:
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 21))
 @example(seed=1_706_025_036, channels=20)  # a NaN just before the history wraps around
-def test_triggers_of_ragged_batches_equal_the_twins(seed: int, channels: int) -> None:
+def test_triggers_of_ragged_batches_equal_the_definitions(seed: int, channels: int) -> None:
     rng = np.random.default_rng(seed)
     rates = [RATES[k] for k in rng.integers(0, len(RATES), channels)]
     waves = [a_wave(rng, rate, rng.uniform(12, 25)) for rate in rates]
@@ -61,7 +59,7 @@ def test_triggers_of_ragged_batches_equal_the_twins(seed: int, channels: int) ->
     for c, (wave, rate) in enumerate(zip(waves, rates, strict=True)):
         expected = [
             (round(a * 1e9 / rate), round(b * 1e9 / rate))
-            for a, b in twin.triggers(wave, rate).closed
+            for a, b in definition.triggers(wave, rate).closed
         ]
         got = windows.get(f"XX.{c}..HHZ", [])
         assert len(got) == len(expected)
@@ -69,10 +67,10 @@ def test_triggers_of_ragged_batches_equal_the_twins(seed: int, channels: int) ->
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_course_equals_the_twins_filter(rate: float) -> None:
+def test_characteristic_equals_the_definitions_filter(rate: float) -> None:
     samples = np.random.default_rng(5).normal(size=round(30 * rate)) * 1000
     filtered, _ = PickerBank.characteristic(samples, rate)
-    expected = twin.band_passed(samples, rate)
+    expected = definition.band_passed(samples, rate)
     np.testing.assert_allclose(filtered, expected, atol=1e-9 * np.abs(expected).max())
 
 
@@ -89,8 +87,8 @@ def test_a_week_of_noise_leaves_the_state_as_if_it_had_just_begun() -> None:
     for c in range(8):
         tail = PickerBank.characteristic(noise[c] + drift, rate)[1][-1]
         nsta, nlta = int(0.3 * rate), int(10 * rate)
-        level = bank._state.level[c]
-        assert (level[layout.S] / nsta) / (level[layout.L] / nlta) == pytest.approx(tail, rel=1e-9)
+        *_, sta, lta = bank._core.state(c)
+        assert (sta / nsta) / (lta / nlta) == pytest.approx(tail, rel=1e-9)
     assert bank.counters.gaps_bridged == bank.counters.duplicates == 0
     assert bank.counters.samples == 8 * chunk * chunks
 
@@ -101,8 +99,7 @@ def test_a_channel_gone_silent_holds_no_denormals() -> None:
     bank.process([Packet("XX.A..HHZ", 0, 100.0, rng.normal(size=2000))])
     for k in range(400):
         bank.process([Packet("XX.A..HHZ", (20 + 10 * k) * 10**9, 100.0, np.zeros(1000))])
-    held = bank._state.level[0, : layout.L + 1]
-    assert all(v == 0 or abs(v) > np.finfo(float).tiny for v in held)
+    assert all(v == 0 or abs(v) > np.finfo(float).tiny for v in bank._core.state(0))
     assert bank.counters.dead == 1
 
 
@@ -139,38 +136,6 @@ def test_eight_alike_are_picked_as_each_alone_in_any_cut(seed: int, form: type) 
         alone += PickerBank().process([Packet(f"XX.{c}..HHZ", 0, 100.0, wave)])
     found.append((sorted(alone, key=lambda p: (p.seed_id, p.time_ns)), *found[0][1:]))
     assert all(one == found[0] for one in found)
-
-
-@pytest.mark.parametrize(("seed", "threads"), [(1, 2), (2, 2), (3, 3), (4, 5), (5, 7)])
-def test_picks_and_triggers_are_the_same_with_any_number_of_threads(
-    seed: int, threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rng = np.random.default_rng(seed)
-    channels = 700
-    wave = rng.normal(size=(50, 3000)).astype(np.float32)
-    wave[::3, 1500:1900] *= 20
-    lengths = rng.integers(60, 200, (20, channels)) if seed % 2 else np.full((20, channels), 128)
-    found = []
-    for n in (1, threads):
-        # As few as this go to one thread else
-        monkeypatch.setattr(bank_module, "LEAST_SHARE", 100)
-        bank, picks, at = PickerBank(PickerConfig(threads=n)), [], np.zeros(channels, np.int64)
-        for row in lengths:
-            picks += bank.process(
-                [
-                    Packet(
-                        f"XX.S{c}..HHZ",
-                        int(at[c]) * 10**7,
-                        100.0,
-                        wave[c % 50, at[c] : at[c] + row[c]],
-                    )
-                    for c in range(channels)
-                ]
-            )
-            at = np.minimum(at + row, wave.shape[1])
-        found.append((picks, bank.take_triggers(), bank.counters))
-    assert found[0] == found[1]
-    assert len(found[0][0]) > channels // 4
 
 
 def test_a_channel_whose_samples_change_their_form_is_picked_as_in_float64() -> None:
@@ -213,59 +178,92 @@ def test_thousands_of_triggers_in_one_tick_are_all_kept() -> None:
     assert bank.counters.triggers >= len(picks)
 
 
-SMALL_RUN = """
-import numpy as np, ew
-rng = np.random.default_rng(3)
-wave = np.round(rng.normal(size=(11, 2600)) * 100)
-wave[:, 2000:] *= 20
-bank, picks = ew.PickerBank(), []
-forms = ("f4", "f8", "i4")
-for at in range(0, 2600, 130):
-    picks += bank.process([
-        ew.Packet(f"XX.{c}..HHZ", at * 10**7, 100.0, wave[c, at : at + 130].astype(forms[c % 3])) for c in range(11)
-    ])
-for form in ("f4", "i4"):  # eight alike go another way
-    alike = ew.PickerBank()
-    for at in range(0, 2600, 130):
-        for part in (0, 1):
-            tick = []
-            for c in range(9):
-                middle = at + 9 + 5 * (c % 3)
-                start, end = (middle, at + 130) if part else (at, middle)
-                tick.append(ew.Packet(f"XX.{form}{c}..HHZ", start * 10**7, 100.0, wave[c, start:end].astype(form)))
-            picks += alike.process(tick)
-    print(alike.counters.as_dict(), len(alike.take_triggers()))
-for p in picks:
-    print(p.seed_id, p.time_ns, p.trigger_ns, f"{p.snr:.6f}")
-print(bank.counters.as_dict(), len(bank.take_triggers()))
-"""
+def wild_ticks(seed: int) -> list[list[Packet]]:
+    """Ticks of some channels of all rates and forms, of any lengths, with gaps, repeats and steps of the clock."""
+    rng = np.random.default_rng(seed)
+    rates_hz = [RATES[k] for k in rng.integers(0, len(RATES), 12)]
+    waves = [a_wave(rng, rate, rng.uniform(15, 40)) for rate in rates_hz]
+    at, shift_ns, ticks = [0] * 12, [0] * 12, []
+    while any(a < len(w) for a, w in zip(at, waves, strict=True)):
+        tick = []
+        for c in rng.permutation(12).tolist():
+            for _ in range(rng.integers(0, 3)):  # of some channels two packets, of some none
+                n = int(rng.integers(0, 2 * rates_hz[c]))
+                if rng.random() < 0.02:
+                    shift_ns[c] += int(rng.choice([-20, -1, 0.3, 2, 15]) * 1e9)
+                start_ns = round(at[c] * 1e9 / rates_hz[c]) + shift_ns[c]
+                tick.append(
+                    Packet(f"XX.{c}..HHZ", start_ns, rates_hz[c], waves[c][at[c] : at[c] + n])
+                )
+                at[c] += n
+        ticks.append(tick)
+    return ticks
 
 
-def _in_mode(tmp_path: Path, **mode: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **mode}
-    call = [sys.executable, "-c", SMALL_RUN]
-    done = subprocess.run(
-        call,
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def run(ticks: list[list[Packet]]) -> tuple[list[Pick], list[Trigger], dict[str, int]]:
+    bank = PickerBank()
+    picks = [pick for tick in ticks for pick in bank.process(tick)]
+    triggers = sorted(bank.take_triggers(), key=lambda t: (t.seed_id, t.on_ns))
+    return sorted(picks, key=lambda p: (p.seed_id, p.time_ns)), triggers, bank.counters.as_dict()
 
 
-def test_interpreted_code_gives_the_compiled_codes_picks(tmp_path: Path) -> None:
-    compiled = _in_mode(tmp_path)
-    assert compiled.count("XX.") >= 11 + 2 * 9
-    assert _in_mode(tmp_path, NUMBA_DISABLE_JIT="1") == compiled
+@needs_core
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_core_and_its_twin_say_the_same(seed: int) -> None:
+    ticks = wild_ticks(seed)
+    picks, triggers, counters = run(ticks)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bank_module, "core", None)
+        twin_picks, twin_triggers, twin_counters = run(ticks)
+    assert triggers == twin_triggers
+    assert counters == twin_counters
+    assert len(picks) == len(twin_picks)
+    for ours, theirs in zip(picks, twin_picks, strict=True):
+        assert astuple(ours)[:3] == astuple(theirs)[:3]
+        assert ours.decided_ns == theirs.decided_ns
+        np.testing.assert_allclose(astuple(ours)[5:], astuple(theirs)[5:], rtol=1e-8)
+        assert ours.snr == pytest.approx(theirs.snr, rel=1e-8)
 
 
-def test_no_index_leaves_its_array(tmp_path: Path) -> None:
-    # A cache of its own: numba's does not tell checked code from unchecked
-    assert "XX.0" in _in_mode(tmp_path, NUMBA_BOUNDSCHECK="1", NUMBA_CACHE_DIR=str(tmp_path))
+@needs_core
+@pytest.mark.parametrize("seed", range(5))
+def test_vectors_of_any_width_give_the_same_to_the_last_bit(seed: int) -> None:
+    core, ticks = bank_module.core, wild_ticks(seed)
+    widest, found = core.vectors(), []
+    kinds = [kind for kind in ("plain", "avx2", "avx512") if core.choose(kind)]
+    for kind in kinds:
+        assert core.choose(kind)
+        found.append(run(ticks))
+    assert core.choose(widest)
+    assert all(one == found[0] for one in found)
+    assert "plain" in kinds
+    assert found[0][2]["triggers"] > 0
+
+
+@needs_core
+def test_the_averages_of_core_and_twin_are_the_same_to_the_last_bit() -> None:
+    rng = np.random.default_rng(8)
+    samples = (rng.normal(size=5000) * 1000).astype(np.float32)
+    states = []
+    for bank in (bank_module.core.Bank, twin.Bank):
+        made = bank(Packet, lambda rate: rates.rate_of(PickerConfig(), rate), 10.0, 2.5, 0.9)
+        for at in range(0, 5000, 100):
+            made.process([Packet("XX.A..HHZ", at * 10**7, 100.0, samples[at : at + 100])])
+        states.append(made.state(0))
+    assert states[0] == states[1]
+
+
+def test_without_the_core_the_twin_runs_and_one_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bank_module, "core", None)
+    bank_module.say_not_built.cache_clear()
+    for _ in range(2):
+        PickerBank()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "not built" in said
 
 
 @settings(max_examples=25, deadline=None)

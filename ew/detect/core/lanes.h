@@ -1,0 +1,110 @@
+/* The vector loop, included by lanes.c once for each kind of processor with
+ *
+ *     WIDTH    float64 in a register
+ *     NAME(f)  f with the kind's name behind it
+ *     TARGET   the attribute that lets the compiler use the kind's instructions
+ *
+ * The formulas stand in channel.c, and these are the same operations in the same order.
+ */
+typedef double NAME(reals) __attribute__((vector_size(8 * WIDTH)));
+typedef int64_t NAME(words) __attribute__((vector_size(8 * WIDTH)));
+typedef float NAME(singles) __attribute__((vector_size(4 * WIDTH)));
+typedef int32_t NAME(wholes) __attribute__((vector_size(4 * WIDTH)));
+
+/* WIDTH samples of one channel from sample i on. */
+TARGET static inline NAME(reals) NAME(load)(const char *samples, enum form form, int64_t i)
+{
+    if (form == FLOAT32) {
+        NAME(singles) x;
+        memcpy(&x, samples + 4 * i, sizeof x);
+        return __builtin_convertvector(x, NAME(reals));
+    }
+    if (form == INT32) {
+        NAME(wholes) x;
+        memcpy(&x, samples + 4 * i, sizeof x);
+        return __builtin_convertvector(x, NAME(reals));
+    }
+    NAME(reals) x;
+    memcpy(&x, samples + 8 * i, sizeof x);
+    return x;
+}
+
+/* Rows of channels become rows of samples: blocks of half the size change places, then of a quarter, then of one. */
+#define EXCHANGE(distance, low, high)                                           \
+    _Pragma("GCC unroll 8") for (int r = 0; r < WIDTH; r++) if (!(r & distance)) { \
+        const NAME(reals) a = row[r], b = row[r + distance];                    \
+        row[r] = low, row[r + distance] = high;                                 \
+    }
+
+TARGET static inline __attribute__((always_inline)) void NAME(transpose)(NAME(reals) row[WIDTH])
+{
+#if WIDTH == 8
+    EXCHANGE(4, PICK(a, b, 0, 1, 2, 3, 8, 9, 10, 11), PICK(a, b, 4, 5, 6, 7, 12, 13, 14, 15))
+    EXCHANGE(2, PICK(a, b, 0, 1, 8, 9, 4, 5, 12, 13), PICK(a, b, 2, 3, 10, 11, 6, 7, 14, 15))
+    EXCHANGE(1, PICK(a, b, 0, 8, 2, 10, 4, 12, 6, 14), PICK(a, b, 1, 9, 3, 11, 5, 13, 7, 15))
+#elif WIDTH == 4
+    EXCHANGE(2, PICK(a, b, 0, 1, 4, 5), PICK(a, b, 2, 3, 6, 7))
+    EXCHANGE(1, PICK(a, b, 0, 4, 2, 6), PICK(a, b, 1, 5, 3, 7))
+#else
+    EXCHANGE(1, PICK(a, b, 0, 2), PICK(a, b, 1, 3))
+#endif
+}
+#undef EXCHANGE
+
+/* The block's samples of eight channels into lanes->x. */
+TARGET static void NAME(turn)(struct lanes *lanes)
+{
+    for (int first = 0; first < LANES; first += WIDTH) {
+        const int64_t shared = lanes->length[first] & -WIDTH; /* lengths ascend */
+        for (int64_t i = 0; i < shared; i += WIDTH) {
+            NAME(reals) row[WIDTH];
+#pragma GCC unroll 8
+            for (int r = 0; r < WIDTH; r++)
+                row[r] = NAME(load)(lanes->samples[first + r], lanes->packet[first + r]->form, i);
+            NAME(transpose)(row);
+#pragma GCC unroll 8
+            for (int r = 0; r < WIDTH; r++) memcpy(&lanes->x[i + r][first], &row[r], sizeof row[r]);
+        }
+        for (int lane = first; lane < first + WIDTH; lane++)
+            for (int64_t i = shared; i < lanes->length[lane]; i++)
+                lanes->x[i][lane] = sample_of(lanes->samples[lane], lanes->packet[lane]->form, i);
+    }
+}
+
+/* Samples begin to end of all lanes: filter, STA/LTA, and whether a threshold was crossed. */
+TARGET static void NAME(run)(struct lanes *lanes, int64_t begin, int64_t end)
+{
+    typedef NAME(reals) reals;
+    typedef NAME(words) words;
+#define OF(row) (*(const reals *)&(row)[lane])
+    for (int lane = 0; lane < LANES; lane += WIDTH) {
+        reals z[STATE];
+#pragma GCC unroll 10
+        for (int k = 0; k < STATE; k++) z[k] = OF(lanes->state[k]);
+        words crossed = *(const words *)&lanes->crossed[lane];
+        const words is_on = *(const words *)&lanes->is_on[lane];
+        for (int64_t i = begin; i < end; i++) {
+            reals v = OF(lanes->x[i]);
+#pragma GCC unroll 4
+            for (int k = 0; k < 4; k++) {
+                const reals u = v + z[2 * k];
+                z[2 * k] = OF(lanes->minus_a1[k]) * u + z[2 * k + 1];
+                z[2 * k + 1] = OF(lanes->minus_a2[k]) * u - v;
+                v = u;
+            }
+            const reals energy = v * v;
+            z[STA] = OF(lanes->sta_keep) * z[STA] + energy;
+            z[LTA] = OF(lanes->lta_keep) * z[LTA] + energy;
+            /* Negative, as all signs are gathered, where S / L is above the level, or while a trigger is on, below */
+            const reals below = OF(lanes->level) * z[LTA] - z[STA];
+            crossed |= (words)below ^ is_on;
+        }
+#pragma GCC unroll 10
+        for (int k = 0; k < STATE; k++) *(reals *)&lanes->state[k][lane] = z[k];
+        *(words *)&lanes->crossed[lane] = crossed;
+    }
+#undef OF
+}
+#undef WIDTH
+#undef NAME
+#undef TARGET
