@@ -38,6 +38,8 @@ FITTING = 2.0
 """An onset that an event has stays within so many times of that."""
 LATE_S = 1.5
 """A station that must have seen P for so long and has no pick is silent."""
+SOON_S = 1.0
+"""Where stations are many the next ones are about to see P, and a few may be asked to wait for them."""
 SLOWEST_KM_S = 5.0
 """P crosses the crust no slower; with the slack this bounds how far apart in time two stations hear one P-wave."""
 APART_SLACK_S = 2.0
@@ -58,6 +60,10 @@ AROUND_KM = 60.0
 FASTEST_KM_S = 8.0
 """... and those at stations within its waves' reach (Pn) and so much more."""
 WIDEST_KM = 250.0
+LEAST_ON_TIME = 3
+PG_FROM_KM = 120.0
+PG_KM_S = 5.8
+"""Where Pn leads it is often emergent, and what is picked comes up to Pg (ak135's upper crust) later."""
 STAYS = 0.2
 """A hypocentre stays where it is unless another one is likelier by so much: among equals it must not jump about."""
 DEEPER_KM = 20.0
@@ -200,7 +206,12 @@ class Associator:
         return found if self._is_in_reach(found, onsets) else hypocentre
 
     def reconsider(
-        self, hypocentre: Hypocentre, own: Sequence[Onset], heard: Sequence[Onset], now_s: float
+        self,
+        hypocentre: Hypocentre,
+        own: Sequence[Onset],
+        heard: Sequence[Onset],
+        now_s: float,
+        needed: int,
     ) -> Candidate | None:
         """An event of few onsets anew from all that was heard around it; ``None`` if nothing explains enough of that.
 
@@ -212,7 +223,7 @@ class Associator:
         away = self.distances_km(hypocentre, np.array([o.station for o in pool], dtype=np.int64))
         pool = [o for o, km in zip(pool, away, strict=True) if km <= reach_km]
         first = first_by_station(pool)
-        if len(first) < self._config.min_stations:
+        if len(first) < needed:
             return None
         seen = self._observer.observations(
             first, seconds_after(pool, first), silent_among=hypocentre
@@ -222,9 +233,32 @@ class Associator:
         if self._locator.misfit_at(hypocentre, seen) < best.misfit + STAYS:
             best = hypocentre
         onsets = self.explained(best, pool)
-        if len(onsets) < self._config.min_stations or not self._is_in_reach(best, onsets):
+        if len(onsets) < needed or not self._is_in_reach(best, onsets):
             return None
         return Candidate(best, tuple(onsets))
+
+    def strong(
+        self, group: Sequence[Onset], recent: Sequence[Onset], seen_km: float, least_share: float
+    ) -> Candidate | None:
+        """The earthquake of two or more onsets, if it explains most and no live station within ``seen_km`` or nearer than they are missed it."""
+        seen = self._observer.observations(group, seconds_after(recent, group), silent_among=None)
+        hypocentre = self._locate_around(group, seen)
+        onsets = self.explained(hypocentre, group)
+        needed = min(len(group), 3)
+        if len(onsets) < needed or not self._is_in_reach(hypocentre, onsets):
+            return None
+        if self.share_in_reach(hypocentre, onsets, seen_km, -SOON_S) < least_share:
+            return None
+        if is_from_afar(onsets, group, hypocentre.depth_km, self._network, len(onsets)):
+            return None
+        return Candidate(hypocentre, tuple(onsets))
+
+    def is_late_p(self, since_s: Floats, away_km: Floats, p_s: Floats) -> NDArray[np.bool_]:
+        """Whether onsets ``since_s`` after the origin came between the first P (``p_s``) and Pg, where Pn leads."""
+        pg_s = away_km / PG_KM_S
+        is_between = (since_s > p_s) & (since_s <= pg_s + self.tolerance_s(pg_s))
+        result: NDArray[np.bool_] = is_between & (away_km >= PG_FROM_KM)
+        return result
 
     def explained(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> list[Onset]:
         """The onsets that fit the P-wave of a hypocentre, or S where they are read so, the best of each station."""
@@ -237,7 +271,21 @@ class Associator:
                 and off < best.get(onset.station, (9.9,))[0]
             ):
                 best[onset.station] = (off, onset)
-        return [onset for _, onset in best.values()]
+        found = [onset for _, onset in best.values()]
+        return found + self._late(hypocentre, onsets, found)
+
+    def _late(
+        self, hypocentre: Hypocentre, onsets: Sequence[Onset], on_time: Sequence[Onset]
+    ) -> list[Onset]:
+        """Of the stations without P the first onset up to Pg, once enough others were on time to say that P passed."""
+        heard = {o.station for o in on_time}
+        others = first_by_station([o for o in onsets if o.station not in heard and not o.is_s])
+        if len(on_time) < LEAST_ON_TIME or not others:
+            return []
+        away = self.distances_km(hypocentre, np.array([o.station for o in others]))
+        since_s = np.array([o.time_s for o in others]) - hypocentre.time_s
+        is_late = self.is_late_p(since_s, away, self._travel.p_s(away, hypocentre.depth_km))
+        return [replace(o, is_late=True) for o, late in zip(others, is_late, strict=True) if late]
 
     @staticmethod
     def tolerance_s(travel_s: Floats) -> Floats:
@@ -263,8 +311,14 @@ class Associator:
             np.where(is_s, self._travel.s_s(away, hypocentre.depth_km), p_s) if is_s.any() else p_s
         )
 
-    def share_in_reach(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> float:
-        """Of the stations that must have seen P by now, nearer than the farthest that picked: the share that did.
+    def share_in_reach(
+        self,
+        hypocentre: Hypocentre,
+        onsets: Sequence[Onset],
+        least_km: float = 0.0,
+        late_s: float = LATE_S,
+    ) -> float:
+        """Of the stations that must have seen P by now, nearer than the farthest that picked or ``least_km``: the share that did.
 
         A station that is warming up is excused, unless all that picked are in coda or just back as well: a network that comes
         back amid S-waves has not seen what is nearer.
@@ -275,10 +329,11 @@ class Associator:
         travel = self._travel.s_s if is_mostly_s(onsets) else self._travel.p_s
         expected_s = hypocentre.time_s + travel(away, hypocentre.depth_km)
         net = self._network
-        must = net.end_s > expected_s + LATE_S
+        must = net.end_s > expected_s + late_s
         if not all(o.is_coda for o in onsets):
             must &= net.first_s < expected_s - WARM_UP_S
         reach_km = np.sort(away[picked])[min(len(picked), self._config.min_stations) - 1]
+        reach_km = max(float(reach_km), least_km)
         must &= away <= reach_km
         must[picked] = False
         nearer = int((away[picked] <= reach_km).sum())
@@ -315,12 +370,14 @@ class Associator:
         travel_s = self.travel_s(hypocentre, onsets)
         off_s = np.abs(np.array([o.time_s for o in onsets]) - hypocentre.time_s - travel_s)
         fits = off_s <= FITTING * self.tolerance_s(travel_s) + hypocentre.time_error_s
+        fits |= np.array([o.is_late for o in onsets], dtype=bool)
         return [onset for onset, does in zip(onsets, fits, strict=True) if does]
 
     def _is_sound(
         self, hypocentre: Hypocentre, onsets: Sequence[Onset], first: Sequence[Onset]
     ) -> bool:
         config = self._config
+        onsets = [o for o in onsets if not o.is_late]
         if len(onsets) < config.min_stations:
             return False
         depth_km, net = hypocentre.depth_km, self._network

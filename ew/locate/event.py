@@ -32,13 +32,14 @@ MERGE_KM = 100.0
 class Event:
     """An earthquake under way; ``onsets`` and ``trackers`` by station, ``version`` 0 before it was told.
 
-    ``is_strong``: it was once so large that the shaking of its stations is kept up.
+    ``is_strong``: it was once so large that the shaking of its stations is kept up. ``needed``: the stations it must keep.
     """
 
     event_id: str
     hypocentre: Hypocentre
     onsets: dict[int, Onset]
     declared_s: float
+    needed: int
     source: str = "ew"
     trackers: dict[int, PeakBins] = field(default_factory=dict)
     stations: tuple[StationMagnitude, ...] = ()

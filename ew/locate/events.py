@@ -13,7 +13,7 @@ import numpy as np
 
 from ew.config import Config
 from ew.locate.amplitudes import log_acceleration
-from ew.locate.associator import Associator
+from ew.locate.associator import Associator, Candidate
 from ew.locate.event import Event
 from ew.locate.locator import MAX_PICKS, Locator
 from ew.locate.magnitude import network_magnitude
@@ -21,6 +21,7 @@ from ew.locate.onsets import Onset
 from ew.locate.reports import PickReport
 from ew.locate.sizing import station_magnitudes
 from ew.locate.stations import Network
+from ew.locate.strong import StrongRule
 from ew.locate.waves import Waves
 from ew.records import Arrival, EventVersion, Inventory, Packet, Pick, StationMotion
 from ew.stopwatch import Stopwatch
@@ -73,6 +74,9 @@ class EventEngine:
             self._waves.s_onset,
             self._waves.s_sought_s,
         )
+        self._strong = StrongRule(
+            self._config, self._network, travel_times, self._associator, self._waves
+        )
         self._heard: list[Onset] = []
         self._free: list[Onset] = []
         self._events: list[Event] = []
@@ -93,8 +97,11 @@ class EventEngine:
         with self._stopwatch.stage("associate"):
             for pick in sorted(picks, key=lambda p: p.time_ns):
                 is_new |= self._take_pick(pick)
-            if is_new:
-                self._declare(now_s)
+            candidate = self._associator.declare(self._free) if is_new else None
+            if candidate is None:
+                candidate = self._strong.find(self._free, now_s, is_new=is_new)
+            if candidate is not None:
+                self._begin(candidate, now_s)
         going = [event for event in self._events if self._is_open(event, now_s)]
         versions = [v for event in going if (v := self._update(event, now_s)) is not None]
         self._forget(now_s)
@@ -160,6 +167,8 @@ class EventEngine:
             return False
         amplitude = log_acceleration(pick, self._inventory[pick.seed_id])
         onset = Onset(pick, station, seconds_from_ns(pick.time_ns), log_amplitude=amplitude)
+        if any(onset.is_beside(other) for other in self._heard):
+            return False
         self._heard = [o for o in self._heard if not onset.repeats(o)] + [onset]
         self._free = [o for o in self._free if not onset.repeats(o)]
         is_coda = self._network.is_just_back(station, onset.time_s)
@@ -168,19 +177,18 @@ class EventEngine:
                 event.onsets[station] = onset
                 return False
             (claim,) = self._claims(event, [onset])
-            if claim == "P":
-                self._join(event, onset)
-                return False
-            if claim == "S":
-                if event.is_by_s and station not in event.onsets:
-                    self._join(event, replace(onset, is_s=True))
+            if claim in ("P", "Pg"):
+                self._join(event, replace(onset, is_late=claim == "Pg"))
+            elif claim == "S" and event.is_by_s and station not in event.onsets:
+                self._join(event, replace(onset, is_s=True))
+            if claim in ("P", "Pg", "S", "same"):
                 return False
             is_coda |= claim == "coda"
         self._free.append(replace(onset, is_coda=is_coda))
         return True
 
     def _claims(self, event: Event, onsets: Sequence[Onset]) -> list[str]:
-        """What each onset is to an event: P, S, coda or nothing."""
+        """What each onset is to an event: P, Pg after a missed Pn, S, coda, the P of another sensor there ("same"), or nothing."""
         stations = np.array([o.station for o in onsets], dtype=np.int64)
         since = np.array([o.time_s for o in onsets]) - event.hypocentre.time_s
         depth = event.hypocentre.depth_km
@@ -189,11 +197,22 @@ class EventEngine:
         # An epicentre still loose, in seconds of P
         spread = min(event.hypocentre.horizontal_error_km / 8.0, 3.0)
         is_p = np.abs(since - p_s) <= self._associator.tolerance_s(p_s) + spread
-        is_p &= ~np.isin(stations, list(event.onsets))
+        is_heard = np.isin(stations, list(event.onsets))
+        is_same = is_heard & (since < s_s) & (since > p_s - self._associator.tolerance_s(p_s))
+        is_same &= np.array([self._is_other_sensor(event, o) for o in onsets], dtype=bool)
+        is_p &= ~is_heard
+        is_pg = self._associator.is_late_p(since, away, p_s) & ~is_heard
         is_s = np.abs(since - s_s) <= S_TOLERANCE_S + 0.03 * s_s + spread
         is_coda = (p_s < since) & (since < CODA_FACTOR * s_s + 10.0)
-        claims: list[str] = np.select([is_p, is_s, is_coda], ["P", "S", "coda"], "").tolist()
+        claims: list[str] = np.select(
+            [is_p, is_same, is_s, is_pg, is_coda], ["P", "same", "S", "Pg", "coda"], ""
+        ).tolist()
         return claims
+
+    @staticmethod
+    def _is_other_sensor(event: Event, onset: Onset) -> bool:
+        known = event.onsets.get(onset.station)
+        return known is not None and known.pick.seed_id[:-1] != onset.pick.seed_id[:-1]
 
     def _join(self, event: Event, onset: Onset) -> None:
         event.onsets[onset.station] = onset
@@ -211,13 +230,11 @@ class EventEngine:
 
     # Declaring, updating, letting go
 
-    def _declare(self, now_s: float) -> None:
-        candidate = self._associator.declare(self._free)
-        if candidate is None:
-            return
+    def _begin(self, candidate: Candidate, now_s: float) -> None:
         used = {o.pick for o in candidate.onsets}
         first = min(candidate.onsets, key=lambda o: (o.time_s, o.pick.seed_id))
-        event = Event(self._event_id(first), candidate.hypocentre, {}, now_s)
+        needed = min(self._config.min_stations, len(candidate.onsets))
+        event = Event(self._event_id(first), candidate.hypocentre, {}, now_s, needed)
         for onset in candidate.onsets:
             self._join(event, onset)
         ours = {e.event_id for e in self._events}
@@ -228,10 +245,10 @@ class EventEngine:
         left = [o for o in self._free if o.pick not in used]
         self._free = []
         for onset, claim in zip(left, self._claims(event, left), strict=True):
-            if claim == "P" and onset.station not in event.onsets:
-                self._join(event, onset)
+            if claim in ("P", "Pg") and onset.station not in event.onsets:
+                self._join(event, replace(onset, is_late=claim == "Pg"))
                 continue
-            if claim != "S":
+            if claim not in ("S", "same"):
                 self._free.append(replace(onset, is_coda=onset.is_coda or claim == "coda"))
 
     def _event_id(self, first: Onset) -> str:
@@ -277,7 +294,7 @@ class EventEngine:
             and now_s - event.declared_s <= RECONSIDER_S
             and not event.is_by_s
         ):
-            found = self._associator.reconsider(event.hypocentre, onsets, pool, now_s)
+            found = self._associator.reconsider(event.hypocentre, onsets, pool, now_s, event.needed)
             if found is not None and event.may_become(found):
                 event.hypocentre = found.hypocentre
                 self._regroup(event, found.onsets)
@@ -363,7 +380,7 @@ class EventEngine:
 
     def _is_refuted(self, event: Event, now_s: float) -> bool:
         """Too few of its onsets are left, or too many stations that must have seen it by now did not."""
-        if len(event.onsets) < self._config.min_stations:
+        if len(event.onsets) < event.needed:
             return True
         if (
             now_s - event.declared_s < WITHDRAW_AFTER_S

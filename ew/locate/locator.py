@@ -21,6 +21,10 @@ KM_PER_DEGREE = 111.195
 COARSE_STEP_KM = 10.0
 COARSE_STEPS = 16
 """Either way from the centre: a wider search is coarser, so that none costs more than some milliseconds."""
+STARTS = 4
+FEW_PICKS = 4
+APART_STEPS = 2.0
+"""Of few picks the misfit has several narrow valleys: so many of the coarse grid's, so far apart, are looked into."""
 MAX_PICKS = 32  # the earliest picks; more add time and no accuracy
 MAX_SILENT = 30
 
@@ -68,6 +72,21 @@ class _Grid:
         place, depth = divmod(int(np.argmin(self.misfit)), len(self.depths))
         return place, depth
 
+    def valleys(self, count: int, apart_km: float) -> list[tuple[float, float]]:
+        """The ``count`` best epicentres that are ``apart_km`` from each other, the best first."""
+        best = self.misfit.min(axis=1)
+        found: list[int] = []
+        while len(found) < count:
+            at = int(np.argmin(best))
+            if not math.isfinite(best[at]):
+                break
+            found.append(at)
+            away = distance_km(
+                self.latitudes[at], self.longitudes[at], self.latitudes, self.longitudes
+            )
+            best = np.where(away < apart_km, np.inf, best)
+        return [(float(self.latitudes[at]), float(self.longitudes[at])) for at in found]
+
     def place(self) -> tuple[float, float]:
         """The best epicentre."""
         at = self.best()[0]
@@ -95,8 +114,14 @@ class Locator:
         usual = self._config.depth_km + np.array([0.0, 20.0])
         step_km = max(COARSE_STEP_KM, half_km / COARSE_STEPS)
         grid = self._search(latitude, longitude, half_km, step_km, usual, seen)
-        for finer_km in (0.4 * step_km, 0.15 * step_km):
-            grid = self._search(*grid.place(), 3.5 * finer_km, finer_km, self._depths, seen)
+        starts = grid.valleys(STARTS if len(seen.picks) <= FEW_PICKS else 1, APART_STEPS * step_km)
+        finer_km = 0.4 * step_km
+        finer = [
+            self._search(*place, 3.5 * finer_km, finer_km, self._depths, seen) for place in starts
+        ]
+        grid = min(finer, key=lambda g: float(g.misfit.min()))
+        finer_km = 0.15 * step_km
+        grid = self._search(*grid.place(), 3.5 * finer_km, finer_km, self._depths, seen)
         depth = float(grid.depths[grid.best()[1]])
         fine = np.clip(depth + np.arange(-4.0, 4.1, 2.0), 0.0, float(self._depths[-1]))
         grid = self._search(*grid.place(), 1.5, 0.75, fine, seen)

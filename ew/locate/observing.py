@@ -30,6 +30,11 @@ anything else, and a pick's cost for not fitting is held to half of that of P.""
 SECOND_WEIGHT = 0.7
 SECOND_SCALE = 2.0
 """A second pick on the vertical may be S, often late, or coda."""
+SURE_WEIGHT = 0.8
+SLOW_S = 1.5
+LEAST_VP_VS = 1.6
+"""P of a large earthquake grows for seconds, which may pass for S. But S lags behind P by at least so much less one, as a share of P's
+way, and that is at least what P took on from the first station that clearly had it."""
 NO_ROWS = np.empty((0, 6))
 
 
@@ -93,8 +98,12 @@ class Observer:
         """What may be S: clear onsets on the horizontals of the stations first reached; elsewhere the next pick."""
         rows, found = [], set()
         with_second, is_first = {o.station for o in seconds}, len(onsets) <= S_STATIONS
+        first_s = min((o.time_s for o in onsets if o.weight >= SURE_WEIGHT), default=math.inf)
         for onset in onsets[:S_STATIONS]:
             s = None if onset.is_s else self._s_onset(onset.pick)
+            least_s = (LEAST_VP_VS - 1) * (onset.time_s - first_s) - SLOW_S
+            if s is not None and s.time_s - onset.time_s < least_s:
+                continue
             if onset.is_s or s is not None:
                 found.add(onset.station)
             if s is not None:
@@ -129,7 +138,7 @@ class Observer:
 
 
 def seconds_after(onsets: Sequence[Onset], first: Sequence[Onset]) -> list[Onset]:
-    """The next onset at each station after its first: S, or coda."""
-    since = {o.station: o.time_s for o in first}
-    after = [o for o in onsets if since.get(o.station, np.inf) + LEAST_S_MINUS_P_S < o.time_s]
+    """The next onset of the same sensor after the first at each station: S, or coda."""
+    since = {o.pick.seed_id: o.time_s for o in first}
+    after = [o for o in onsets if since.get(o.pick.seed_id, np.inf) + LEAST_S_MINUS_P_S < o.time_s]
     return first_by_station(after)

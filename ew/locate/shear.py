@@ -47,6 +47,10 @@ SHARE_S = 1.0
 LONGEST_S = 40.0
 """S - P at 350 km; the history holds no more."""
 
+GREW = 4.0
+"""Horizontals that have grown by so much (amplitude) since the first ``GREW_FROM_S`` of P hold S, even where a growing P hides its onset."""
+GREW_FROM_S = 1.5
+
 HORIZONTAL = "NE123XYRT"
 """SEED orientation codes of the components that are not vertical."""
 DEAD_S = 5.0
@@ -71,6 +75,7 @@ class ShearWaves:
     def __init__(self, history: History) -> None:
         self._history = history
         self._found: dict[tuple[str, int], tuple[float, SOnset | None]] = {}
+        self._hidden: set[tuple[str, int]] = set()
 
     def behind(self, pick: Pick) -> SOnset | None:
         """The S onset behind a pick of the same sensor, if it is in by now and stands out."""
@@ -91,16 +96,21 @@ class ShearWaves:
             horizontals = [self._history.packets(c) for c in live]
             found = find_s(horizontals, self._history.packets(pick.seed_id), p_s, end_s)
             self._found[key] = end_s, found
+            if found is None and has_grown(horizontals, p_s, end_s):
+                self._hidden.add(key)
         return found
 
     def sought_s(self, pick: Pick) -> float:
-        """Up to when (epoch s) the S-wave of a pick was last looked for; minus infinity where it never was."""
+        """Up to when (epoch s) the S-wave of a pick was last looked for; minus infinity where it never was, or may be in unseen."""
+        if (pick.seed_id, pick.time_ns) in self._hidden:
+            return -math.inf
         return self._found.get((pick.seed_id, pick.time_ns), (-math.inf, None))[0]
 
     def forget(self, before_s: float) -> None:
         """Let go of what was found behind picks older than that."""
         before_ns = before_s * NS_PER_S
         self._found = {k: v for k, v in self._found.items() if k[1] >= before_ns}
+        self._hidden = {k for k in self._hidden if k[1] >= before_ns}
 
 
 def looked_until_s(p_s: float, end_s: float) -> float:
@@ -140,6 +150,20 @@ def find_s(
         if across < SHARE**2 * up.energy()[part].mean():
             return None
     return SOnset(start_s + onset / rate - DELAY_S, clarity)
+
+
+def has_grown(horizontals: Sequence[Sequence[Packet]], p_s: float, end_s: float) -> bool:
+    """Whether horizontals are ``GREW`` times as loud by ``end_s`` as in the first of P at ``p_s`` (epoch s)."""
+    for packets in horizontals:
+        trace = _joined(packets, p_s, end_s)
+        if trace is None:
+            continue
+        energy = trace.energy()
+        at = round((p_s - trace.start_s) * trace.rate)
+        first = energy[at : at + round(GREW_FROM_S * trace.rate)]
+        if len(first) and energy[at:].max() >= GREW**2 * first.max() > 0:
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,11 +1,24 @@
-"""PURE: the stations of an inventory as arrays, and how far each one's data reach."""
+"""PURE: the places of an inventory's stations as arrays, and how far each one's data reach.
+
+Stations within ``SAME_PLACE_KM`` of each other are one place: sensors under one roof feel the same door, and two of them bear no
+more witness than one. So are the sensors of one station, whatever their codes.
+"""
 
 import numpy as np
-from numpy.typing import NDArray  # noqa: TC002 - beside numpy, as everywhere
+from numpy.typing import NDArray
 
 from ew.geo import ecef_km
-from ew.records import Inventory, Packet
+from ew.records import Channel, Inventory, Packet
 from ew.times import seconds_from_ns
+
+SAME_PLACE_KM = 0.5
+"""Footsteps, lifts and lorries reach some hundred metres; stations of a seismic network stand kilometres apart."""
+LOST_S = 10.0
+"""A station silent for longer has to warm up again before its silence means anything: the picker's LTA is as long."""
+JUST_BACK_S = 30.0
+"""An outage may end amid the coda of what caused it: for so long a pick counts as coda does."""
+
+Floats = NDArray[np.float64]
 
 
 def station_of(seed_id: str) -> str:
@@ -14,25 +27,35 @@ def station_of(seed_id: str) -> str:
 
 
 class Network:
-    """The stations, as arrays in one order.
+    """The places where stations stand, as arrays in one order; below, "station" means such a place.
 
-    ``names``; ``latitudes``, ``longitudes`` (S,) f8 degrees; ``ecef`` (S, 3) f8 km; ``first_s`` and ``end_s`` (S,) f8: from when and up to when there are data (infinite and minus infinity
-    before any came); ``back_s`` (S,) f8: when the station last came back after a gap.
+    ``names``: that of the station which comes first by name; ``latitudes``, ``longitudes`` (S,) f8 degrees; ``ecef`` (S, 3) f8
+    km; ``first_s`` and ``end_s`` (S,) f8: from when and up to when there are data (infinite and minus infinity before any came);
+    ``back_s`` (S,) f8: when the place last came back after a gap.
     """
 
     def __init__(self, inventory: Inventory) -> None:
-        channels = {station_of(seed_id): channel for seed_id, channel in inventory.items()}
-        self.names = tuple(channels)
-        self.index = {name: i for i, name in enumerate(self.names)}
-        self.latitudes = np.array([c.latitude for c in channels.values()], dtype=np.float64)
-        self.longitudes = np.array([c.longitude for c in channels.values()], dtype=np.float64)
-        self.ecef: NDArray[np.float64] = np.ascontiguousarray(
-            ecef_km(self.latitudes, self.longitudes).T
-        ).reshape(-1, 3)
-        self.first_s = np.full(len(self.names), np.inf)
-        self.end_s = np.full(len(self.names), -np.inf)
-        self.back_s = np.full(len(self.names), -np.inf)
-        self._slot = {seed_id: self.index[station_of(seed_id)] for seed_id in inventory}
+        channels: dict[str, Channel] = {}
+        for seed_id in sorted(inventory):
+            channels.setdefault(station_of(seed_id), inventory[seed_id])
+        latitudes = np.array([c.latitude for c in channels.values()], dtype=np.float64)
+        longitudes = np.array([c.longitude for c in channels.values()], dtype=np.float64)
+        ecef: Floats = np.ascontiguousarray(ecef_km(latitudes, longitudes).T).reshape(-1, 3)
+        place = _places(ecef)
+        first = np.flatnonzero(place == np.arange(len(place)))
+        slots = np.searchsorted(first, place)
+        names = list(channels)
+        self.names = tuple(names[i] for i in first)
+        self.latitudes, self.longitudes, self.ecef = (
+            latitudes[first],
+            longitudes[first],
+            ecef[first],
+        )
+        self.first_s = np.full(len(first), np.inf)
+        self.end_s = np.full(len(first), -np.inf)
+        self.back_s = np.full(len(first), -np.inf)
+        by_name = dict(zip(names, slots.tolist(), strict=True))
+        self._slot = {seed_id: by_name[station_of(seed_id)] for seed_id in inventory}
 
     def station(self, seed_id: str) -> int | None:
         """The station's place in the arrays; ``None`` for a channel that is not in the inventory."""
@@ -59,7 +82,25 @@ class Network:
         return bool(time_s - self.back_s[station] < JUST_BACK_S)
 
 
-LOST_S = 10.0
-"""A station silent for longer has to warm up again before its silence means anything: the picker's LTA is as long."""
-JUST_BACK_S = 30.0
-"""An outage may end amid the coda of what caused it: for so long a pick counts as coda does."""
+def _places(ecef: Floats) -> NDArray[np.int64]:
+    """For each station (S, 3) the index of the first one within ``SAME_PLACE_KM`` that is no one else's neighbour, (S,).
+
+    Distances are taken from that first one, so that a dense network does not become one place link by link.
+    """
+    place = np.arange(len(ecef))
+    boxes: dict[tuple[int, int, int], list[int]] = {}
+    for i, box in enumerate(np.floor(ecef / SAME_PLACE_KM).astype(np.int64)):
+        x, y, z = box.tolist()
+        near = [
+            j
+            for dx in (-1, 0, 1)
+            for dy in (-1, 0, 1)
+            for dz in (-1, 0, 1)
+            for j in boxes.get((x + dx, y + dy, z + dz), ())
+            if float(np.linalg.norm(ecef[i] - ecef[j])) <= SAME_PLACE_KM
+        ]
+        if near:
+            place[i] = min(near)
+        else:
+            boxes.setdefault((x, y, z), []).append(i)
+    return place

@@ -1,0 +1,181 @@
+"""PURE: motion that only a damaging earthquake makes, and the earthquake that two or three stations are enough for.
+
+Where stations are far apart, people near a large earthquake have felt it before P reaches a fourth station. What two stations record
+then takes the place of the stations that are missing: displacement as an earthquake of ``STRONG_MAGNITUDE`` and more makes it where
+the onsets put it, that lasts, with accelerations people feel. On-site warning rests on the same (Wu & Kanamori 2005; Hsu et al. 2016),
+with one station; here two far apart must agree, and no live station near by may have stayed silent.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ew.config import LocateConfig
+from ew.locate.amplitudes import BIN_S, ONSET_BIN, PeakBins
+from ew.locate.associator import APART_SLACK_S, SLOWEST_KM_S, Associator, Candidate
+from ew.locate.onsets import Onset, first_by_station
+from ew.locate.sizing import station_magnitudes
+from ew.locate.stations import Network
+from ew.locate.waves import Waves
+from ew.records import StationMagnitude
+from ew.times import seconds_from_ns
+from ew.traveltimes import TravelTimes
+
+Floats = NDArray[np.float64]
+
+STRONG_MAGNITUDE = 5.5
+"""Smaller ones do no harm 40 km away, where stations so far apart would wait for a fourth."""
+NEAR_MAGNITUDE = 6.0
+"""Of two onsets alone: an M 6 is felt strongly 50 km away."""
+LASTING_S = 2.0
+"""So long displacement stays above ``STAYS`` of its peak so far: P of an M 5.5 does for 2-3 s, what falls or slams for 1."""
+STAYS = 0.25
+LASTING_BAND = 2
+"""The corner (1 Hz) whose displacement that is asked of: lower ones hold drift and tilt."""
+FELT_M_S2 = 0.1
+"""Peak acceleration at one of the stations: CSIS 3.6, felt by many."""
+NEAR_FELT_M_S2 = 0.3
+"""Peak acceleration at both of two stations: CSIS 5.0, felt by all."""
+NEAR_KM = 70.0
+"""Two stations are near each other up to here: 70 km is the middle of networks with stations every 40-120 km."""
+CLEAR_WEIGHT = 0.65
+"""Least weight of an onset that counts (SNR 2.5)."""
+LEAST_SHARE = 0.7
+"""Of the live stations that P has reached or reaches within a second: three of four. A blast that three stations of a dense network
+hear is no earthquake."""
+SEEN_KM = 60.0
+"""P of a damaging earthquake does not pass a live station so near unseen."""
+RECENT_S = 60.0
+LOOK_S = 0.25
+TRIED = 3
+"""Pairs tried at once, the earliest first."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    onset: Onset
+    peaks: PeakBins
+
+
+class StrongRule:
+    """Keeps up the motion behind free onsets; finds the earthquake that declares itself by it."""
+
+    def __init__(
+        self,
+        config: LocateConfig,
+        network: Network,
+        travel_times: TravelTimes,
+        associator: Associator,
+        waves: Waves,
+    ) -> None:
+        self._config = config
+        self._network = network
+        self._travel = travel_times
+        self._associator = associator
+        self._waves = waves
+        self._followed: dict[tuple[str, int], _Followed] = {}
+        self._looked_s = -math.inf
+
+    def find(self, free: Sequence[Onset], now_s: float, *, is_new: bool) -> Candidate | None:
+        """The earthquake of two or three free onsets at ``now_s`` (epoch seconds), if their motion is that of a damaging one."""
+        recent = [o for o in free if now_s - o.time_s <= RECENT_S and not o.is_coda]
+        calm = first_by_station([o for o in recent if o.is_calm and o.weight >= CLEAR_WEIGHT])
+        if len(calm) < 2:
+            self._follow(())
+            return None
+        if not is_new and now_s - self._looked_s < LOOK_S:
+            return None
+        self._looked_s = now_s
+        self._follow([o for o in calm if self._has_neighbour(o, calm)])
+        lasting = [f.onset for f in self._followed.values() if lasts_s(f.peaks) >= LASTING_S]
+        pairs = combinations(sorted(lasting, key=lambda o: o.time_s), 2)
+        # Where many shake at once there are more than enough stations for the common rule
+        for pair in islice((p for p in pairs if self._are_compatible(*p)), TRIED):
+            found = self._around(pair, calm, recent)
+            if found is not None:
+                return found
+        return None
+
+    def _follow(self, onsets: Sequence[Onset]) -> None:
+        wanted = {(o.pick.seed_id, o.pick.time_ns): o for o in onsets}
+        for key in [k for k in self._followed if k not in wanted]:
+            self._waves.let_go(self._followed.pop(key).peaks)
+        for key, onset in wanted.items():
+            if key not in self._followed:
+                self._followed[key] = _Followed(onset, self._waves.follow(onset.pick))
+
+    def _has_neighbour(self, onset: Onset, others: Sequence[Onset]) -> bool:
+        return any(o.station != onset.station and self._are_compatible(o, onset) for o in others)
+
+    def _are_compatible(self, one: Onset, other: Onset) -> bool:
+        """Whether one P-wave can have made both."""
+        places = self._network.ecef
+        apart_km = float(np.linalg.norm(places[one.station] - places[other.station]))
+        return abs(one.time_s - other.time_s) <= apart_km / SLOWEST_KM_S + APART_SLACK_S
+
+    def _around(
+        self, pair: tuple[Onset, Onset], calm: Sequence[Onset], recent: Sequence[Onset]
+    ) -> Candidate | None:
+        """The earthquake of a pair whose motion lasts, with what else one P-wave can have made."""
+        group = list(pair)
+        for onset in calm:
+            is_other = onset.station not in {o.station for o in group}
+            if is_other and all(self._are_compatible(onset, o) for o in group):
+                group.append(onset)
+        if not self._is_felt(pair, is_two=len(group) < 3):
+            return None
+        candidate = self._associator.strong(group, recent, SEEN_KM, LEAST_SHARE)
+        if candidate is None or not {o.pick for o in pair} <= {o.pick for o in candidate.onsets}:
+            return None
+        return candidate if self._is_damaging(candidate, pair) else None
+
+    def _is_felt(self, pair: tuple[Onset, Onset], *, is_two: bool) -> bool:
+        """Whether people near the two stations feel it; where two onsets are all there are, strongly and near each other."""
+        felt = sorted(self._waves.motion(o.pick).pga_m_s2 for o in pair)
+        places = self._network.ecef
+        apart_km = float(np.linalg.norm(places[pair[0].station] - places[pair[1].station]))
+        if is_two:
+            return apart_km <= NEAR_KM and felt[0] >= NEAR_FELT_M_S2
+        return felt[1] >= FELT_M_S2
+
+    def _is_damaging(self, candidate: Candidate, pair: tuple[Onset, Onset]) -> bool:
+        """Whether both stations of a pair have recorded displacement as only a damaging earthquake there makes it."""
+        is_two = len(candidate.onsets) < 3
+        if is_two and not self._is_felt(pair, is_two=True):
+            return False
+        sizes = [m.magnitude for m in self._magnitudes(candidate, pair)]
+        least = NEAR_MAGNITUDE if is_two else STRONG_MAGNITUDE
+        return len(sizes) == 2 and min(sizes) >= least
+
+    def _magnitudes(
+        self, candidate: Candidate, pair: tuple[Onset, Onset]
+    ) -> tuple[StationMagnitude, ...]:
+        hypocentre = candidate.hypocentre
+        away = self._associator.distances_km(hypocentre, np.array([o.station for o in pair]))
+        s_minus_p_s = self._travel.s_s(away, hypocentre.depth_km)
+        s_minus_p_s = s_minus_p_s - self._travel.p_s(away, hypocentre.depth_km)
+        return station_magnitudes(
+            [self._followed[o.pick.seed_id, o.pick.time_ns].peaks for o in pair],
+            np.hypot(away, hypocentre.depth_km),
+            s_minus_p_s,
+            math.nan,
+            self._config.pd_relation,
+            np.zeros(2),
+        )
+
+
+def lasts_s(peaks: PeakBins) -> float:
+    """How long displacement after an onset stayed above ``STAYS`` of the peak it had reached by then, at most, s."""
+    if peaks.end_ns is None:
+        return 0.0
+    last = ONSET_BIN + int((seconds_from_ns(peaks.end_ns) - peaks.onset_s) / BIN_S)
+    motion = peaks.bins[LASTING_BAND, ONSET_BIN:last]
+    if not len(motion) or not motion.any():
+        return 0.0
+    # Against the peak by each moment, for S is several times as large as the P before it
+    above = np.tril(motion[None, :] >= STAYS * np.maximum.accumulate(motion)[:, None])
+    return float(above.sum(axis=1).max()) * BIN_S
