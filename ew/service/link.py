@@ -1,0 +1,64 @@
+"""PURE: messages between a service and its web process over the broker, sealed with a secret.
+
+The service publishes its status and what happens now; the web process sends commands and gets an
+answer to each. On a broker that lets everybody speak, only a message with the right seal (HMAC-SHA256
+over the body) counts, in a time window and once (nonce).
+"""
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from typing import Any
+
+import orjson
+
+from ew.errors import MessageError
+from ew.times import US_PER_S
+
+TOPIC_STATUS = "ew/v1/status/{}"
+TOPIC_LIVE = "ew/v1/live/{}"
+TOPIC_COMMAND = "ew/v1/command/{}"
+TOPIC_ANSWER = "ew/v1/answer/{}"
+
+WINDOW_US = 30 * US_PER_S
+"""Service and web process may run on two machines whose clocks differ by some seconds."""
+NONCES_KEPT = 10_000
+MESSAGE_MOST_BYTES = 4 << 20
+
+
+class Seal:
+    """Seals and opens messages with one secret."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def close(self, body: dict[str, Any], *, nonce: str, now_us: int) -> bytes:
+        """The sealed message."""
+        inner = orjson.dumps({"nonce": nonce, "time_us": now_us, "body": body})
+        return self._mac(inner).encode() + inner
+
+    def open(self, payload: bytes, now_us: int) -> tuple[str, dict[str, Any]]:
+        """Nonce and body of a sealed message; each message opens once.
+
+        Raises:
+            MessageError: the seal is wrong, the message too old or too large, or seen before.
+        """
+        if len(payload) > MESSAGE_MOST_BYTES:
+            raise MessageError("sealed message is too large")
+        mac, inner = payload[:64], payload[64:]
+        if not hmac.compare_digest(mac, self._mac(inner).encode()):
+            raise MessageError("the seal is wrong")
+        message = orjson.loads(inner)
+        if abs(now_us - message["time_us"]) > WINDOW_US:
+            raise MessageError("sealed message is out of its time")
+        nonce = message["nonce"]
+        if nonce in self._seen:
+            raise MessageError("sealed message was seen before")
+        self._seen[nonce] = None
+        while len(self._seen) > NONCES_KEPT:
+            self._seen.popitem(last=False)
+        return nonce, message["body"]
+
+    def _mac(self, inner: bytes) -> str:
+        return hmac.new(self._secret, inner, hashlib.sha256).hexdigest()

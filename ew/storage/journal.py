@@ -1,0 +1,204 @@
+"""SHELL: the journal: what was published goes to the database from a thread of its own.
+
+The alert path hands entries to a bounded queue and never waits. A database that is locked, full,
+read-only or gone is tried again; meanwhile entries wait, and beyond the queue's size the oldest are
+lost and counted. History may suffer, alerts do not.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from sqlalchemy import Engine, create_engine, select
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from ew.errors import InputError
+from ew.shaking.targets import Targets, device_targets
+from ew.storage.tables import devices, latencies, metadata, versions
+
+log = logging.getLogger("ew.journal")
+
+WAITING_MOST = 20_000
+"""Entries that wait for the database: some hours of versions and receipts of a busy network."""
+RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
+LOCK_S = 1.0
+"""How long SQLite waits for another process's lock before it says so."""
+BATCH_MOST = 200
+STOP_WITHIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the journal: an event version's ``body``, or its latency receipt."""
+
+    table: str  # "versions" or "latencies"
+    event_id: str
+    version: int
+    issued_s: float
+    body: bytes
+
+
+def open_engine(path: Path) -> Engine:
+    """An engine over the database file; nothing is opened before it is used."""
+    return create_engine(f"sqlite:///{path}", connect_args={"timeout": LOCK_S})
+
+
+class Journal:
+    """A thread that writes; ``note_*`` may be called from the event loop and return at once."""
+
+    def __init__(self, path: Path, *, waiting_most: int = WAITING_MOST) -> None:
+        self.path = path
+        self.lost = 0
+        self.written = 0
+        self.error: str | None = None
+        self._waiting: deque[Entry] = deque()
+        self._waiting_most = waiting_most
+        self._changed = threading.Condition()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, for at most two seconds, and end."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify()
+        self._thread.join(STOP_WITHIN_S)
+
+    def note_version(self, body: dict[str, Any]) -> None:
+        """Keep an event version, the body of its message."""
+        self._put("versions", body["event_id"], body["version"], body["issued_us"] / 1e6, body)
+
+    def note_latency(self, event_id: str, version: int, body: dict[str, Any]) -> None:
+        """Keep a version's latency receipt, in the place of what was known before."""
+        self._put("latencies", event_id, version, 0.0, body)
+
+    def status(self) -> dict[str, Any]:
+        """What the journal is doing, for health and metrics."""
+        return {
+            "waiting": len(self._waiting),
+            "written": self.written,
+            "lost": self.lost,
+            "error": self.error,
+        }
+
+    def _put(
+        self, table: str, event_id: str, version: int, issued_s: float, body: dict[str, Any]
+    ) -> None:
+        entry = Entry(table, event_id, version, issued_s, orjson.dumps(body))
+        with self._changed:
+            if len(self._waiting) >= self._waiting_most:
+                self._waiting.popleft()
+                self.lost += 1
+            self._waiting.append(entry)
+            self._changed.notify()
+
+    def _run(self) -> None:
+        engine = open_engine(self.path)
+        has_tables = False
+        wait_s = RETRY_FIRST_S
+        while (batch := self._next_batch()) is not None:
+            try:
+                if not has_tables or not self.path.exists():
+                    engine.dispose()  # a file that was deleted is made anew, with its tables
+                    metadata.create_all(engine)
+                    has_tables = True
+                _write(engine, batch)
+            except SQLAlchemyError as error:
+                self._failed(error)
+                has_tables = False
+                engine.dispose()
+                if self._pause(wait_s):
+                    return
+                wait_s = min(2 * wait_s, RETRY_MOST_S)
+            else:
+                self._written(batch)
+                wait_s = RETRY_FIRST_S
+
+    def _next_batch(self) -> list[Entry] | None:
+        """The oldest entries, which stay in the queue until they are written; ``None`` at the end."""
+        with self._changed:
+            while not self._waiting and not self._is_stopping:
+                self._changed.wait()
+            batch = list(self._waiting)[:BATCH_MOST]
+            return batch or None
+
+    def _written(self, batch: Sequence[Entry]) -> None:
+        with self._changed:
+            for entry in batch:
+                # The oldest may have been dropped meanwhile, where the queue is full
+                if self._waiting and self._waiting[0] is entry:
+                    self._waiting.popleft()
+            self.written += len(batch)
+        if self.error is not None:
+            log.warning("journal: %s can be written again", self.path)
+            self.error = None
+
+    def _failed(self, error: SQLAlchemyError) -> None:
+        reason = str(getattr(error, "orig", None) or error)
+        if self.error is None:
+            log.warning("journal: %s can't be written: %s; trying again", self.path, reason)
+        self.error = reason
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait before the next try; whether the journal is to end."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while not self._is_stopping and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+            return self._is_stopping
+
+
+def _write(engine: Engine, batch: Sequence[Entry]) -> None:
+    with engine.begin() as connection:
+        for entry in batch:
+            values: dict[str, Any] = {
+                "event_id": entry.event_id,
+                "version": entry.version,
+                "body": entry.body,
+            }
+            if entry.table == "versions":
+                statement = insert(versions).values(**values, issued_s=entry.issued_s)
+                connection.execute(statement.on_conflict_do_nothing())
+            else:
+                statement = insert(latencies).values(values)
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["event_id", "version"], set_={"body": entry.body}
+                    )
+                )
+
+
+def read_targets(path: Path, kinds: Sequence[str]) -> Targets:
+    """All registered devices of the known kinds as columns; blocking, so keep it off an event loop.
+
+    Raises:
+        InputError: the database can't be read; the message says why.
+    """
+    engine = open_engine(path)
+    columns = (devices.c.device_id, devices.c.kind, devices.c.latitude, devices.c.longitude)
+    try:
+        metadata.create_all(engine)
+        with engine.connect() as connection:
+            rows = connection.execute(select(*columns).where(devices.c.kind.in_(kinds))).all()
+    except SQLAlchemyError as error:
+        raise InputError(f"{path}: {getattr(error, 'orig', None) or error}") from error
+    finally:
+        engine.dispose()
+    return device_targets(
+        [row[0] for row in rows],
+        np.array([kinds.index(row[1]) for row in rows], np.uint8),
+        np.array([row[2] for row in rows], np.float64),
+        np.array([row[3] for row in rows], np.float64),
+    )

@@ -1,0 +1,32 @@
+"""The tables of the database: registered devices and the journal of what was published."""
+
+from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, String
+from sqlalchemy import Table as _Table
+
+metadata = MetaData()
+devices = _Table(
+    "devices",
+    metadata,
+    Column("device_id", String(64), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("latitude", Float, nullable=False),
+    Column("longitude", Float, nullable=False),
+    Column("registered_s", Float, nullable=False),
+)
+versions = _Table(
+    "versions",
+    metadata,
+    Column("event_id", String(64)),
+    Column("version", Integer),
+    Column("issued_s", Float, nullable=False, index=True),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("event_id", "version"),
+)
+latencies = _Table(
+    "latencies",
+    metadata,
+    Column("event_id", String(64)),
+    Column("version", Integer),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("event_id", "version"),
+)
