@@ -17,7 +17,7 @@ if os.environ.get("EW_SANITIZE"):
     FLAGS += ["-g", "-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"]
     FLAGS += ["-fno-sanitize-recover=all"]
     LINK += ["-fsanitize=address,undefined"]
-STEPS = ("module", "read", "continuity", "lanes", "channel", "onset")
+STEPS = ("module", "read", "continuity", "lanes", "channel", "history", "onset")
 
 # Data travels with the wheel; ew/seeds.py finds it in either place
 SEEDS = [

@@ -5,7 +5,8 @@
  *     read.c        the list of packets becomes rows of struct packet
  *     continuity.c  its start time: does it continue its channel, follow a gap, or repeat?
  *     lanes.c       eight channels side by side: filter, STA/LTA, "was a threshold crossed?"  (lanes.h: the loop)
- *     channel.c     one channel sample by sample: filter, STA/LTA, trigger on and off; history
+ *     channel.c     one channel sample by sample: filter, STA/LTA, trigger on and off
+ *     history.c     the last samples of each channel
  *     onset.c       a trigger becomes a pick: AIC onset, SNR, quality
  *     module.c      the Python type that holds it all
  *
@@ -24,6 +25,8 @@ enum {
     BLOCK = 128,        /* samples filtered at a time: 8 KiB of eight channels stay in the first-level cache */
     LIMIT = 1024,       /* samples of a packet run before triggers are judged, so that none overruns the history */
     HISTORY = 4096,     /* samples kept a channel: 41 s at 100 Hz, 16 KiB; a power of two */
+    LINE = 16,          /* samples in a cache line of 64 bytes, in which they go into the history */
+    WANTED = 512,       /* cache lines asked for ahead, at most */
     PADDING = 16,       /* at a distance of exactly 16 KiB all histories would share a few lines of each cache */
     DELAYS = 8,         /* of the four sections of the band-pass */
     STA = 8, LTA = 9,   /* behind them in struct filter: sums S and L */
@@ -84,7 +87,8 @@ struct channels {
     struct clock *clock;
     struct filter *filter;
     struct trigger *trigger;
-    union kept (*history)[HISTORY + PADDING];   /* sample i lies at i modulo HISTORY */
+    union kept (*history)[HISTORY + PADDING];   /* sample i lies at i modulo HISTORY, but for those in tail */
+    union kept (*tail)[LINE];                   /* the last samples, which do not fill a line yet: i modulo LINE */
 };
 
 /* ---- What passes through ------------------------------------------------------------------------------------ */
@@ -131,6 +135,8 @@ struct lanes {
     const struct packet *packet[LANES];
     const char *samples[LANES];      /* of this block */
     int64_t length[LANES];           /* in this block; no lane has more than the one after it */
+    const char *wanted[WANTED];      /* memory that the next packets need, asked for while these are run */
+    int64_t wanted_count, asked;
 };
 
 struct bank {
@@ -182,8 +188,13 @@ int choose_vectors(const char *name);
 /* channel.c */
 void begin_packet(struct bank *bank, const struct packet *packet);
 void run_channel(struct bank *bank, int32_t channel, const char *samples, enum form form, int64_t n);
-void keep_samples(struct bank *bank, int32_t channel, const char *samples, enum form form, int64_t n);
 double first_good(const char *samples, enum form form, int64_t n);
+
+/* history.c: n samples, or one, behind those seen; samples first to last, as they were kept. */
+void keep_samples(struct bank *bank, int32_t channel, const char *samples, enum form form, int64_t n);
+void keep_one(struct bank *bank, int32_t channel, double sample);
+void agree_on_form(struct bank *bank, int32_t channel, enum form form);
+void recall(const struct bank *bank, int32_t channel, int64_t first, int64_t last, double *samples);
 
 /* onset.c */
 void judge_candidates(struct bank *bank);
@@ -198,12 +209,6 @@ static inline double sample_of(const char *samples, enum form form, int64_t i)
     if (form == FLOAT32) { float x; memcpy(&x, samples + 4 * i, 4); return x; }
     if (form == INT32) { int32_t x; memcpy(&x, samples + 4 * i, 4); return x; }
     double x; memcpy(&x, samples + 8 * i, 8); return x;
-}
-
-static inline double kept_of(const union kept *history, enum form form, int64_t sample)
-{
-    const union kept x = history[sample & (HISTORY - 1)];
-    return form == INT32 ? (double)x.whole : (double)x.real;
 }
 
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -75,42 +75,6 @@ double first_good(const char *samples, enum form form, int64_t n)
     return 0;
 }
 
-/* ---- History -------------------------------------------------------------------------------------------------- */
-
-static void keep_one(union kept *history, const struct filter *filter, enum form form, int64_t sample, double x)
-{
-    union kept *at = &history[sample & (HISTORY - 1)];
-    if (form == INT32) at->whole = (int32_t)x;
-    else at->real = (float)(form == FLOAT64 ? x - filter->offset : x);
-}
-
-/* A channel whose packets change their form is kept as float64 is, from then on until data are missing next. */
-static void agree_on_form(struct bank *bank, int32_t channel, enum form form)
-{
-    struct trigger *trigger = &bank->channels.trigger[channel];
-    union kept *history = bank->channels.history[channel];
-    if ((enum form)trigger->form == form || trigger->form == FLOAT64) return;
-    for (int64_t i = 0; i < HISTORY; i++)
-        keep_one(history, &bank->channels.filter[channel], FLOAT64, i, kept_of(history, trigger->form, i));
-    trigger->form = FLOAT64;
-}
-
-void keep_samples(struct bank *bank, int32_t channel, const char *samples, enum form form, int64_t n)
-{
-    agree_on_form(bank, channel, form);
-    const enum form kept = bank->channels.trigger[channel].form;
-    union kept *history = bank->channels.history[channel];
-    const int64_t seen = bank->channels.clock[channel].seen;
-    if (kept == FLOAT64) {
-        for (int64_t i = 0; i < n; i++)
-            keep_one(history, &bank->channels.filter[channel], kept, seen + i, sample_of(samples, form, i));
-        return;
-    }
-    const int64_t start = seen & (HISTORY - 1), fits = least(n, HISTORY - start);
-    memcpy(history + start, samples, 4 * (size_t)fits);
-    memcpy(history, samples + 4 * fits, 4 * (size_t)(n - fits));
-}
-
 /* ---- Filter, STA/LTA and trigger ------------------------------------------------------------------------- */
 
 static void filter_sample(const struct rate *rate, double *state, double x)
@@ -152,7 +116,7 @@ void run_channel(struct bank *bank, int32_t channel, const char *samples, enum f
             bank->counts.not_finite++;
             x = isnan(filter->last) ? filter->offset : filter->last;
         }
-        keep_one(bank->channels.history[channel], filter, trigger->form, at, x);
+        keep_one(bank, channel, x);
         filter_sample(rate, filter->state, x);
         count_equal(bank, trigger, rate, at, x == filter->last);
         filter->last = x;

@@ -144,6 +144,32 @@ static void empty_lane(struct bank *bank, int lane)
     clock->seen += n;
 }
 
+static void want(struct lanes *lanes, const void *memory, size_t bytes)
+{
+    for (size_t at = 0; at < bytes && lanes->wanted_count < WANTED; at += 64)
+        lanes->wanted[lanes->wanted_count++] = (const char *)memory + at;
+}
+
+/* List the memory that the next packets need: run asks for a line or two in each step, since what is asked for at once
+ * holds up all else. Samples and state lie in memory that was last used a second and more ago. */
+static void look_ahead(struct bank *bank, const int32_t *order, int64_t count, int64_t first)
+{
+    struct lanes *lanes = bank->lanes;
+    lanes->wanted_count = lanes->asked = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const struct packet *p = &bank->packets[order[i]];
+        const int32_t c = p->channel;
+        want(lanes, &bank->channels.filter[c], sizeof(struct filter));
+        want(lanes, &bank->channels.trigger[c], sizeof(struct trigger));
+        want(lanes, &bank->channels.tail[c], sizeof *bank->channels.tail);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        const struct packet *p = &bank->packets[order[i]];
+        const size_t n = (size_t)least(p->length - first, BLOCK);
+        want(lanes, p->samples + first * size_of(p->form), n * (size_t)size_of(p->form) + 63);
+    }
+}
+
 /* Up to eight packets, no one longer than the next, from sample first on. */
 static void run_group(struct bank *bank, const int32_t *order, int count, int64_t first)
 {
@@ -207,6 +233,9 @@ static int64_t put_in_order(struct bank *bank, int64_t begin, int64_t end, int64
 void run_lanes(struct bank *bank, int64_t begin, int64_t end, int64_t first)
 {
     const int64_t used = put_in_order(bank, begin, end, first);
-    for (int64_t group = 0; group < used; group += LANES)
+    for (int64_t group = 0; group < used; group += LANES) {
+        const int64_t next = group + LANES;
+        look_ahead(bank, bank->order + next, least(LANES, most(used - next, 0)), first);
         run_group(bank, bank->order + group, (int)least(LANES, used - group), first);
+    }
 }

@@ -77,6 +77,7 @@ TARGET static void NAME(run)(struct lanes *lanes, int64_t begin, int64_t end)
     typedef NAME(reals) reals;
     typedef NAME(words) words;
 #define OF(row) (*(const reals *)&(row)[lane])
+    const char *const *wanted = lanes->wanted + lanes->asked, *const *wanted_end = lanes->wanted + lanes->wanted_count;
     for (int lane = 0; lane < LANES; lane += WIDTH) {
         reals z[STATE];
 #pragma GCC unroll 10
@@ -85,6 +86,8 @@ TARGET static void NAME(run)(struct lanes *lanes, int64_t begin, int64_t end)
         const words is_on = *(const words *)&lanes->is_on[lane];
         for (int64_t i = begin; i < end; i++) {
             reals v = OF(lanes->x[i]);
+            for (int k = 0; k < WIDTH / 4; k++)
+                if (wanted < wanted_end) __builtin_prefetch(*wanted++, 1);
 #pragma GCC unroll 4
             for (int k = 0; k < 4; k++) {
                 const reals u = v + z[2 * k];
@@ -104,6 +107,7 @@ TARGET static void NAME(run)(struct lanes *lanes, int64_t begin, int64_t end)
         *(words *)&lanes->crossed[lane] = crossed;
     }
 #undef OF
+    lanes->asked = wanted - lanes->wanted;
 }
 #undef WIDTH
 #undef NAME

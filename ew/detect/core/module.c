@@ -52,7 +52,8 @@ int32_t add_channel(struct bank *bank, PyObject *seed_id)
         if (move_rows(&channels->clock, c, room, sizeof *channels->clock) ||
             move_rows(&channels->filter, c, room, sizeof *channels->filter) ||
             move_rows(&channels->trigger, c, room, sizeof *channels->trigger) ||
-            move_rows(&channels->history, c, room, sizeof *channels->history)) {
+            move_rows(&channels->history, c, room, sizeof *channels->history) ||
+            move_rows(&channels->tail, c, room, sizeof *channels->tail)) {
             PyErr_NoMemory();
             return -1;
         }
@@ -113,8 +114,8 @@ static void bank_dealloc(BankObject *self)
     struct bank *bank = self->bank;
     if (bank) {
         struct channels *channels = &bank->channels;
-        void *const memory[] = {channels->clock, channels->filter, channels->trigger, channels->history, bank->rates,
-            bank->packets, bank->order, bank->guess, bank->owners, bank->candidates, bank->picks, bank->windows,
+        void *const memory[] = {channels->clock, channels->filter, channels->trigger, channels->history, channels->tail,
+            bank->rates, bank->packets, bank->order, bank->guess, bank->owners, bank->candidates, bank->picks, bank->windows,
             bank->lanes};
         for (size_t k = 0; k < sizeof memory / sizeof *memory; k++) free(memory[k]);
         Py_XDECREF(bank->packet_type);
@@ -368,7 +369,7 @@ PyMODINIT_FUNC PyInit__core(void)
     if (!module || PyModule_AddType(module, &BankType) ||
         PyModule_AddIntConstant(module, "HISTORY", HISTORY) || PyModule_AddIntConstant(module, "LIMIT", LIMIT) ||
         PyModule_AddIntConstant(module, "BYTES_PER_CHANNEL",
-            sizeof(struct clock) + sizeof(struct filter) + sizeof(struct trigger) + 4 * (HISTORY + PADDING))) {
+            sizeof(struct clock) + sizeof(struct filter) + sizeof(struct trigger) + 4 * (HISTORY + PADDING + LINE))) {
         Py_XDECREF(module);
         return NULL;
     }

@@ -17,14 +17,6 @@ static const double MOST_SNR = 1e6;    /* what a noise of nothing but zeros is g
 
 /* ---- Parts of a look ------------------------------------------------------------------------------------------ */
 
-/* Samples first to last of a channel's history. */
-static void recall(const struct bank *bank, int32_t channel, int64_t first, int64_t last, double *samples)
-{
-    const enum form form = bank->channels.trigger[channel].form;
-    for (int64_t i = first; i <= last; i++)
-        samples[i - first] = kept_of(bank->channels.history[channel], form, i);
-}
-
 /* n samples band-passed, the filter at rest before them, from sample first on. */
 static void band_pass(const struct rate *rate, const double *raw, int64_t n, int64_t first, double *band)
 {

@@ -17,6 +17,7 @@ static const double MIN_RATE_HZ = 10, MAX_RATE_HZ = 500;
 static const int64_t LATEST_NS = INT64_C(4000000000000000000);   /* 2096; the earliest is as far before 1970 */
 static const double LONGEST_NS = 1e17;                            /* three years in one packet */
 
+enum { AHEAD = 32 }; /* packets whose fields are fetched before the first of them is read */
 enum { SEED_ID, START_NS, SAMPLING_RATE, SAMPLES, FIELDS };
 
 /* New references to a packet's fields; of a Packet itself by its slots' descriptors, which is as getattr does it. */
@@ -115,11 +116,9 @@ static int32_t rate_of(struct bank *bank, double rate_hz)
     return add_rate(bank, hundredths);
 }
 
-/* One packet into a row; its array's reference passes to bank->owners. */
-static int read_packet(struct bank *bank, PyObject *packet, int64_t place, struct packet *row, int *is_repeated)
+/* One packet's fields into a row: 1 if it is used, 0 if not, -1 with an exception. */
+static int read_packet(struct bank *bank, PyObject *field[FIELDS], int64_t place, struct packet *row, int *is_repeated)
 {
-    PyObject *field[FIELDS];
-    if (get_fields(bank, packet, field)) return -1;
     int status = PyUnicode_Check(field[SEED_ID]);
     if (status > 0 && !PyUnicode_CheckExact(field[SEED_ID])) {
         PyObject *text = PyUnicode_FromObject(field[SEED_ID]);
@@ -144,24 +143,48 @@ static int read_packet(struct bank *bank, PyObject *packet, int64_t place, struc
         if (row->rate < 0) status = -1;
         bank->owners[bank->owned++] = Py_NewRef(field[SAMPLES]);
     }
-    for (int k = 0; k < FIELDS; k++) Py_DECREF(field[k]);
     bank->counts.refused += status == 0;
     return status < 0 ? -1 : status > 0 && is_used;
 }
 
+/* The fields of the list's packets from place begin on, AHEAD of them at most; returns how many, -1 with an exception. */
+static int64_t fetch(struct bank *bank, PyObject *list, int64_t begin, PyObject *fields[AHEAD][FIELDS])
+{
+    int64_t count = 0;
+    /* The list may be changed by code that a packet of another type runs: its length is asked for each time */
+    for (; count < AHEAD && begin + count < PyList_GET_SIZE(list); count++) {
+        PyObject *packet = Py_NewRef(PyList_GET_ITEM(list, begin + count));
+        const int failed = get_fields(bank, packet, fields[count]);
+        Py_DECREF(packet);
+        if (failed) {
+            while (count--)
+                for (int k = 0; k < FIELDS; k++) Py_DECREF(fields[count][k]);
+            return -1;
+        }
+        /* An array keeps its length in a place of its own: the wait for one is shared by all */
+        PyObject *samples = fields[count][SAMPLES];
+        if (PyArray_Check(samples)) __builtin_prefetch(PyArray_DIMS((PyArrayObject *)samples));
+        if (begin + count < bank->room) __builtin_prefetch(&bank->channels.clock[bank->guess[begin + count]]);
+    }
+    return count;
+}
+
 int64_t read_packets(struct bank *bank, PyObject *list, int *is_repeated)
 {
-    int64_t kept = 0;
+    PyObject *fields[AHEAD][FIELDS];
+    int64_t kept = 0, count, begin = 0;
+    int status = 0;
     *is_repeated = 0;
     bank->tick++;
-    /* The list may be changed by code that a packet of another type runs: its length is asked for each time */
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
-        if (i >= bank->room && make_room(bank, PyList_GET_SIZE(list))) return -1;
-        PyObject *packet = Py_NewRef(PyList_GET_ITEM(list, i));
-        const int status = read_packet(bank, packet, i, &bank->packets[kept], is_repeated);
-        Py_DECREF(packet);
+    while ((count = fetch(bank, list, begin, fields)) > 0) {
+        if (begin + count > bank->room && make_room(bank, begin + count)) status = -1;
+        for (int64_t i = 0; i < count; i++) {
+            if (status >= 0) status = read_packet(bank, fields[i], begin + i, &bank->packets[kept], is_repeated);
+            kept += status > 0;
+            for (int k = 0; k < FIELDS; k++) Py_DECREF(fields[i][k]);
+        }
         if (status < 0) return -1;
-        kept += status;
+        begin += count;
     }
-    return kept;
+    return count < 0 ? -1 : kept;
 }
