@@ -170,6 +170,11 @@ static void look_ahead(struct bank *bank, const int32_t *order, int64_t count, i
     }
 }
 
+static void ask_for_the_rest(struct lanes *lanes)
+{
+    for (; lanes->asked < lanes->wanted_count; lanes->asked++) __builtin_prefetch(lanes->wanted[lanes->asked]);
+}
+
 /* Up to eight packets, no one longer than the next, from sample first on. */
 static void run_group(struct bank *bank, const int32_t *order, int count, int64_t first)
 {
@@ -202,6 +207,7 @@ static void run_group(struct bank *bank, const int32_t *order, int count, int64_
         for (int lane = 0; lane < count; lane++) {
             const int64_t n = lanes->length[lane];
             if (n > done) kind.run(lanes, done, n);
+            if (lane == 0) ask_for_the_rest(lanes);
             if (n > 0) empty_lane(bank, lane);
             done = most(done, n);
         }
