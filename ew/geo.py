@@ -4,11 +4,15 @@ A place is kept as its earth-centred x, y, z (ECEF, km); the chord between two p
 the surface by a short series, within 0.01 % of the geodesic out to 1,000 km, for a few multiplications.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 EARTH_RADIUS_KM = 6371.0
 """Mean radius, as TauP has it."""
+KM_PER_DEGREE = 111.195
+"""Length of a degree on a sphere of the mean radius, km."""
 WGS84_A_KM = 6378.137
 """Semi-major axis (NIMA TR8350.2, 2000)."""
 WGS84_F = 1 / 298.257223563
@@ -94,14 +98,75 @@ def destination(
     dlam = np.arctan2(
         np.sin(theta) * np.sin(arc) * np.cos(phi), np.cos(arc) - np.sin(phi) * np.sin(phi2)
     )
-    return np.degrees(phi2), (longitude + np.degrees(dlam) + 180) % 360 - 180
+    return np.degrees(phi2), wrap_longitude(longitude + np.degrees(dlam))
 
 
-def in_polygon(latitude: float, longitude: float, polygon: list[tuple[float, float]]) -> bool:
-    """Whether a place lies in a polygon of (latitude, longitude) corners, by the even-odd rule."""
+def wrap_longitude(longitude: ArrayLike) -> Floats:
+    """Longitudes in [-180, 180), degrees, of any shape."""
+    result: Floats = (np.asarray(longitude, dtype=np.float64) + 180.0) % 360.0 - 180.0
+    return result
+
+
+def middle_of(latitudes: ArrayLike, longitudes: ArrayLike) -> tuple[float, float]:
+    """The middle of places: the direction of the mean of their normals, so that no meridian is a seam.
+
+    Args:
+        latitudes: degrees, (D,), at least one.
+        longitudes: degrees, of the same shape.
+
+    Returns:
+        Latitude and longitude, degrees.
+    """
+    phi, lam = np.radians(latitudes), np.radians(longitudes)
+    x, y = float(np.mean(np.cos(phi) * np.cos(lam))), float(np.mean(np.cos(phi) * np.sin(lam)))
+    z = float(np.mean(np.sin(phi)))
+    latitude = float(np.degrees(np.arctan2(z, np.hypot(x, y))))
+    return latitude, float(np.degrees(np.arctan2(y, x)))
+
+
+def local_km(
+    latitude: float, longitude: float, latitudes: ArrayLike, longitudes: ArrayLike
+) -> tuple[Floats, Floats]:
+    """Places as kilometres north and east of one place, on the plane that touches the Earth there.
+
+    Returns:
+        Two (D,) float64; good to 1 % within 500 km, at any meridian and latitude.
+    """
+    phi, lam = np.radians(latitude), np.radians(longitude)
+    one, many = ecef_km(latitude, longitude), ecef_km(latitudes, longitudes)
+    away = many - (one[:, None] if many.ndim == 2 else one)
+    east = -np.sin(lam) * away[0] + np.cos(lam) * away[1]
+    level = np.cos(lam) * away[0] + np.sin(lam) * away[1]
+    north = -np.sin(phi) * level + np.cos(phi) * away[2]
+    return north, east
+
+
+def places_around(
+    latitude: float, longitude: float, north_km: ArrayLike, east_km: ArrayLike
+) -> tuple[Floats, Floats]:
+    """Latitudes and longitudes of places some kilometres north and east of one.
+
+    Along its meridian and its parallel, so good within some hundred kilometres up to 85 degrees of
+    latitude; longitudes are in [-180, 180), across the date line as well.
+    """
+    latitudes = latitude + np.asarray(north_km, np.float64) / KM_PER_DEGREE
+    per_degree = KM_PER_DEGREE * np.cos(np.radians(latitude))
+    return latitudes, wrap_longitude(longitude + np.asarray(east_km, np.float64) / per_degree)
+
+
+def in_polygon(latitude: float, longitude: float, polygon: Sequence[tuple[float, float]]) -> bool:
+    """Whether a place lies in a polygon of (latitude, longitude) corners, by the even-odd rule.
+
+    An edge is the shorter way between its corners, so that one from 177 E to 176 W crosses the date
+    line. The polygon must not hold a pole.
+    """
     inside = False
-    for (lat1, lon1), (lat2, lon2) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
-        crosses = (lat1 > latitude) != (lat2 > latitude)
-        if crosses and longitude < (lon2 - lon1) * (latitude - lat1) / (lat2 - lat1) + lon1:
-            inside = not inside
+    corners = [(lat, float(wrap_longitude(lon - longitude))) for lat, lon in polygon]
+    for (lat1, east1), (lat2, east2) in zip(corners, corners[1:] + corners[:1], strict=True):
+        step = float(wrap_longitude(east2 - east1))
+        if (lat1 > latitude) == (lat2 > latitude):
+            continue
+        # East of the place by less than half the Earth: an edge on the far side counts as west of it
+        at = float(wrap_longitude(east1 + step * (latitude - lat1) / (lat2 - lat1)))
+        inside ^= at > 0
     return inside

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ew.alerts.planner import AlertPlan, AlertPlanner
+from ew.components import verticals_of
 from ew.config import Config
 from ew.detect.bank import PickerBank
 from ew.detect.sensors import SensorPicker
@@ -46,7 +47,7 @@ class Pipeline:
     """Packets in, alert plans out.
 
     Only channels in ``inventory`` are used; the others are named in ``unknown_channels`` and skipped. P-waves
-    are picked on the vertical components (SEED orientation code Z); the rest serve amplitudes.
+    are picked on the vertical components (``ew.components``); the rest serve amplitudes.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Pipeline:
     ) -> None:
         self.stopwatch = stopwatch or Stopwatch()
         self.bank = PickerBank(config.picker)
-        self._sensors = SensorPicker(self.bank)
+        self._sensors = SensorPicker(self.bank, verticals_of(inventory))
         self.engine = EventEngine(config, inventory, travel_times, self.stopwatch)
         self.timing = StationTiming(inventory, travel_times)
         self.planner = planner

@@ -7,8 +7,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
+from ew.components import verticals_of
 from ew.errors import InputError
-from ew.geo import distance_km
+from ew.geo import destination, distance_km, wrap_longitude
 from ew.records import EventVersion, Pick
 from ew.report import by_event
 from ew.shaking import event_rows
@@ -74,7 +75,8 @@ def _section(
     travel_times: TravelTimes,
 ) -> None:
     reference = _reference(event_dir, history)
-    vertical = [run for run in event_dir.runs if run.seed_id.endswith("Z")]
+    verticals = set(verticals_of(event_dir.inventory).values())
+    vertical = [run for run in event_dir.runs if run.seed_id in verticals]
     zero_s = reference[0] if reference else seconds_from_ns(min(run.start_ns for run in vertical))
     window = (-10.0, 70.0) if reference else (0.0, 240.0)
     places = {c.seed_id: c for c in event_dir.inventory.values()}
@@ -130,28 +132,39 @@ def _map(
     travel_times: TravelTimes,
 ) -> None:
     picked = {pick.seed_id.rsplit(".", 2)[0] for pick in picks}
-    for seed_id, channel in event_dir.inventory.items():
-        if seed_id.endswith("Z"):
-            is_picked = seed_id.rsplit(".", 2)[0] in picked
-            ax.plot(
-                channel.longitude, channel.latitude, "^", color="tab:green" if is_picked else "0.7"
-            )
+    verticals = verticals_of(event_dir.inventory).values()
+    # Longitudes are drawn as they lie beside the first station: the date line is no edge of the map
+    middle = event_dir.inventory[next(iter(verticals))].longitude if verticals else 0.0
+
+    def east(longitude: float) -> float:
+        return middle + float(wrap_longitude(longitude - middle))
+
+    for seed_id in verticals:
+        channel = event_dir.inventory[seed_id]
+        is_picked = seed_id.rsplit(".", 2)[0] in picked
+        colour = "tab:green" if is_picked else "0.7"
+        ax.plot(east(channel.longitude), channel.latitude, "^", color=colour)
     if history:
         ax.plot(
-            [v.origin.longitude for v in history],
+            [east(v.origin.longitude) for v in history],
             [v.origin.latitude for v in history],
             ".-",
             color="tab:orange",
         )
         last = history[-1].origin
         ax.plot(
-            last.longitude, last.latitude, "*", color="tab:red", markersize=16, label="last version"
+            east(last.longitude),
+            last.latitude,
+            "*",
+            color="tab:red",
+            markersize=16,
+            label="last version",
         )
         if np.isfinite(last.horizontal_error_km):
             _circle(
                 ax,
                 last.latitude,
-                last.longitude,
+                east(last.longitude),
                 last.horizontal_error_km,
                 "tab:red",
                 "uncertainty",
@@ -160,7 +173,7 @@ def _map(
         _circle(
             ax,
             last.latitude,
-            last.longitude,
+            east(last.longitude),
             float((rows[2] >= 2.0).sum()),
             "tab:orange",
             "intensity 2",
@@ -168,7 +181,12 @@ def _map(
     if event_dir.event is not None and event_dir.event.origin is not None:
         truth = event_dir.event.origin
         ax.plot(
-            truth.longitude, truth.latitude, "x", color="black", markersize=12, label="catalogue"
+            east(truth.longitude),
+            truth.latitude,
+            "x",
+            color="black",
+            markersize=12,
+            label="catalogue",
         )
     if ax.get_legend_handles_labels()[0]:
         ax.legend(fontsize=8)
@@ -185,10 +203,12 @@ def _circle(
     colour: str,
     label: str,
 ) -> None:
-    angle = np.linspace(0, 2 * np.pi, 100)
+    latitudes, longitudes = destination(
+        latitude, longitude, np.linspace(0, 360, 100), np.full(100, radius_km)
+    )
     ax.plot(
-        longitude + radius_km / 111.2 / np.cos(np.radians(latitude)) * np.sin(angle),
-        latitude + radius_km / 111.2 * np.cos(angle),
+        longitude + wrap_longitude(longitudes - longitude),
+        latitudes,
         "--",
         color=colour,
         linewidth=1,

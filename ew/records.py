@@ -46,7 +46,8 @@ class Packet:
 class Channel:
     """Where a channel stands and what its counts mean.
 
-    ``gain`` is in counts per input unit (m/s for ``M/S``, m/s² for ``M/S**2``).
+    ``gain`` is in counts per input unit (m/s for ``M/S``, m/s² for ``M/S**2``). ``dip_deg``: degrees
+    down from the horizontal, ``None`` where it is not known.
     """
 
     seed_id: str
@@ -55,6 +56,7 @@ class Channel:
     elevation_m: float
     gain: float
     input_units: InputUnits
+    dip_deg: float | None = None
 
 
 Inventory: TypeAlias = Mapping[str, Channel]

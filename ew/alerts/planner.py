@@ -255,7 +255,7 @@ class AlertPlanner:
         regions = self._config.policy.regions
         in_region = np.array(
             [
-                not regions or any(in_polygon(lat, lon, list(r.polygon)) for r in regions)
+                not regions or any(in_polygon(lat, lon, r.polygon) for r in regions)
                 for lat, lon in zip(targets.latitudes, targets.longitudes, strict=True)
             ],
             dtype=np.bool_,

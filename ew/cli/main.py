@@ -286,9 +286,10 @@ def keys_show(directory: DirectoryArgument) -> None:
 @config_app.command("check")
 def config_check(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Explain each mistake of a configuration file with its key and the allowed values."""
+    from ew.cli.check import check_regions  # noqa: PLC0415
     from ew.config import load_config  # noqa: PLC0415
 
-    load_config(file)
+    check_regions(load_config(file), file)
     typer.echo(f"{file}: no mistake found")
 
 

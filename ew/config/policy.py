@@ -42,8 +42,28 @@ class Region(BaseModel):
 
     name: str
     polygon: list[tuple[float, float]] = Field(
-        min_length=3, description="corners as (latitude, longitude), degrees"
+        min_length=3,
+        description="corners as (latitude, longitude), degrees; an edge is the shorter way between two",
     )
+
+    @model_validator(mode="after")
+    def _encloses_something(self) -> Self:
+        for number, (latitude, longitude) in enumerate(self.polygon, 1):
+            if not (abs(latitude) <= 90 and abs(longitude) <= 360):
+                hint = "; GeoJSON has [lon, lat]" if abs(longitude) <= 90 else ""
+                raise ValueError(
+                    f"corner {number} of region {self.name!r}: latitude {latitude:g}, longitude "
+                    f"{longitude:g} is no place: corners are [latitude, longitude]{hint}"
+                )
+        latitudes = [latitude for latitude, _ in self.polygon]
+        if max(latitudes) < -60 or min(latitudes) > 79:
+            raise ValueError(
+                f"region {self.name!r} lies where nobody lives: corners are [latitude, longitude]; "
+                "GeoJSON has [lon, lat]"
+            )
+        if len({(lat, lon % 360) for lat, lon in self.polygon}) < 3:
+            raise ValueError(f"region {self.name!r} has no area: give three different corners")
+        return self
 
 
 def _default_kinds() -> dict[str, KindPolicy]:

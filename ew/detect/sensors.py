@@ -5,8 +5,9 @@ once. Noise seldom makes both rise together, so what a horizontal was picked for
 vertical's own: P converted below the station comes later on horizontals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from ew.components import is_vertical, sensor_of
 from ew.detect.bank import PickerBank
 from ew.records import Packet, Pick
 
@@ -21,19 +22,24 @@ CALM = 2.5
 
 
 class SensorPicker:
-    """Runs all components through a bank and returns the picks of the verticals."""
+    """Runs all components through a bank and returns the picks of the verticals.
 
-    def __init__(self, bank: PickerBank) -> None:
+    ``verticals``: the vertical channel of each sensor (``ew.components``); others go by their name.
+    """
+
+    def __init__(self, bank: PickerBank, verticals: Mapping[str, str] | None = None) -> None:
         self._bank = bank
+        self._verticals = verticals or {}
         self._picked_ns: dict[str, int] = {}
 
     def process(self, packets: Sequence[Packet]) -> list[Pick]:
         """Take in one tick's packets and return the P picks they complete, in order of onset."""
         found = self._bank.process(packets)
-        picks = [pick for pick in found if pick.seed_id.endswith("Z")]
+        picks = [pick for pick in found if is_vertical(pick.seed_id, self._verticals)]
         self._picked_ns.update((pick.seed_id, pick.time_ns) for pick in picks)
         for aside in found:
-            pick = None if aside.seed_id.endswith("Z") else self._upright(aside)
+            is_upright = is_vertical(aside.seed_id, self._verticals)
+            pick = None if is_upright else self._upright(aside)
             if pick is not None:
                 picks.append(pick)
                 self._picked_ns[pick.seed_id] = pick.time_ns
@@ -42,7 +48,8 @@ class SensorPicker:
 
     def _upright(self, aside: Pick) -> Pick | None:
         """The vertical's pick of what a horizontal was picked for, if it shows there too and was not picked by itself."""
-        vertical = aside.seed_id[:-1] + "Z"
+        sensor = sensor_of(aside.seed_id)
+        vertical = self._verticals.get(sensor, f"{sensor}Z")
         is_new = abs(aside.time_ns - self._picked_ns.get(vertical, 0)) > APART_S * 1e9
         if not (is_new and aside.unrest <= CALM):
             return None

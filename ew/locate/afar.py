@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ew.locate.locator import KM_PER_DEGREE
+from ew.geo import local_km
 from ew.locate.onsets import Onset
 from ew.locate.stations import Network
 
@@ -55,10 +55,7 @@ def _plane_wave(onsets: Sequence[Onset], network: Network, fit_s: float) -> list
     stations = np.array([o.station for o in onsets])
     times = np.array([o.time_s for o in onsets]) - onsets[0].time_s
     lat, lon = network.latitudes[stations], network.longitudes[stations]
-    north, east = (
-        (lat - lat[0]) * KM_PER_DEGREE,
-        (lon - lon[0]) * KM_PER_DEGREE * np.cos(np.radians(lat[0])),
-    )
+    north, east = local_km(float(lat[0]), float(lon[0]), lat, lon)
     terms = np.column_stack([np.ones(len(times)), north, east])
     kept = np.abs(times - np.median(times)) < SPAN_S
     for within_s in (4 * fit_s, 2 * fit_s, fit_s, fit_s):  # outliers go, the worst first

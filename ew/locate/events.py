@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ew.components import is_vertical, verticals_of
 from ew.config import Config
 from ew.locate.amplitudes import log_acceleration
 from ew.locate.associator import Associator, Candidate
@@ -63,6 +64,7 @@ class EventEngine:
         self._stopwatch = stopwatch or Stopwatch()
         self._config = config.locate
         self._inventory = inventory
+        self._verticals = verticals_of(inventory)
         self._travel = travel_times
         self._network = Network(inventory)
         self._waves = Waves(inventory)
@@ -157,7 +159,7 @@ class EventEngine:
     # What comes in
 
     def _take_packets(self, packets: Sequence[Packet]) -> None:
-        self._network.note([p for p in packets if p.seed_id.endswith("Z")])
+        self._network.note([p for p in packets if is_vertical(p.seed_id, self._verticals)])
         self._waves.take_packets(packets)
 
     def _take_pick(self, pick: Pick) -> bool:

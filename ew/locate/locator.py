@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ew.config import LocateConfig
-from ew.geo import distance_km, ecef_km, local_radius_km
+from ew.geo import distance_km, ecef_km, local_radius_km, places_around
 from ew.locate.kernels import misfit_grid
 from ew.traveltimes import TravelTimes
 
 Floats = NDArray[np.float64]
 
-KM_PER_DEGREE = 111.195
 COARSE_STEP_KM = 10.0
 COARSE_STEPS = 16
 """Either way from the centre: a wider search is coarser, so that none costs more than some milliseconds."""
@@ -143,9 +142,7 @@ class Locator:
     ) -> _Grid:
         offsets = np.arange(-half_km, half_km + step_km / 2, step_km)
         north, east = (a.ravel() for a in np.meshgrid(offsets, offsets, indexing="ij"))
-        latitudes = latitude + north / KM_PER_DEGREE
-        longitudes = longitude + east / (KM_PER_DEGREE * np.cos(np.radians(latitude)))
-        return self._run(latitudes, longitudes, depths, seen)
+        return self._run(*places_around(latitude, longitude, north, east), depths, seen)
 
     def _run(
         self, latitudes: Floats, longitudes: Floats, depths: Floats, seen: Observations

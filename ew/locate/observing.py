@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ew.geo import distance_km
+from ew.geo import distance_km, middle_of
 from ew.locate.kernels import NO_S_YET
 from ew.locate.locator import MAX_PICKS, MAX_SILENT, Hypocentre, Observations
 from ew.locate.onsets import Onset, first_by_station, is_mostly_s
@@ -134,7 +134,7 @@ class Observer:
         early = sorted(onsets, key=lambda o: o.time_s)[:4]
         stations = [o.station for o in early]
         net = self._network
-        return float(net.latitudes[stations].mean()), float(net.longitudes[stations].mean())
+        return middle_of(net.latitudes[stations], net.longitudes[stations])
 
 
 def seconds_after(onsets: Sequence[Onset], first: Sequence[Onset]) -> list[Onset]:

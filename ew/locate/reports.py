@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ew.components import is_vertical, verticals_of
 from ew.locate.amplitudes import (
     BIN_S,
     LONGEST_S,
@@ -63,6 +64,7 @@ class Reporter:
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
+        self._verticals = verticals_of(inventory)
         self._history = History()
         self._shear = ShearWaves(self._history)
         self._followed: dict[str, list[_Followed]] = {}
@@ -77,7 +79,7 @@ class Reporter:
                 followed.motion.add([packet])
         reports = []
         for packet in packets:
-            if not packet.seed_id.endswith("Z"):
+            if not is_vertical(packet.seed_id, self._verticals):
                 continue
             self.ends_ns[packet.seed_id] = max(packet.end_ns, self.ends_ns.get(packet.seed_id, 0))
             for followed in self._followed.get(packet.seed_id[:-1], ()):

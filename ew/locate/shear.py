@@ -51,7 +51,7 @@ GREW = 4.0
 """Horizontals that have grown by so much (amplitude) since the first ``GREW_FROM_S`` of P hold S, even where a growing P hides its onset."""
 GREW_FROM_S = 1.5
 
-HORIZONTAL = "NE123XYRT"
+HORIZONTAL = "NE12XYRT"
 """SEED orientation codes of the components that are not vertical."""
 DEAD_S = 5.0
 STEP_S = 0.5

@@ -11,6 +11,7 @@ from ew import __version__
 from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_DETECTOR, TOPIC_PICK
 from ew.alerts.signing import Signer
+from ew.components import verticals_of
 from ew.config import Config
 from ew.delivery.publisher import Publisher
 from ew.detect.bank import PickerBank
@@ -40,7 +41,7 @@ class Detector:
         self.store = store
         self.intake = Intake(config, broker)
         self.bank = PickerBank(config.picker)
-        self.sensors = SensorPicker(self.bank)
+        self.sensors = SensorPicker(self.bank, verticals_of(inventory))
         self.reporter = Reporter(inventory)
         # Reports are not signed: the broker's access rules say who may publish them
         self.publisher = Publisher(broker, Signer.ephemeral("detector"), config.delivery)

@@ -37,7 +37,7 @@ from ew.service.intake import Intake
 from ew.service.latency import Latencies
 from ew.shaking.targets import cell_targets
 from ew.sources import fdsn
-from ew.sources.inventory import read_csv, read_stationxml
+from ew.sources.inventory import read_inventory
 from ew.sources.listen import listen
 from ew.sources.picks import PickExchange
 from ew.stopwatch import Stopwatch
@@ -82,8 +82,7 @@ def load_inventory(config: Config) -> dict[str, Channel]:
         kept = config.service.database.with_suffix(".stations.xml")
         stations = fdsn.read_stations(where, kept)
     else:
-        path = Path(where)
-        stations = read_stationxml(path) if path.suffix == ".xml" else read_csv(path)
+        stations = read_inventory(Path(where))
     for note in stations.notes:
         log.warning("%s", note)
     return stations.channels

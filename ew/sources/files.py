@@ -8,10 +8,11 @@ import csv
 import heapq
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ew.components import verticals_of, without_vertical
 from ew.errors import InputError
 from ew.records import Channel, Origin, Packet
 from ew.sources import inventory, miniseed
@@ -110,24 +111,22 @@ def load_event_dir(path: Path) -> EventDir:
             note := f"{run.seed_id}: in waveforms.mseed but not usable from the stations file"
         ) not in notes:
             notes.append(note)
-    notes += _rate_notes(runs) + _deaf_notes(runs)
-    if not runs:
-        first = f": {notes[0]}" if notes else ""
-        raise InputError(f"{path}: no channel has both waveforms and usable metadata{first}")
     used = {run.seed_id for run in runs}
     channels = {seed_id: stations.channels[seed_id] for seed_id in sorted(used)}
+    notes += _rate_notes(runs) + _deaf_notes(channels)
+    if not verticals_of(channels):
+        first = f": {notes[0]}" if notes else ""
+        raise InputError(
+            f"{path}: no vertical channel has both waveforms and usable metadata{first}"
+        )
     return EventDir(path, channels, runs, _event(path), _analyst_picks(path, notes), notes)
 
 
-def _deaf_notes(runs: list[Packet]) -> list[str]:
+def _deaf_notes(channels: dict[str, Channel]) -> list[str]:
     """Sensors without a vertical channel: P is picked on verticals alone."""
-    sensors: dict[str, set[str]] = {}
-    for run in runs:
-        sensors.setdefault(run.seed_id[:-1], set()).add(run.seed_id[-1])
     return [
-        f"{sensor}?: no channel ends in Z, so P is not picked there"
-        for sensor, components in sensors.items()
-        if "Z" not in components
+        f"{sensor}?: no vertical channel (by dip, Z, or 3 beside 1 and 2), so P is not picked there"
+        for sensor in without_vertical(channels)
     ]
 
 
@@ -144,18 +143,25 @@ def _rate_notes(runs: list[Packet]) -> list[str]:
 
 def _stations(path: Path, at_s: float) -> inventory.Stations:
     """The stations as they were at a moment (epoch s)."""
-    readers: dict[str, Callable[[Path], inventory.Stations]] = {
-        "stations.xml": lambda file: inventory.read_stationxml(file, at_s),
-        "stations.csv": inventory.read_csv,
-    }
-    for name, read in readers.items():
-        if (path / name).is_file():
-            stations = read(path / name)
-            if not stations.channels:
-                first = f": {stations.notes[0]}" if stations.notes else ""
-                raise InputError(f"{path / name}: no usable channel in it{first}")
-            return stations
-    raise InputError(f"{path}: neither stations.xml nor stations.csv in it")
+    files = [file for file in sorted(path.iterdir()) if _is_station_file(file)]
+    if not files:
+        raise InputError(f"{path}: neither stations.xml nor stations.csv in it")
+    # StationXML knows dips and epochs, CSV does not
+    file = min(files, key=lambda one: one.suffix.lower() == ".csv")
+    stations = inventory.read_inventory(file, at_s)
+    if not stations.channels:
+        first = f": {stations.notes[0]}" if stations.notes else ""
+        raise InputError(f"{file}: no usable channel in it{first}")
+    return stations
+
+
+def _is_station_file(file: Path) -> bool:
+    """``stations.xml`` or ``.csv`` in any case, or any StationXML by its ending."""
+    name = file.name.lower()
+    return file.is_file() and (
+        name in ("stations.xml", "stations.csv", "stations.stationxml")
+        or name.endswith(".stationxml")
+    )
 
 
 def _event(path: Path) -> CatalogueEvent | None:

@@ -1,12 +1,15 @@
 """Station coordinates and gains from StationXML or CSV.
 
-A channel without coordinates, without a gain, or in a unit that is neither velocity nor acceleration is named and left
-out; the rest serves.
+A channel without coordinates, without a gain, or in a unit that is neither velocity nor acceleration
+is named and left out; the rest serves. Files come as people have them: CSV from spreadsheets
+(semicolons, decimal commas, capitals, UTF-16), StationXML under any name, gains by stages alone, cm
+and nm for m. What a file is, is read from its content and not from its name.
 """
 
 import csv
 import io
 import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -15,14 +18,11 @@ from ew.errors import InputError
 from ew.records import Channel, InputUnits
 
 COLUMNS = ("seed_id", "latitude", "longitude", "elevation_m", "gain", "input_units")
-UNITS: dict[str, InputUnits] = {
-    "M/S": "M/S",
-    "M/SEC": "M/S",
-    "M/S**2": "M/S**2",
-    "M/S^2": "M/S**2",
-    "M/S/S": "M/S**2",
-    "M/SEC**2": "M/S**2",
-}
+LENGTHS_M: dict[str, float] = {"M": 1.0, "CM": 1e-2, "MM": 1e-3, "UM": 1e-6, "NM": 1e-9}
+"""Units of length in metres (SI)."""
+GAL_M_S2 = 0.01
+G_M_S2 = 9.80665
+"""Standard gravity (CGPM 1901)."""
 
 
 @dataclass(slots=True)
@@ -33,43 +33,83 @@ class Stations:
     notes: list[str] = field(default_factory=list)
 
 
+def read_inventory(path: Path, at_s: float | None = None) -> Stations:
+    """Channels of a station file, StationXML or CSV by its content; epochs as in ``read_stationxml``.
+
+    Raises:
+        InputError: the file can't be read; it says what it looks like.
+    """
+    data = _read(path)
+    start = data.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:200]
+    if start.startswith(b"<"):
+        return parse_stationxml(data, str(path), at_s)
+    return parse_csv(data, str(path))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: can't read the stations: {error.strerror}") from error
+
+
 def read_csv(path: Path) -> Stations:
     """Channels of a ``stations.csv``.
 
     Raises:
         InputError: the file can't be read or lacks a column.
     """
+    return parse_csv(_read(path), str(path))
+
+
+def parse_csv(data: bytes, where: str) -> Stations:
+    """Channels of a CSV document; commas, semicolons or tabs, decimal points or commas.
+
+    Raises:
+        InputError: it is no text or lacks a column.
+    """
     stations = Stations()
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            missing = set(COLUMNS) - set(rows.fieldnames or ())
-            if missing:
-                raise InputError(
-                    f"{path}: no column {', '.join(sorted(missing))} in its first line"
-                )
-            for row in rows:
-                _add_row(row, f"{path.name} line {rows.line_num}", stations)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: can't read the stations: {error}") from error
+        lines = data.decode(encoding).splitlines()
+        separator = max(",;\t", key=(lines[0] if lines else "").count)
+        rows = csv.DictReader(lines, delimiter=separator)
+        names = {name: name.strip().lower() for name in rows.fieldnames or ()}
+        missing = set(COLUMNS) - set(names.values())
+        if missing:
+            raise InputError(f"{where}: no column {', '.join(sorted(missing))} in its first line")
+        for row in rows:
+            plain = {names[name]: value for name, value in row.items() if name in names}
+            _add_row(plain, f"{where.rpartition('/')[2]} line {rows.line_num}", stations)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{where}: can't read the stations: {error}") from error
     return stations
 
 
 def _add_row(row: dict[str, str | None], where: str, stations: Stations) -> None:
-    seed_id = (row["seed_id"] or "").strip()
+    seed_id = _seed_id((row["seed_id"] or "").strip())
     if seed_id.count(".") != 3:
         stations.notes.append(f"{where}: seed_id {seed_id!r} is not NET.STA.LOC.CHA")
         return
     numbers: dict[str, float] = {}
     for name in ("latitude", "longitude", "elevation_m", "gain"):
+        text = (row[name] or ("0" if name == "elevation_m" else "")).strip()
         try:
-            numbers[name] = float(row[name] or ("0" if name == "elevation_m" else ""))
+            numbers[name] = float(text.replace(",", "."))
         except ValueError:
             stations.notes.append(
                 f"{where}: {seed_id} has no {name} ({row[name]!r} is not a number)"
             )
             return
     _add(stations, where, seed_id, units=row["input_units"] or "", **numbers)
+
+
+def _seed_id(text: str) -> str:
+    """A SEED id with an empty location for ``--``, as many programs write it."""
+    parts = text.split(".")
+    if len(parts) == 4 and parts[2].strip() in ("--", ""):
+        parts[2] = ""
+    return ".".join(part.strip() for part in parts)
 
 
 def _add(
@@ -82,8 +122,10 @@ def _add(
     elevation_m: float,
     gain: float,
     units: str,
+    dip_deg: float | None = None,
 ) -> None:
-    known = UNITS.get(units.strip().upper())
+    scale, known = input_units(units)
+    gain /= scale
     if not (abs(latitude) <= 90 and abs(longitude) <= 180):
         stations.notes.append(f"{where}: {seed_id} lies nowhere ({latitude}, {longitude})")
     elif not (math.isfinite(gain) and gain != 0):
@@ -94,23 +136,49 @@ def _add(
     else:
         # A negative gain is a sensor wired the other way round; peaks and ratios don't mind
         stations.channels[seed_id] = Channel(
-            seed_id, latitude, longitude, elevation_m, abs(gain), known
+            seed_id, latitude, longitude, elevation_m, abs(gain), known, dip_deg
         )
+
+
+def input_units(text: str) -> tuple[float, InputUnits | None]:
+    """Units as people write them: how many of ours (m/s or m/s²) one is, and which of the two.
+
+    ``None`` where it is neither velocity nor acceleration.
+    """
+    word = text.strip().upper().replace(" ", "").replace("\u00b2", "**2").replace("\u00b5", "U")
+    if word in ("GAL", "GALS"):
+        return GAL_M_S2, "M/S**2"
+    if word in ("G", "MG"):
+        return G_M_S2 * (1.0 if word == "G" else 1e-3), "M/S**2"
+    length, _, rate = word.partition("/")
+    found = RATES.get(rate)
+    return LENGTHS_M.get(length, 1.0), found if length in LENGTHS_M else None
+
+
+RATES: dict[str, InputUnits] = {
+    "S": "M/S",
+    "SEC": "M/S",
+    "S**2": "M/S**2",
+    "S^2": "M/S**2",
+    "S2": "M/S**2",
+    "S/S": "M/S**2",
+    "SEC**2": "M/S**2",
+    "SEC/SEC": "M/S**2",
+    "(S**2)": "M/S**2",
+}
+"""What stands behind the length: once by time is velocity, twice acceleration."""
 
 
 def read_stationxml(path: Path, at_s: float | None = None) -> Stations:
     """Channels of a StationXML file, with the overall sensitivity of each response as its gain.
 
-    Of several epochs of one channel that which holds ``at_s`` (epoch s) counts, or else the last.
+    Of several epochs of one channel that which holds ``at_s`` (epoch s, the time of the data) counts. A
+    channel without such an epoch is left out; ``None`` takes the last that has begun.
 
     Raises:
         InputError: the file can't be read.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: can't read the stations: {error.strerror}") from error
-    return parse_stationxml(data, str(path), at_s)
+    return parse_stationxml(_read(path), str(path), at_s)
 
 
 def parse_stationxml(data: bytes, where: str, at_s: float | None = None) -> Stations:
@@ -141,8 +209,11 @@ def from_obspy(inventory: Any, where: str, at_s: float | None = None) -> Station
                 epochs.setdefault(seed_id, []).append(channel)
     for seed_id, found in epochs.items():
         channel = _epoch(found, at_s)
-        sensitivity = channel.response and channel.response.instrument_sensitivity
-        if not sensitivity or not sensitivity.value:
+        if channel is None:
+            stations.notes.append(f"{where}: {seed_id} has no epoch at the time of the data")
+            continue
+        gain, units = _sensitivity(channel.response)
+        if not gain:
             stations.notes.append(f"{where}: {seed_id} has no response")
             continue
         _add(
@@ -152,18 +223,31 @@ def from_obspy(inventory: Any, where: str, at_s: float | None = None) -> Station
             latitude=float(channel.latitude),
             longitude=float(channel.longitude),
             elevation_m=float(channel.elevation or 0.0),
-            gain=float(sensitivity.value),
-            units=str(sensitivity.input_units),
+            gain=gain,
+            units=units,
+            dip_deg=None if channel.dip is None else float(channel.dip),
         )
     return stations
 
 
-def _epoch(epochs: list[Any], at_s: float | None) -> Any:  # noqa: ANN401 - obspy is untyped
-    """The epoch of a channel that holds a moment, or else the last."""
+def _sensitivity(response: Any) -> tuple[float, str]:  # noqa: ANN401 - obspy is untyped
+    """Overall gain and input units: as stated, or the product of the stages; 0 where there is none."""
+    if response is None:
+        return 0.0, ""
+    stated = response.instrument_sensitivity
+    if stated and stated.value:
+        return float(stated.value), str(stated.input_units)
+    gains = [stage.stage_gain for stage in response.response_stages if stage.stage_gain]
+    if not gains:
+        return 0.0, ""
+    return math.prod(gains), str(response.response_stages[0].input_units or "")
+
+
+def _epoch(epochs: list[Any], at_s: float | None) -> Any | None:  # noqa: ANN401 - obspy is untyped
+    """The epoch of a channel that holds a moment (``None``: now), the latest if several do."""
     ordered = sorted(epochs, key=lambda item: item.start_date.timestamp if item.start_date else 0.0)
-    for epoch in reversed(ordered):
-        begins = epoch.start_date is None or at_s is None or epoch.start_date.timestamp <= at_s
-        ends = epoch.end_date is not None and at_s is not None and epoch.end_date.timestamp < at_s
-        if begins and not ends:
-            return epoch
-    return ordered[-1]
+    if at_s is None:
+        at_s = time.time()
+    begun = [e for e in ordered if e.start_date is None or e.start_date.timestamp <= at_s]
+    holding = [e for e in begun if e.end_date is None or at_s <= e.end_date.timestamp]
+    return holding[-1] if holding else None

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import io
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +18,7 @@ from ew.config.service import ServiceConfig
 from ew.errors import InputError
 from ew.service.runtime import load_inventory
 from ew.sources.fdsn import read_stations
-from ew.sources.inventory import parse_stationxml
+from ew.sources.inventory import parse_csv, parse_stationxml, read_inventory
 
 Handler = Callable[[BaseHTTPRequestHandler], None]
 
@@ -172,4 +173,59 @@ def test_the_epoch_that_holds_the_data_gives_the_gain() -> None:
     assert gain_at(obspy.UTCDateTime(2005, 6, 1).timestamp) == pytest.approx(gain / 4)
     assert gain_at(obspy.UTCDateTime(2006, 6, 1).timestamp) == pytest.approx(gain)
     assert gain_at(None) == pytest.approx(gain)
-    assert gain_at(obspy.UTCDateTime(1999, 1, 1).timestamp) == pytest.approx(gain)
+    before = parse_stationxml(out.getvalue(), "x.xml", obspy.UTCDateTime(1999, 1, 1).timestamp)
+    assert seed_id not in before.channels
+    assert f"x.xml: {seed_id} has no epoch at the time of the data" in before.notes
+
+
+@pytest.mark.parametrize(
+    ("units", "kind", "factor"),
+    [
+        ("M/S", "M/S", 1.0),
+        ("cm/s", "M/S", 1e-2),
+        ("NM/S", "M/S", 1e-9),
+        ("mm/sec", "M/S", 1e-3),
+        ("M/S**2", "M/S**2", 1.0),
+        ("CM/S**2", "M/S**2", 1e-2),
+        ("cm/s2", "M/S**2", 1e-2),
+        ("GAL", "M/S**2", 1e-2),
+        ("m/s/s", "M/S**2", 1.0),
+    ],
+)
+def test_gain_is_counts_per_metre_whatever_the_units(units: str, kind: str, factor: float) -> None:
+    text = f"seed_id,latitude,longitude,elevation_m,gain,input_units\nXX.A..HNZ,1,2,0,500,{units}\n"
+    channel = parse_csv(text.encode(), "s.csv").channels["XX.A..HNZ"]
+    assert (channel.input_units, channel.gain) == (kind, pytest.approx(500 / factor))
+
+
+@pytest.mark.parametrize("units", ["M", "PA", "V", "", "COUNTS", "M/S**3"])
+def test_units_that_are_no_motion_are_named(units: str) -> None:
+    text = f"seed_id,latitude,longitude,elevation_m,gain,input_units\nXX.A..HNZ,1,2,0,500,{units}\n"
+    found = parse_csv(text.encode(), "s.csv")
+    assert found.channels == {}
+    assert "XX.A..HNZ" in found.notes[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_csv_of_a_spreadsheet_is_read(encoding: str) -> None:
+    text = (
+        "Seed_ID;LATITUDE;Longitude;elevation_m;Gain;Input_Units\r\n"
+        "XX.A.--.HNZ;-17,5;179,9;12;1000,5;M/S**2\r\n"
+    )
+    (channel,) = parse_csv(text.encode(encoding), "s.csv").channels.values()
+    assert channel.seed_id == "XX.A..HNZ"
+    assert (channel.latitude, channel.longitude) == (-17.5, 179.9)
+    assert channel.gain == 1000.5
+
+
+def test_gain_by_stages_alone_is_their_product(tmp_path: Path) -> None:
+    inventory = obspy.read_inventory()
+    for channel in inventory[0][0]:
+        channel.response.instrument_sensitivity = None
+    path = tmp_path / "network.stationxml"
+    inventory.write(str(path), format="STATIONXML")
+    channel = inventory[0][0][0]
+    seed_id = f"{inventory[0].code}.{inventory[0][0].code}.{channel.location_code}.{channel.code}"
+    stages = [s.stage_gain for s in channel.response.response_stages if s.stage_gain]
+    found = read_inventory(path, channel.start_date.timestamp + 1)
+    assert found.channels[seed_id].gain == pytest.approx(math.prod(stages))
