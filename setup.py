@@ -1,14 +1,16 @@
-"""The one compiled part: the detection core. Where it can't be built, its twin in NumPy and SciPy runs instead.
+"""What pyproject.toml can't say: the compiled detection core, and that seeds/ travels in the wheel as ew/_seeds.
 
-All else about the package stands in pyproject.toml. ``EW_SANITIZE=1`` builds with the address and undefined-behaviour
-sanitizers, for scripts/sanitize.
+Where the core can't be built, its twin in NumPy and SciPy runs instead. ``EW_SANITIZE=1`` builds with the address and
+undefined-behaviour sanitizers, for scripts/sanitize.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
-from setuptools import Extension, find_namespace_packages, setup
+from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 # Fused operations would round once where two operations round twice: triggers would differ from machine to machine
 FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra"]
@@ -19,16 +21,18 @@ if os.environ.get("EW_SANITIZE"):
     LINK += ["-fsanitize=address,undefined"]
 STEPS = ("module", "read", "continuity", "lanes", "channel", "history", "onset")
 
-# Data travels with the wheel; ew/seeds.py finds it in either place
-SEEDS = [
-    ".".join(["ew._seeds", *path.relative_to("seeds").parts])
-    for path in Path("seeds").rglob("*")
-    if path.is_dir()
-]
+
+class BuildWithSeeds(build_py):
+    """Puts a copy of seeds/ beside the code; a checkout has its own (ew/seeds.py finds either)."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            shutil.copytree("seeds", Path(self.build_lib, "ew", "_seeds"), dirs_exist_ok=True)
+
 
 setup(
-    packages=[*find_namespace_packages(include=["ew*", "simulators*"]), "ew._seeds", *SEEDS],
-    package_dir={"ew._seeds": "seeds"},
+    cmdclass={"build_py": BuildWithSeeds},
     ext_modules=[
         Extension(
             "ew.detect._core",
