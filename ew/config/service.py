@@ -19,6 +19,10 @@ class SeedLinkSource(BaseModel):
 
     host: str = Field(description="name or address of the server")
     port: int = Field(default=18000, ge=1, le=65535, description="18000 is usual, with TLS 18500")
+    others: tuple[str, ...] = Field(
+        default=(),
+        description="HOST:PORT of further servers, tried in turn when one is lost or silent",
+    )
     tls: bool = Field(
         default=False, description="over TLS; the server's certificate and name are checked"
     )
@@ -38,6 +42,10 @@ class SeedLinkSource(BaseModel):
     def _is_sound(self) -> Self:
         if self.ca_file is not None and not self.tls:
             raise ValueError("ca_file is for tls = true only")
+        for one in self.others:
+            host, _, port = one.rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+                raise ValueError(f"{one!r} in others is not HOST:PORT")
         for one in self.select:
             if one.split(":")[0].count("_") != 1:
                 raise ValueError(f"{one!r} is not NET_STA or NET_STA:SELECTORS, as in XS_*:HHZ")
@@ -47,6 +55,12 @@ class SeedLinkSource(BaseModel):
                         f"{selector!r} in {one!r} is no selector: CCC, LLCCC or LOC_B_S_SS, as in HHZ, 00HH?, 00_H_H_Z"
                     )
         return self
+
+    @property
+    def servers(self) -> tuple[tuple[str, int], ...]:
+        """All servers as (host, port), the first one first."""
+        nodes = (one.rpartition(":") for one in self.others)
+        return ((self.host, self.port), *((host, int(port)) for host, _, port in nodes))
 
 
 class ServiceConfig(BaseModel):

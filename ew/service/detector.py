@@ -20,6 +20,7 @@ from ew.locate.reports import PickReport, Reporter
 from ew.pipeline import TICK_NS
 from ew.records import Channel, Packet
 from ew.service.intake import Intake
+from ew.sources.inventory import stations_of
 from ew.sources.picks import encode_ends, encode_report
 from ew.storage.store import Store
 from ew.times import NS_PER_S
@@ -39,7 +40,7 @@ class Detector:
         self.name = config.service.name
         self.inventory = inventory
         self.store = store
-        self.intake = Intake(config, broker)
+        self.intake = Intake(config, broker, stations_of(inventory))
         self.bank = PickerBank(config.picker)
         self.sensors = SensorPicker(self.bank, verticals_of(inventory))
         self.reporter = Reporter(inventory)

@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from ew.address import BrokerAddress
 from ew.config import Config
 from ew.records import Packet
+from ew.sources.backlog import Backlog
 from ew.sources.mqtt import MqttWaveforms
 from ew.sources.seedlink import SeedLinkClient
 from ew.sources.watch import watch
@@ -19,8 +21,12 @@ INBOX_LIMIT = 200_000
 class Intake:
     """Reads from all configured sources and hands over, tick by tick, what came."""
 
-    def __init__(self, config: Config, broker: BrokerAddress) -> None:
-        self.seedlink = [SeedLinkClient(source, self.take) for source in config.service.seedlink]
+    def __init__(self, config: Config, broker: BrokerAddress, stations: Sequence[str] = ()) -> None:
+        self.seedlink = [
+            SeedLinkClient(source, self.take, stations=stations)
+            for source in config.service.seedlink
+        ]
+        self.backlog = Backlog()
         self.dropped = 0
         self.last_packet_s = 0.0
         self._config = config.service
@@ -37,7 +43,9 @@ class Intake:
         return bool(self.seedlink or self._config.mqtt_waveforms or self._config.watch)
 
     def take(self, packet: Packet) -> None:
-        """Take a packet from a source."""
+        """Take a packet from a source, unless it is old data of a channel that is live."""
+        if self.backlog.is_backlog(packet, time.monotonic()):
+            return
         if len(self._inbox) >= INBOX_LIMIT:
             self._inbox.popleft()
             self.dropped += 1

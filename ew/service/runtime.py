@@ -37,7 +37,7 @@ from ew.service.intake import Intake
 from ew.service.latency import Latencies
 from ew.shaking.targets import cell_targets
 from ew.sources import fdsn
-from ew.sources.inventory import read_inventory
+from ew.sources.inventory import read_inventory, stations_of
 from ew.sources.listen import listen
 from ew.sources.picks import PickExchange
 from ew.stopwatch import Stopwatch
@@ -129,7 +129,7 @@ class Service:
         )
         self.publisher = Publisher(broker, self.signer, config.delivery)
         self.latencies = Latencies(self.publisher.tallies.of)
-        self.intake = Intake(config, broker)
+        self.intake = Intake(config, broker, stations_of(inventory))
         self.exchange = (
             PickExchange(broker, self._check_event) if config.service.role == "associate" else None
         )

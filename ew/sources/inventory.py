@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ew.errors import InputError
-from ew.records import Channel, InputUnits
+from ew.records import Channel, InputUnits, Inventory
 
 COLUMNS = ("seed_id", "latitude", "longitude", "elevation_m", "gain", "input_units")
 LENGTHS_M: dict[str, float] = {"M": 1.0, "CM": 1e-2, "MM": 1e-3, "UM": 1e-6, "NM": 1e-9}
@@ -31,6 +31,11 @@ class Stations:
 
     channels: dict[str, Channel] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+
+def stations_of(inventory: Inventory) -> list[str]:
+    """The stations of an inventory as ``NET_STA``, in order."""
+    return sorted({"_".join(seed_id.split(".")[:2]) for seed_id in inventory})
 
 
 def read_inventory(path: Path, at_s: float | None = None) -> Stations:

@@ -6,7 +6,9 @@ the last sequence number; what comes twice is the picker's to drop.
 """
 
 import asyncio
+import itertools
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,21 +18,36 @@ from ew.config.service import SeedLinkSource
 from ew.errors import InputError
 from ew.records import Packet
 from ew.sources import miniseed
-from ew.sources.slproto import Frame, Framer, Version, commands, resume_key, versions_of
+from ew.sources.slproto import (
+    Frame,
+    Framer,
+    Version,
+    commands,
+    expand,
+    is_pattern,
+    resume_key,
+    versions_of,
+)
 
 log = logging.getLogger("ew.seedlink")
 
 READ_BYTES = 64 * 1024
 ANSWER_S = 30.0
 """A server that leaves a command without an answer for so long is taken for dead."""
-SILENCE_S = 120.0
-"""The same, once it sends data."""
+KEEP_ALIVE_S, ALIVE_WITHIN_S = 15.0, 15.0
+"""A server that has sent nothing for so long is asked INFO ID, and has so long to answer."""
+NO_DATA_S = 120.0
+"""A server that answers and sends no data for so long is left."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.5, 30.0
 
 
 @dataclass(slots=True)
 class SeedLinkStatus:
-    """What a client has met, for health and metrics; ``sequences`` resume a stream (``slproto.resume_key``, "*": any)."""
+    """What a client has met, for health and metrics.
+
+    ``server``: the one in use; ``refused``: stations it does not serve, with its answer; ``sequences``
+    resume a stream (``slproto.resume_key``, "*": any).
+    """
 
     is_connected: bool = False
     protocol: Version | None = None
@@ -38,11 +55,15 @@ class SeedLinkStatus:
     records_refused: int = 0
     reconnects: int = 0
     last_error: str | None = None
+    server: str = ""
+    refused: dict[str, str] = field(default_factory=dict)
     sequences: dict[str, int] = field(default_factory=dict)
 
 
 class SeedLinkClient:
-    """One server; ``run`` hands its packets on until it is cancelled.
+    """One source; ``run`` hands its packets on until it is cancelled.
+
+    ``stations`` (NET_STA) of the inventory are asked for by name where a server knows no wildcards.
 
     Raises:
         ConfigError: the source's ``ca_file`` can't be read or holds no certificate.
@@ -54,8 +75,11 @@ class SeedLinkClient:
         take: Callable[[Packet], None],
         *,
         sequences: Mapping[str, int] | None = None,
+        stations: Sequence[str] = (),
     ) -> None:
         self.source = source
+        self._stations = stations
+        self._counted_by = self.name
         self.status = SeedLinkStatus(sequences=dict(sequences or {}))
         self._take = take
         self._tls = tls_context(source.ca_file) if source.tls else None
@@ -66,11 +90,17 @@ class SeedLinkClient:
         return f"{self.source.host}:{self.source.port}"
 
     async def run(self) -> None:
-        """Connect, read, and connect again with growing waits; returns never."""
+        """Connect, read, and connect again with growing waits, each server in turn; returns never."""
         wait_s = RETRY_FIRST_S
-        while True:
+        for attempt in itertools.count():
+            host, port = self.source.servers[attempt % len(self.source.servers)]
+            self.status.server = f"{host}:{port}"
+            if self.status.server != self._counted_by:
+                # Servers count apart: what one has sent says nothing of another's numbers
+                self._counted_by = self.status.server
+                self.status.sequences.clear()
             try:
-                await self._session()
+                await self._session(host, port)
                 wait_s = RETRY_FIRST_S
                 reason = "the server ended the connection"
             except (OSError, InputError, TimeoutError) as error:
@@ -84,22 +114,44 @@ class SeedLinkClient:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, RETRY_MOST_S)
 
-    async def _session(self) -> None:
-        reader, writer = await asyncio.open_connection(
-            self.source.host, self.source.port, ssl=self._tls
-        )
+    async def _session(self, host: str, port: int) -> None:
+        reader, writer = await asyncio.open_connection(host, port, ssl=self._tls)
         try:
             version = await self._negotiate(reader, writer)
             framer = Framer(version)
             self.status.is_connected, self.status.protocol = True, version
+            heard_s = time.monotonic()
             while True:
-                async with asyncio.timeout(SILENCE_S):
-                    data = await reader.read(READ_BYTES)
+                data = await self._read(reader, writer)
                 if not data:
                     return
-                self._records(framer.feed(data), version)
+                frames = framer.feed(data)
+                self._records(frames, version)
+                if frames:
+                    heard_s = time.monotonic()
+                elif time.monotonic() - heard_s > NO_DATA_S:
+                    # It answers and sends nothing: another server, or a new connection, may do better
+                    raise InputError(f"no data for {NO_DATA_S:.0f} s")
         finally:
             writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        """What comes next; a server that says nothing is asked whether it is still there.
+
+        Raises:
+            TimeoutError: it does not answer.
+        """
+        reading = asyncio.ensure_future(reader.read(READ_BYTES))
+        try:
+            done, _ = await asyncio.wait({reading}, timeout=KEEP_ALIVE_S)
+            if not done:
+                writer.write(b"INFO ID\r\n")
+                done, _ = await asyncio.wait({reading}, timeout=ALIVE_WITHIN_S)
+            if not done:
+                raise TimeoutError(f"silent for {KEEP_ALIVE_S + ALIVE_WITHIN_S:.0f} s")
+            return reading.result()
+        finally:
+            reading.cancel()
 
     async def _negotiate(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -108,17 +160,48 @@ class SeedLinkClient:
         offered = versions_of(await _line(reader))
         await _line(reader)
         version = await self._choose(offered, reader, writer)
-        asked = list(commands(version, self.source.select, self.status.sequences))
+        accepted, refused = await self._ask(version, self.source.select, reader, writer)
+        patterns = [one for one in self.source.select if is_pattern(one.partition(":")[0])]
+        if any(one.partition(":")[0] in refused for one in patterns):
+            # A server that knows no wildcards is asked for the stations of the inventory by name
+            known, unknown = await self._ask(
+                version, expand(patterns, self._stations), reader, writer
+            )
+            accepted += known
+            refused = {**{s: w for s, w in refused.items() if not is_pattern(s)}, **unknown}
+        self.status.refused = refused
+        if refused:
+            log.warning("seedlink %s: %s", self.name, "; ".join(refused.values()))
+        if not accepted:
+            raise InputError(f"every station was refused: {'; '.join(refused.values())}")
+        writer.write(b"END\r\n")
+        return version
+
+    async def _ask(
+        self,
+        version: Version,
+        select: Sequence[str],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> tuple[list[str], dict[str, str]]:
+        """Ask for stations; those accepted, and those refused with the answer to them."""
+        accepted: list[str] = []
+        refused: dict[str, str] = {}
+        asked = list(commands(version, select, self.status.sequences))
         if version == 4:  # many commands may be under way; version 3 wants an answer to each
             writer.writelines(command.text.encode() + b"\r\n" for command in asked)
         for command in asked:
             if version == 3:
+                if command.station in refused:
+                    continue  # its SELECT and DATA would count for the station before
                 writer.write(command.text.encode() + b"\r\n")
             answer = await _line(reader)
-            if answer != b"OK" and not command.may_fail:
-                raise InputError(f"{command.text!r} was answered with {answer[:80]!r}")
-        writer.write(b"END\r\n")
-        return version
+            if answer != b"OK" and not command.resumes:
+                told = f"{command.text!r} was answered with {answer[:80].decode('latin1')!r}"
+                refused.setdefault(command.station, told)
+            elif command.text.startswith("DATA") and command.station not in refused:
+                accepted.append(command.station)
+        return accepted, refused
 
     async def _choose(
         self, offered: set[Version], reader: asyncio.StreamReader, writer: asyncio.StreamWriter

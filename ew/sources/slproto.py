@@ -5,6 +5,7 @@ of 8 + 512 bytes. Version 4 as the FDSN specifies it (SeedLink 4.0, 2024): ``SLP
 stream id ``LOC_B_S_SS``, 64-bit sequence numbers in decimal, packets of 17 bytes, the station's name and any number of bytes.
 """
 
+import fnmatch
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,10 +38,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One line to the server. What is only there to resume may be refused: a station may have gone since."""
+    """One line to the server.
+
+    ``station``: NET_STA, or the pattern, it is about. ``resumes``: it only asks for what was missed; a
+    station that has gone since may be refused without a word.
+    """
 
     text: str
-    may_fail: bool = False
+    station: str
+    resumes: bool = False
 
 
 def versions_of(greeting: bytes) -> set[Version]:
@@ -81,33 +87,44 @@ def commands(
             yield from _v4(station, selectors.split(), sequences)
 
 
-def _is_pattern(station: str) -> bool:
+def is_pattern(station: str) -> bool:
+    """Whether NET_STA has a wildcard."""
     return "*" in station or "?" in station
+
+
+def expand(select: Sequence[str], stations: Sequence[str]) -> list[str]:
+    """A selection with its patterns replaced by the stations (NET_STA) that match them."""
+    found: list[str] = []
+    for one in select:
+        pattern, colon, selectors = one.partition(":")
+        names = [name for name in stations if fnmatch.fnmatchcase(name, pattern)]
+        found += [f"{name}{colon}{selectors}" for name in names]
+    return found
 
 
 def _v3(station: str, selectors: Sequence[str], sequences: Mapping[str, int]) -> Iterator[Command]:
     net, _, sta = station.partition("_")
-    yield Command(f"STATION {sta} {net}")
+    yield Command(f"STATION {sta} {net}", station)
     for selector in selectors:
-        yield Command(f"SELECT {v3_selector(selector)}")
-    last = sequences.get("*" if _is_pattern(station) else station)
-    yield Command("DATA" if last is None else f"DATA {(last + 1) & 0xFFFFFF:06X}")
+        yield Command(f"SELECT {v3_selector(selector)}", station)
+    last = sequences.get("*" if is_pattern(station) else station)
+    yield Command("DATA" if last is None else f"DATA {(last + 1) & 0xFFFFFF:06X}", station)
 
 
 def _v4(station: str, selectors: Sequence[str], sequences: Mapping[str, int]) -> Iterator[Command]:
     known = {key.removeprefix("v4 "): last for key, last in sequences.items() if key[:3] == "v4 "}
-    if _is_pattern(station):
+    if is_pattern(station):
         wanted = re.compile(re.escape(station).replace(r"\*", ".*").replace(r"\?", "."))
         names = [name for name in known if wanted.fullmatch(name)]
     else:
         names = []
     for name in [*names, station]:
         resumes = name is not station
-        yield Command(f"STATION {name}", may_fail=resumes)
+        yield Command(f"STATION {name}", name, resumes)
         for selector in selectors:
-            yield Command(f"SELECT {v4_selector(selector)}", may_fail=resumes)
+            yield Command(f"SELECT {v4_selector(selector)}", name, resumes)
         last = known.get(name)
-        yield Command("DATA" if last is None else f"DATA {last + 1}", may_fail=resumes)
+        yield Command("DATA" if last is None else f"DATA {last + 1}", name, resumes)
 
 
 def v3_selector(selector: str) -> str:

@@ -15,7 +15,7 @@ from obspy.clients.seedlink.slclient import SLClient
 from ew import Packet
 from ew.config.service import SeedLinkSource
 from ew.errors import ConfigError
-from ew.sources import miniseed
+from ew.sources import miniseed, seedlink
 from ew.sources.seedlink import SeedLinkClient
 from simulators.faults import Faults
 from simulators.seedlink import SeedLinkServer
@@ -61,9 +61,9 @@ class Reading:
 async def reading(port: int, *select: str, **options: Any) -> AsyncIterator[Reading]:
     """A client that reads from ``port``; ``sequences`` are where it goes on."""
     taken: list[Packet] = []
-    sequences = options.pop("sequences", None)
+    sequences, stations = options.pop("sequences", None), options.pop("stations", ())
     source = SeedLinkSource(host="127.0.0.1", port=port, select=select or ("XX_*",), **options)
-    client = SeedLinkClient(source, taken.append, sequences=sequences)
+    client = SeedLinkClient(source, taken.append, sequences=sequences, stations=stations)
     running = asyncio.create_task(client.run())
     try:
         yield Reading(client, taken)
@@ -221,6 +221,40 @@ async def test_selection_that_the_server_refuses_is_told() -> None:
         await at.until(lambda: at.client.status.last_error is not None)
     assert "SELECT *_H_H_Z" in (at.client.status.last_error or "")
     assert "too many" in (at.client.status.last_error or "")
+
+
+async def test_one_unknown_station_does_not_stop_the_others() -> None:
+    answers = {"HELLO": V3, "STATION GONE XX": b"ERROR\r\n"}
+    heard: list[str] = []
+    async with scripted(answers, frames(3, packets(1)[0]), heard) as port:
+        async with reading(port, "XX_GONE:HHZ", "XX_A:HHZ") as at:
+            await at.different(1)
+    assert heard[1:] == ["STATION GONE XX", "STATION A XX", "SELECT HHZ", "DATA", "END"]
+    assert list(at.client.status.refused) == ["XX_GONE"]
+
+
+async def test_server_without_wildcards_is_asked_for_the_stations_of_the_inventory() -> None:
+    answers = {"HELLO": V3, "STATION * *": b"ERROR\r\n", "STATION C XX": b"ERROR\r\n"}
+    heard: list[str] = []
+    async with scripted(answers, frames(3, packets(1)[0]), heard) as port:
+        async with reading(port, "*_*", stations=["XX_A", "XX_C", "YY_B"]) as at:
+            await at.different(1)
+    assert heard[1:] == [
+        "STATION * *", "STATION A XX", "DATA", "STATION C XX", "STATION B YY", "DATA", "END",
+    ]  # fmt: skip
+    assert list(at.client.status.refused) == ["XX_C"]
+
+
+async def test_silent_server_is_left_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seedlink, "KEEP_ALIVE_S", 0.2)
+    monkeypatch.setattr(seedlink, "ALIVE_WITHIN_S", 0.2)
+    monkeypatch.setattr(seedlink, "RETRY_FIRST_S", 0.05)
+    async with scripted({"HELLO": V3}, b"") as silent:
+        async with scripted({"HELLO": V3}, frames(3, packets(1)[0])) as speaking:
+            async with reading(silent, others=(f"127.0.0.1:{speaking}",)) as at:
+                await at.different(1)
+    assert at.client.status.server == f"127.0.0.1:{speaking}"
+    assert "silent" in (at.client.status.last_error or "")
 
 
 async def test_server_that_offers_version_4_but_refuses_it_is_read_in_version_3() -> None:
