@@ -232,6 +232,11 @@ class AlertPlanner:
         """Use other targets from now on (devices came or went); what was told is forgotten."""
         self._groups = [self._group(targets) for targets in groups if len(targets)]
 
+    @property
+    def has_groups(self) -> bool:
+        """Whether there is anybody to tell."""
+        return bool(self._groups)
+
     def plan(self, version: EventVersion, now_s: float) -> list[AlertPlan]:
         """One plan for each group that has someone to tell."""
         plans = [self._plan(group, version, now_s) for group in self._groups]

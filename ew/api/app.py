@@ -1,4 +1,4 @@
-"""The FastAPI application over a running service: health, events, devices, a partner's origin, and what happens now."""
+"""The FastAPI application over a service that runs in another process: health, events, devices, a partner's origin, and what happens now."""
 
 import secrets
 from typing import Annotated, Any
@@ -12,21 +12,23 @@ from fastapi import (
     Request,
     Response,
 )
+from fastapi.responses import JSONResponse
 
 from ew import __version__
 from ew.api import live
+from ew.api.backend import DATABASE_ERRORS, Backend, ServiceGoneError
 from ew.api.live import station_list
 from ew.api.models import DeviceIn, OriginIn
+from ew.errors import MessageError
 from ew.records import EventVersion, Origin
 from ew.service.metrics import exposition
-from ew.service.runtime import Service
 from ew.storage.store import RegisteredDevice
 
 router = APIRouter()
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
+def _service(request: Request) -> Backend:
+    service: Backend = request.app.state.service
     return service
 
 
@@ -135,21 +137,35 @@ async def partner_origin(request: Request, origin: OriginIn, _: Partner) -> dict
         stations=0,
         source=origin.source,
     )
-    merged = await _service(request).partner_origin(version)
+    try:
+        merged = await _service(request).partner_origin(version)
+    except ServiceGoneError as error:
+        raise HTTPException(503, str(error)) from error
+    except MessageError as error:
+        raise HTTPException(422, str(error)) from error
     return {"event_id": merged.event_id, "version": merged.version, "kind": merged.kind}
 
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
     """Counters and gauges in the form Prometheus reads."""
-    return Response(exposition(_service(request)), media_type="text/plain; version=0.0.4")
+    return Response(exposition(_service(request).status()), media_type="text/plain; version=0.0.4")
 
 
-def create_app(service: Service) -> FastAPI:
-    """The application of one service."""
+def create_app(service: Backend) -> FastAPI:
+    """The application over one service."""
     app = FastAPI(title="ew", version=__version__, description="Earthquake early warning")
     app.state.service = service
     app.state.hub = service.hub
     app.include_router(live.router)
     app.include_router(router)
+    app.include_router(router, prefix="/api/v1", include_in_schema=False)
+    for kind in DATABASE_ERRORS:
+        app.add_exception_handler(kind, _no_database)
     return app
+
+
+async def _no_database(_: Request, error: Exception) -> Response:
+    """The database can't be used now: alerts do not need it, but this answer does."""
+    reason = str(getattr(error, "orig", None) or error)
+    return JSONResponse({"detail": f"the database can't be used: {reason}"}, 503)

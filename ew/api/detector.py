@@ -1,18 +1,19 @@
-"""The HTTP side of a detector: its health, and nothing else."""
+"""The HTTP side of a detector that runs in another process: its health, and nothing else."""
 
 from typing import Any
 
 from fastapi import FastAPI, Response
 
 from ew import __version__
-from ew.service.detector import Detector
+from ew.api.backend import Backend
 
 
-def create_detector_app(detector: Detector) -> FastAPI:
-    """The application over a running detector."""
+def create_detector_app(detector: Backend) -> FastAPI:
+    """The application over one detector."""
     app = FastAPI(title="ew detector", version=__version__)
 
     @app.get("/health")
+    @app.get("/api/v1/health", include_in_schema=False)
     async def health(response: Response) -> dict[str, Any]:
         """How the detector is; 503 when its broker is lost."""
         status = detector.status()

@@ -147,6 +147,25 @@ def serve(config: ConfigOption = None) -> None:
 
 
 @app.command()
+def web(
+    config: ConfigOption = None,
+    child: Annotated[  # the service that starts it speaks over standard input
+        bool, typer.Option("--child", hidden=True)
+    ] = False,
+) -> None:
+    """Run API, page and metrics alone, for a service that runs elsewhere on a broker both can reach."""
+    from ew.service.parent import Parent  # noqa: PLC0415
+
+    parent = None
+    if child:
+        parent = Parent()
+        parent.start()  # before all heavy imports: it must end with its parent
+    from ew.cli.web import run_web  # noqa: PLC0415
+
+    run_web(config, parent)
+
+
+@app.command()
 def scenarios() -> None:
     """List the scenarios in seeds/."""
     from ew.cli.demo import print_scenarios  # noqa: PLC0415

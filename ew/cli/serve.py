@@ -1,26 +1,34 @@
-"""``ew serve``: the service until it is stopped: broker, database, pipeline, HTTP."""
+"""``ew serve``: the service until it is stopped: broker, alert path, and the web process as a child."""
 
 import asyncio
 import logging
+import os
+import secrets
 import signal
-import socket
+import sys
 from pathlib import Path
 
-import structlog
-import uvicorn
-
-from ew.api.app import create_app
-from ew.api.detector import create_detector_app
+from ew.address import BrokerAddress
+from ew.cli import logs
+from ew.cli.web import listen_on
 from ew.config import Config, load_config
 from ew.delivery.broker import open_broker
 from ew.errors import EwError, InputError
+from ew.service.children import WebProcess
 from ew.service.detector import Detector
-from ew.service.runtime import Service, load_inventory, load_keys
-from ew.storage.store import Store
+from ew.service.loading import load_inventory, load_keys
+from ew.service.runtime import Service
+from ew.service.tasks import Watch
+from ew.storage.secret import shared_secret
+
+log = logging.getLogger("ew.serve")
+
+PIPELINE_FAILED = 70
+"""Exit code (EX_SOFTWARE of sysexits.h): the supervisor is to start the service again at once."""
 
 
 def run_serve(path: Path | None) -> None:
-    """Serve until interrupted.
+    """Serve until interrupted. A failing pipeline ends the process at once.
 
     Raises:
         ConfigError: the configuration is wrong or incomplete.
@@ -28,29 +36,13 @@ def run_serve(path: Path | None) -> None:
         BrokerError: the broker can't be started or reached.
     """
     config = load_config(path)
-    logging.basicConfig(
-        level=config.service.log_level.upper(), format="%(message)s", handlers=[_handler()]
-    )
+    logs.set_up(config.service.log_level)
     try:
-        asyncio.run(_serve(config))
+        asyncio.run(_serve(config, path))
     except* EwError as group:
         raise _first(group) from None
-
-
-def _handler() -> logging.Handler:
-    """Log lines as ``time level logger event``, one way for our own and the libraries'."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processor=structlog.dev.ConsoleRenderer(colors=False),
-            foreign_pre_chain=[
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-            ],
-        )
-    )
-    return handler
+    except* Exception as group:  # noqa: BLE001 - the process's top: told, and the process ends
+        _end_at_once(group)
 
 
 def _first(group: BaseExceptionGroup[EwError]) -> EwError:
@@ -62,71 +54,67 @@ def _first(group: BaseExceptionGroup[EwError]) -> EwError:
     return error
 
 
-async def _serve(config: Config) -> None:
-    inventory = load_inventory(config)
-    is_detector = config.service.role == "detect"
-    if not is_detector:
-        load_keys(config)  # a missing key is told before anything is started
-    listener = _listen(config)
-    async with (
-        Store(config.service.database) as store,
-        open_broker(
-            config.delivery.broker, port=config.delivery.broker_port, config=config.delivery
-        ) as broker,
-    ):
-        service: Service | Detector
-        if is_detector:
-            service = Detector(config, inventory, store, broker)
-            app = create_detector_app(service)
-        else:
-            service = Service(config, inventory, store, broker)
-            app = create_app(service)
-        settings = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=1,  # open WebSockets would hold a stop up for ever
-        )
-        server = uvicorn.Server(settings)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours below stop all of it
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        port = listener.getsockname()[1]
-        what = "detector" if is_detector else f"mode {config.policy.mode}"
-        print(f"ew: http://{config.service.http_host}:{port}  {broker.url}  {what}", flush=True)
-        await _until(stop, service, server, listener)
-        await service.save()
+def _end_at_once(error: BaseException) -> None:
+    """End without waiting for threads that may hang on a disk; children see their pipe close and end too."""
+    import traceback  # noqa: PLC0415 - needed at the end alone
+
+    traceback.print_exception(error)
+    sys.stderr.flush()
+    os._exit(PIPELINE_FAILED)
 
 
-async def _until(
-    stop: asyncio.Event,
-    service: Service | Detector,
-    server: uvicorn.Server,
-    listener: socket.socket,
-) -> None:
-    running = asyncio.create_task(service.run(), name="service")
-    http = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+async def _serve(config: Config, path: Path | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    running = asyncio.create_task(_run(config, path), name="service")
     stopping = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.wait({running, http, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    if running.done():
-        await running  # it never returns by itself: this raises what ended it
-    running.cancel()
-    await asyncio.gather(running, http, return_exceptions=True)
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    if running.done():
+        running.result()  # it never returns by itself: this raises what ended it
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
-def _listen(config: Config) -> socket.socket:
-    """The HTTP socket, opened before anything else so that a port in use is told at once."""
-    service = config.service
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+async def _run(config: Config, path: Path | None) -> None:
+    listener = await listen_on(config)
+    secret = _secret(config)
+    async with asyncio.TaskGroup() as group:
+        watch = Watch(group)
+        web = WebProcess(path, listener, secret)
+        watch.keep("web", web.run)
+        inventory = load_inventory(config)
+        is_detector = config.service.role == "detect"
+        if not is_detector:
+            load_keys(config)  # a missing key is told before anything is started
+        async with open_broker(
+            config.delivery.broker, port=config.delivery.broker_port, config=config.delivery
+        ) as broker:
+            web.tell_broker(broker)
+            service: Service | Detector
+            if is_detector:
+                service = Detector(config, inventory, broker, watch)
+            else:
+                service = Service(config, inventory, broker, secret, watch)
+            service.on_status.append(web.tell_status)
+            _announce(config, listener.getsockname()[1], broker)
+            try:
+                await service.run()
+            finally:
+                service.close()
+
+
+def _announce(config: Config, port: int, broker: BrokerAddress) -> None:
+    role, mode = config.service.role, config.policy.mode
+    what = "detector" if role == "detect" else f"mode {mode}"
+    print(f"ew: http://{config.service.http_host}:{port}  {broker.url}  {what}", flush=True)
+
+
+def _secret(config: Config) -> bytes:
+    """The secret shared with web processes; while none can be kept, one that only our own child knows."""
     try:
-        listener.bind((service.http_host, service.http_port))
-    except OSError as error:
-        raise InputError(
-            f"service.http_port: can't listen on {service.http_host}:{service.http_port}: {error.strerror}"
-        ) from error
-    return listener
+        return shared_secret(config.service.link_secret_file)
+    except InputError as error:
+        log.warning("%s; `ew web` elsewhere can't reach this run", error)
+        return secrets.token_hex(32).encode()

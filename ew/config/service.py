@@ -115,6 +115,16 @@ class ServiceConfig(BaseModel):
         default=None,
         description="bearer token of partners and of device registration; none: origins are refused",
     )
+    link_secret: Path | None = Field(
+        default=None,
+        description="file of the secret that service and `ew web` share, made by whichever starts first (mode 0600); "
+        "none: beside the database (ew.link.secret)",
+    )
     log_level: Literal["debug", "info", "warning"] = Field(
         default="info", description="least level logged"
     )
+
+    @property
+    def link_secret_file(self) -> Path:
+        """Where the secret of service and web process is."""
+        return self.link_secret or self.database.with_suffix(".link.secret")

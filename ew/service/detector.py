@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ew import __version__
@@ -20,14 +20,13 @@ from ew.locate.reports import PickReport, Reporter
 from ew.pipeline import TICK_NS
 from ew.records import Channel, Packet
 from ew.service.intake import Intake
+from ew.service.tasks import Watch
 from ew.sources.inventory import stations_of
 from ew.sources.picks import encode_ends, encode_report
-from ew.storage.store import Store
 from ew.times import NS_PER_S
 
 log = logging.getLogger("ew.detector")
 
-SAVE_EVERY_S = 10.0
 REPORT_LIFE_S = 60.0
 
 
@@ -35,30 +34,30 @@ class Detector:
     """Picks on its share of the stations and reports what it finds."""
 
     def __init__(
-        self, config: Config, inventory: Mapping[str, Channel], store: Store, broker: BrokerAddress
+        self, config: Config, inventory: Mapping[str, Channel], broker: BrokerAddress, watch: Watch
     ) -> None:
         self.name = config.service.name
         self.inventory = inventory
-        self.store = store
         self.intake = Intake(config, broker, stations_of(inventory))
         self.bank = PickerBank(config.picker)
         self.sensors = SensorPicker(self.bank, verticals_of(inventory))
         self.reporter = Reporter(inventory)
         # Reports are not signed: the broker's access rules say who may publish them
         self.publisher = Publisher(broker, Signer.ephemeral("detector"), config.delivery)
+        self.watch = watch
+        self.on_status: list[Callable[[dict[str, Any]], None]] = []
         self.picks = 0
         self.started_s = time.time()
 
     async def run(self) -> None:
-        """Run until cancelled."""
+        """Run until cancelled; it ends by itself only when picking fails, with the error."""
         await asyncio.to_thread(PickerBank.warm_up)
-        await self.intake.load(self.store)
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
-        async with self.publisher, asyncio.TaskGroup() as group:
-            self.intake.start(group)
-            group.create_task(self._ticks(), name="ticks")
-            group.create_task(self._pulse(), name="pulse")
+        async with self.publisher:
+            self.intake.start(self.watch)
+            self.watch.keep("pulse", self._pulse)
             log.info("detector %s started: %d channels", self.name, len(self.inventory))
+            await self._ticks()
 
     async def _ticks(self) -> None:
         while True:
@@ -79,23 +78,28 @@ class Detector:
         return self.reporter.take(picks, known)
 
     async def _pulse(self) -> None:
-        saved_s = time.time()
         while True:
             ends = encode_ends(self.reporter.ends_ns, self.name)
             self.publisher.publish(TOPIC_DETECTOR.format(self.name), ends, qos=0)
-            if time.time() - saved_s >= SAVE_EVERY_S:
-                saved_s = time.time()
-                await self.save()
+            status = self.status()
+            for tell in self.on_status:
+                tell(status)
             await asyncio.sleep(1.0)
 
-    async def save(self) -> None:
-        """Keep what a restart goes on from."""
-        await self.intake.save(self.store)
+    def close(self) -> None:
+        """Nothing is kept: pickers warm up from what the sources still have."""
+
+    @property
+    def health(self) -> str:
+        """``ok``, or what is wrong in a few words."""
+        reasons = [] if self.publisher.status.connected else ["broker lost"]
+        reasons += self.watch.failing(time.time())
+        return "; ".join(reasons) if reasons else "ok"
 
     def status(self) -> dict[str, Any]:
         """What it is doing, for its HTTP address."""
         return {
-            "health": "ok" if self.publisher.status.connected else "broker lost",
+            "health": self.health,
             "role": "detect",
             "name": self.name,
             "version": __version__,

@@ -16,7 +16,10 @@ class Hub:
 
     def say(self, kind: str, /, **what: Any) -> None:  # noqa: ANN401 - plain JSON values
         """Tell all listeners."""
-        happening = {"type": kind, **what}
+        self.pass_on({"type": kind, **what})
+
+    def pass_on(self, happening: dict[str, Any]) -> None:
+        """Tell all listeners what was told elsewhere, with its ``type``."""
         for queue in self._listeners:
             if queue.full():
                 queue.get_nowait()

@@ -1,6 +1,5 @@
 """The sources of a service and the packets that wait for its next tick."""
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -8,11 +7,11 @@ from collections.abc import Sequence
 from ew.address import BrokerAddress
 from ew.config import Config
 from ew.records import Packet
+from ew.service.tasks import Watch
 from ew.sources.backlog import Backlog
 from ew.sources.mqtt import MqttWaveforms
 from ew.sources.seedlink import SeedLinkClient
 from ew.sources.watch import watch
-from ew.storage.store import Store
 
 INBOX_LIMIT = 200_000
 """Packets waiting for the pipeline; beyond it the oldest go, counted: late data warn nobody."""
@@ -56,22 +55,12 @@ class Intake:
         """All packets that wait, in order of arrival."""
         return [self._inbox.popleft() for _ in range(len(self._inbox))]
 
-    def start(self, group: asyncio.TaskGroup) -> None:
-        """Start reading, in tasks of this group."""
+    def start(self, tasks: Watch) -> None:
+        """Start reading, each source in a task of its own that is started again when it fails."""
         for client in self.seedlink:
-            group.create_task(client.run(), name=f"seedlink {client.name}")
+            tasks.keep(f"seedlink {client.name}", client.run)
         if self._config.mqtt_waveforms:
-            waveforms = MqttWaveforms(self._broker, self.take)
-            group.create_task(waveforms.run(), name="waveforms")
-        if self._config.watch is not None:
-            group.create_task(watch(self._config.watch, self.take), name="watch")
-
-    async def load(self, store: Store) -> None:
-        """Go on where the last run left off."""
-        for client in self.seedlink:
-            client.status.sequences.update(await store.load_state(f"seedlink {client.name}"))
-
-    async def save(self, store: Store) -> None:
-        """Keep what a restart goes on from."""
-        for client in self.seedlink:
-            await store.save_state(f"seedlink {client.name}", client.status.sequences)
+            tasks.keep("waveforms", MqttWaveforms(self._broker, self.take).run)
+        folder = self._config.watch
+        if folder is not None:
+            tasks.keep("watch", lambda: watch(folder, self.take))

@@ -1,8 +1,8 @@
 """PURE: messages between a service and its web process over the broker, sealed with a secret.
 
 The service publishes its status and what happens now; the web process sends commands and gets an
-answer to each. On a broker that lets everybody speak, only a message with the right seal (HMAC-SHA256
-over the body) counts, in a time window and once (nonce).
+answer to each. On a broker that lets everybody speak, only a message with the right seal (HMAC-SHA256,
+RFC 2104, over topic and body) counts, in a time window and once (nonce).
 """
 
 import hashlib
@@ -24,33 +24,40 @@ WINDOW_US = 30 * US_PER_S
 """Service and web process may run on two machines whose clocks differ by some seconds."""
 NONCES_KEPT = 10_000
 MESSAGE_MOST_BYTES = 4 << 20
+MAC_BYTES = 64
 
 
 class Seal:
-    """Seals and opens messages with one secret."""
+    """Seals and opens messages with one secret.
 
-    def __init__(self, secret: bytes) -> None:
+    ``since_us``: messages sealed before are refused. A receiver sets it to its own start, because
+    it has forgotten what it opened before.
+    """
+
+    def __init__(self, secret: bytes, *, since_us: int = 0) -> None:
         self._secret = secret
+        self._since_us = since_us
         self._seen: OrderedDict[str, None] = OrderedDict()
 
-    def close(self, body: dict[str, Any], *, nonce: str, now_us: int) -> bytes:
-        """The sealed message."""
+    def close(self, topic: str, body: dict[str, Any], *, nonce: str, now_us: int) -> bytes:
+        """The sealed message for a topic."""
         inner = orjson.dumps({"nonce": nonce, "time_us": now_us, "body": body})
-        return self._mac(inner).encode() + inner
+        return self._mac(topic, inner).encode() + inner
 
-    def open(self, payload: bytes, now_us: int) -> tuple[str, dict[str, Any]]:
-        """Nonce and body of a sealed message; each message opens once.
+    def open(self, topic: str, payload: bytes, now_us: int) -> tuple[str, dict[str, Any]]:
+        """Nonce and body of a sealed message that came on a topic; each message opens once.
 
         Raises:
             MessageError: the seal is wrong, the message too old or too large, or seen before.
         """
         if len(payload) > MESSAGE_MOST_BYTES:
             raise MessageError("sealed message is too large")
-        mac, inner = payload[:64], payload[64:]
-        if not hmac.compare_digest(mac, self._mac(inner).encode()):
+        mac, inner = payload[:MAC_BYTES], payload[MAC_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(topic, inner).encode()):
             raise MessageError("the seal is wrong")
-        message = orjson.loads(inner)
-        if abs(now_us - message["time_us"]) > WINDOW_US:
+        message = orjson.loads(inner)  # whoever knows the secret writes JSON
+        time_us = message["time_us"]
+        if abs(now_us - time_us) > WINDOW_US or time_us < self._since_us:
             raise MessageError("sealed message is out of its time")
         nonce = message["nonce"]
         if nonce in self._seen:
@@ -60,5 +67,6 @@ class Seal:
             self._seen.popitem(last=False)
         return nonce, message["body"]
 
-    def _mac(self, inner: bytes) -> str:
-        return hmac.new(self._secret, inner, hashlib.sha256).hexdigest()
+    def _mac(self, topic: str, inner: bytes) -> str:
+        whole = b"%b\x00%b" % (topic.encode(), inner)
+        return hmac.new(self._secret, whole, hashlib.sha256).hexdigest()

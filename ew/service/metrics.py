@@ -1,62 +1,69 @@
-"""The service's numbers in the form Prometheus reads, taken when asked; nothing is counted twice."""
+"""A service's numbers in the form Prometheus reads, from the status it tells; nothing is counted twice."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from prometheus_client.metrics_core import Metric
-
-    from ew.service.runtime import Service
+COUNTS = (
+    "packets",
+    "packets_dropped",
+    "picks",
+    "versions",
+    "alerts",
+    "receipts",
+    "receipts_refused",
+)
 
 
 class _Numbers(Collector):
-    def __init__(self, service: "Service") -> None:
-        self._service = service
+    def __init__(self, status: Mapping[str, Any]) -> None:
+        self._status = status
 
-    def collect(self) -> "Iterator[Metric]":
-        """All families."""
-        service = self._service
-        for name in (
-            "packets",
-            "packets_dropped",
-            "picks",
-            "versions",
-            "alerts",
-            "receipts",
-            "receipts_refused",
-        ):
-            value = service.status()["counts"][name]
-            yield CounterMetricFamily(f"ew_{name}", f"{name} since the start", value=value)
-        picker = CounterMetricFamily("ew_picker", "what the picker met", labels=["what"])
-        for name, value in service.pipeline.bank.counters.as_dict().items():
-            picker.add_metric([name], float(value))
-        yield picker
+    def collect(self) -> Iterator[Metric]:
+        """All families; before the service has told its status, health alone."""
+        status = self._status
+        yield GaugeMetricFamily("ew_healthy", "1 while health is ok", status["health"] == "ok")
+        if "counts" not in status:
+            return
+        counts = status["counts"]
+        for name in COUNTS:
+            yield CounterMetricFamily(f"ew_{name}", f"{name} since the start", counts[name])
+        yield _by("ew_picker", "what the picker met", "what", status["picker"])
+        yield _by("ew_task_failures", "how often a task failed", "task", status["task_failures"])
         suspects = GaugeMetricFamily(
             "ew_suspect_station_residual_s",
             "median residual of stations whose P is off in most events: clock or coordinates",
             labels=["station"],
         )
-        for suspect in service.pipeline.timing.suspects:
-            suspects.add_metric([suspect.station], suspect.residual_s)
+        for station, suspect in status["suspect_stations"].items():
+            suspects.add_metric([station], suspect["residual_s"])
         yield suspects
-        yield GaugeMetricFamily("ew_healthy", "1 while health is ok", value=service.health == "ok")
+        journal = status["journal"]
+        yield CounterMetricFamily("ew_journal_written", "entries written", journal["written"])
+        yield CounterMetricFamily("ew_journal_lost", "entries given up", journal["lost"])
+        yield GaugeMetricFamily("ew_journal_waiting", "entries that wait", journal["waiting"])
+        commands = status["commands"]
+        yield CounterMetricFamily("ew_commands", "commands carried out", commands["done"])
+        yield CounterMetricFamily("ew_commands_refused", "commands refused", commands["refused"])
+        yield GaugeMetricFamily("ew_slowest_tick_ms", "slowest tick", counts["slowest_tick_ms"])
         yield GaugeMetricFamily(
-            "ew_slowest_tick_ms", "slowest tick", value=service.counts.slowest_tick_ms
-        )
-        yield GaugeMetricFamily(
-            "ew_broker_connections",
-            "publisher connections",
-            value=service.publisher.status.connected,
+            "ew_broker_connections", "publisher connections", status["broker"]["connections"]
         )
 
 
-def exposition(service: "Service") -> bytes:
+def _by(name: str, what: str, label: str, numbers: Mapping[str, float]) -> Metric:
+    family = CounterMetricFamily(name, what, labels=[label])
+    for key, value in numbers.items():
+        family.add_metric([key], float(value))
+    return family
+
+
+def exposition(status: Mapping[str, Any]) -> bytes:
     """The text of ``/metrics``."""
     registry = CollectorRegistry()
-    registry.register(_Numbers(service))
+    registry.register(_Numbers(status))
     return generate_latest(registry)

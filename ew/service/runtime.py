@@ -1,16 +1,18 @@
-"""The running service: sources feed the pipeline, the pipeline feeds journal, broker and live page.
+"""The alert path: sources feed the pipeline, the pipeline feeds the publisher, and nothing else is waited for.
 
-Packets gather for a tick of 20 ms and go to the pipeline in a thread of their own, so that the event loop stays free for
-the broker's sockets. Every task is owned by one group: when one fails for good, the service stops with its reason.
+Packets gather for a tick of 20 ms and go to the pipeline in a thread of its own, so that the event
+loop stays free for the broker's sockets. The journal and the resume file are written by threads of
+theirs; API and page are another process, fed over the broker. Every task beside the pipeline is
+started again when it fails; only a failing pipeline ends the service.
 """
 
 import asyncio
 import gc
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ew import __version__
@@ -29,20 +31,22 @@ from ew.alerts.planner import AlertPlanner
 from ew.alerts.trust import Verifier
 from ew.config import Config
 from ew.delivery.publisher import Publisher
-from ew.errors import ConfigError
+from ew.errors import InputError
 from ew.pipeline import TICK_NS, Output, Pipeline
 from ew.records import Channel, EventVersion, Status
-from ew.service.hub import Hub
+from ew.service.commands import Commands
 from ew.service.intake import Intake
 from ew.service.latency import Latencies
-from ew.shaking.targets import cell_targets
-from ew.sources import fdsn
-from ew.sources.inventory import read_inventory, stations_of
+from ew.service.loading import load_keys
+from ew.service.orders import Orders
+from ew.service.tasks import Watch
+from ew.service.telling import Telling
+from ew.shaking.targets import Targets, cell_targets, cells_around
+from ew.sources.inventory import stations_of
 from ew.sources.listen import listen
 from ew.sources.picks import PickExchange
 from ew.stopwatch import Stopwatch
-from ew.storage.keyring import ServiceKeys, load_service_keys
-from ew.storage.store import RegisteredDevice, Store
+from ew.storage.journal import Journal, read_targets
 from ew.times import NS_PER_S, iso_from_ns, us_from_seconds
 from ew.traveltimes import TravelTimes
 
@@ -51,7 +55,8 @@ log = logging.getLogger("ew.service")
 EVENT_LIFE_S = 300.0
 SAVE_EVERY_S = 10.0
 STALE_S = 15.0
-JOURNAL_EVERY_S = 1.0
+LATENCIES_EVERY_S = 1.0
+DEVICES_AGAIN_S = 2.0
 
 
 @dataclass(slots=True)
@@ -65,58 +70,20 @@ class Counts:
     slowest_tick_ms: float = 0.0
 
 
-def load_inventory(config: Config) -> dict[str, Channel]:
-    """The channels of the configured inventory.
-
-    Raises:
-        ConfigError: none is configured.
-        InputError: the file or the station service can't be used.
-    """
-    where = config.service.inventory
-    if where is None:
-        raise ConfigError(
-            "service.inventory: name a StationXML file, a stations.csv or the URL of a station service; "
-            "without it no packet can be placed"
-        )
-    if fdsn.is_url(where):
-        kept = config.service.database.with_suffix(".stations.xml")
-        stations = fdsn.read_stations(where, kept)
-    else:
-        stations = read_inventory(Path(where))
-    for note in stations.notes:
-        log.warning("%s", note)
-    return stations.channels
-
-
-def load_keys(config: Config) -> ServiceKeys:
-    """What the service signs with: as configured, or, for exercises and tests, keys of its own.
-
-    Raises:
-        ConfigError: the mode is ``actual`` and no key is named, or key and document do not fit.
-        InputError: a configured file can't be read.
-    """
-    service = config.service
-    return load_service_keys(
-        config.policy.mode,
-        service.database,
-        key_file=service.key_file,
-        key_id=service.key_id,
-        document=service.keys_document,
-        root=service.root,
-    )
-
-
 class Service:
-    """Everything of ``ew serve`` between its sources and its broker."""
+    """Everything of ``ew serve`` between its sources and its broker; ``secret`` seals what web processes say."""
 
     def __init__(
-        self, config: Config, inventory: Mapping[str, Channel], store: Store, broker: BrokerAddress
+        self,
+        config: Config,
+        inventory: Mapping[str, Channel],
+        broker: BrokerAddress,
+        secret: bytes,
+        watch: Watch,
     ) -> None:
         self.config = config
         self.inventory = inventory
-        self.store = store
         self.broker = broker
-        self.hub = Hub()
         self.counts = Counts()
         self.keys = load_keys(config)
         self.signer = self.keys.signer
@@ -128,15 +95,28 @@ class Service:
             config, inventory, self.travel_times, self.planner, Stopwatch(time.perf_counter_ns)
         )
         self.publisher = Publisher(broker, self.signer, config.delivery)
+        self.live = Telling(config.service.name, secret, self.publisher)
+        self.journal = Journal(config.service.database)
         self.latencies = Latencies(self.publisher.tallies.of)
         self.intake = Intake(config, broker, stations_of(inventory))
         self.exchange = (
             PickExchange(broker, self._check_event) if config.service.role == "associate" else None
         )
+        self.commands = Commands(
+            config.service.name, secret, self.publisher, Orders(self).handlers()
+        )
+        self.watch = watch
+        self.on_status: list[Callable[[dict[str, Any]], None]] = []
+        """Who else is told the status, each second."""
         self.last_event_id: str | None = None
         self.started_s = time.time()
         self._cells: set[str] = set()
+        self._cell_targets: Targets | None = None
+        self._devices_error: str | None = None
+        self._reloading = asyncio.Lock()
         self._pipeline_lock = asyncio.Lock()
+        # The default threads are for whatever may hang on a disk; the pipeline must not wait for one
+        self._pipeline_thread = ThreadPoolExecutor(1, "pipeline")
 
     @property
     def mode(self) -> Status:
@@ -145,40 +125,51 @@ class Service:
 
     @property
     def health(self) -> str:
-        """``ok``, or what is wrong in a word or two."""
+        """``ok``, or what is wrong in a few words."""
+        reasons = self.trouble()
+        return "; ".join(reasons) if reasons else "ok"
+
+    def trouble(self) -> list[str]:
+        """What is wrong, the gravest first."""
+        reasons = []
         if not self.publisher.status.connected:
-            return "broker lost"
+            reasons.append("broker lost")
         since_s = time.time() - max(self.intake.last_packet_s, self.started_s)
         if self.intake.has_sources and since_s > STALE_S:
-            return "no data"
-        return "ok"
+            reasons.append("no data")
+        reasons += self.watch.failing(time.time())
+        if self.journal.error is not None:
+            reasons.append(f"journal: {self.journal.error}")
+        if self._devices_error is not None:
+            reasons.append(f"devices: {self._devices_error}")
+        return reasons
 
     async def run(self) -> None:
-        """Run until cancelled."""
-        await asyncio.to_thread(self.pipeline.warm_up)
+        """Run until cancelled; it ends by itself only when the pipeline fails, with the error."""
+        self.journal.start()
+        await self._in_pipeline_thread(self.pipeline.warm_up)
         await self.reload_targets()
-        await self.intake.load(self.store)
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
-        async with self.publisher, asyncio.TaskGroup() as group:
+        async with self.publisher:
             self.publisher.publish(TOPIC_KEYS, self.keys.document, retain=True)
-            self.intake.start(group)
+            self.intake.start(self.watch)
             if self.exchange is not None:
-                group.create_task(self.exchange.run(), name="picks")
+                self.watch.keep("picks", self.exchange.run)
             if self._asks_for_receipts:
-                wanted = [(TOPIC_RECEIPT.format("+"), 0)]
-                group.create_task(
-                    listen(self.broker, wanted, self._take_receipts, "receipts"), name="receipts"
-                )
-            group.create_task(self._journal_latencies(), name="latencies")
-            group.create_task(self._ticks(), name="ticks")
-            group.create_task(self._pulse(), name="heartbeat")
-            group.create_task(self._save(), name="save")
+                self.watch.keep("receipts", self._hear_receipts)
+            self.watch.keep("commands", self._hear_commands)
+            self.watch.keep("latencies", self._note_latencies_ever)
+            self.watch.keep("heartbeat", self._pulse)
+            self.watch.keep("devices", self._keep_devices)
             log.info(
                 "service started: %d channels, mode %s, broker %s",
                 len(self.inventory),
                 self.mode,
                 self.broker.url,
             )
+            await self._ticks()
+
+    # The alert path
 
     async def _ticks(self) -> None:
         while True:
@@ -190,11 +181,15 @@ class Service:
                 continue
             begin = time.perf_counter()
             async with self._pipeline_lock:
-                output = await asyncio.to_thread(self._feed, now_ns)
+                output = await self._in_pipeline_thread(self._feed, now_ns)
             self.counts.slowest_tick_ms = max(
                 self.counts.slowest_tick_ms, (time.perf_counter() - begin) * 1e3
             )
-            await self._act(output)
+            self._act(output)
+
+    async def _in_pipeline_thread(self, work: Any, *arguments: Any) -> Any:  # noqa: ANN401
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pipeline_thread, work, *arguments)
 
     def _feed(self, now_ns: int) -> Output:
         if self.exchange is not None:
@@ -214,21 +209,28 @@ class Service:
         self._verifier.verify(plain, time.time_ns() // 1000)
         return version
 
-    async def _act(self, output: Output) -> None:
+    def _act(self, output: Output) -> None:
         """Alerts first; then the journal and whoever looks on."""
         for plan in output.plans:
             self.counts.alerts += len(plan)
             self.publisher.submit(plan)
         for version in output.versions:
             self.latencies.note(version, output.picks, output.stages)
-            await self._publish_version(version)
+            self._publish_version(version)
         self.counts.picks += len(output.picks)
-        for pick in output.picks:
-            self.hub.say(
-                "pick", seed_id=pick.seed_id, time=iso_from_ns(pick.time_ns), snr=round(pick.snr, 1)
-            )
+        self.live.say_all(
+            [
+                {
+                    "type": "pick",
+                    "seed_id": pick.seed_id,
+                    "time": iso_from_ns(pick.time_ns),
+                    "snr": round(pick.snr, 1),
+                }
+                for pick in output.picks
+            ]
+        )
 
-    async def _publish_version(self, version: EventVersion) -> None:
+    def _publish_version(self, version: EventVersion) -> None:
         self.counts.versions += 1
         self.last_event_id = version.event_id
         expires_s = version.issued_s + EVENT_LIFE_S
@@ -237,7 +239,8 @@ class Service:
         self.publisher.publish(
             topic, signed(body, self.signer, self.mode), retain=True, expires_s=expires_s
         )
-        self.hub.say("event", **body)
+        self.live.say("event", **body)
+        self.journal.note_version(body)
         log.info(
             "event %s version %d %s M %.1f",
             version.event_id,
@@ -245,73 +248,102 @@ class Service:
             version.kind,
             version.origin.magnitude,
         )
-        await self.store.note_version(body)
 
     async def partner_origin(self, version: EventVersion) -> EventVersion:
         """Act on another agency's origin as on our own."""
         async with self._pipeline_lock:
             now_s = time.time()
             merged = self.pipeline.engine.add_origin(version, now_s)
-            plans = self.planner.plan(merged, now_s)
+            plans = await self._in_pipeline_thread(self.planner.plan, merged, now_s)
         for plan in plans:
+            self.counts.alerts += len(plan)
             self.publisher.submit(plan)
         self.latencies.note(merged)
-        await self._publish_version(merged)
+        self._publish_version(merged)
         return merged
 
-    @property
-    def _asks_for_receipts(self) -> bool:
-        asked = self.config.delivery.receipts
-        return bool(asked.cells or asked.devices)
-
-    def _take_receipts(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        now_us = time.time_ns() // 1000
-        for topic, payload in messages:
-            self.latencies.receive(topic, payload, now_us)
-
-    async def _journal_latencies(self) -> None:
-        """Keep and show what is known of each version's way to the devices, as it comes to be known."""
-        while True:
-            await asyncio.sleep(JOURNAL_EVERY_S)
-            await self._note_latencies()
-
-    async def _note_latencies(self) -> None:
-        for event_id, version, body in self.latencies.changed():
-            await self.store.note_latency(event_id, version, body)
-            self.hub.say("latency", event_id=event_id, version=version, **body)
-
-    async def register(self, device: RegisteredDevice) -> None:
-        """Add or move a device."""
-        await self.store.register(device)
-        await self.reload_targets()
-
-    async def unregister(self, device_id: str) -> bool:
-        """Remove a device; whether it was there."""
-        was_there = await self.store.unregister(device_id)
-        await self.reload_targets()
-        return was_there
+    # Who is told
 
     async def use_cells(self, cells: set[str]) -> None:
         """Alert these cells (as well)."""
         self._cells |= cells
+        self._cell_targets = None
         await self.reload_targets()
 
     async def reload_targets(self) -> None:
-        """Take the registered devices and the region's cells into the planner."""
-        devices = await self.store.targets(list(self.config.policy.kinds))
-        async with self._pipeline_lock:
-            self.planner.set_groups([cell_targets(self._cells or self._network_cells()), devices])
+        """Take the registered devices and the region's cells into the planner.
+
+        Without a database that can be read, the devices known so far stay; health names it.
+        """
+        async with self._reloading:
+            groups = [await self._cell_group()]
+            kinds = list(self.config.policy.kinds)
+            try:
+                devices = await asyncio.to_thread(read_targets, self.config.service.database, kinds)
+            except InputError as error:
+                if self._devices_error is None:
+                    log.warning("devices: %s", error)
+                self._devices_error = str(error)
+                if self.planner.has_groups:
+                    return
+            else:
+                self._devices_error = None
+                groups.append(devices)
+            async with self._pipeline_lock:
+                await self._in_pipeline_thread(self.planner.set_groups, groups)
+
+    async def _cell_group(self) -> Targets:
+        if self._cell_targets is None:
+            cells = self._cells or await asyncio.to_thread(self._network_cells)
+            self._cell_targets = cell_targets(cells)
+        return self._cell_targets
 
     def _network_cells(self) -> set[str]:
         """The cells around the stations: where waves can be told of in time."""
-        from ew.shaking.targets import cells_around  # noqa: PLC0415 - needed once
-
         cells: set[str] = set()
         for place in {
             (round(c.latitude, 1), round(c.longitude, 1)) for c in self.inventory.values()
         }:
             cells.update(cells_around(*place, self.config.policy.cells_within_km))
         return cells
+
+    async def _keep_devices(self) -> None:
+        """Try again to read the devices for as long as the database can't be read."""
+        while True:
+            await asyncio.sleep(DEVICES_AGAIN_S)
+            if self._devices_error is not None:
+                await self.reload_targets()
+
+    # What is heard and told beside
+
+    @property
+    def _asks_for_receipts(self) -> bool:
+        asked = self.config.delivery.receipts
+        return bool(asked.cells or asked.devices)
+
+    async def _hear_receipts(self) -> None:
+        wanted = [(TOPIC_RECEIPT.format("+"), 0)]
+        await listen(self.broker, wanted, self._take_receipts, "receipts")
+
+    def _take_receipts(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        now_us = time.time_ns() // 1000
+        for topic, payload in messages:
+            self.latencies.receive(topic, payload, now_us)
+
+    async def _hear_commands(self) -> None:
+        await listen(self.broker, self.commands.wanted, self.commands.take, "commands")
+
+    async def _note_latencies_ever(self) -> None:
+        """Keep and show what is known of each version's way to the devices, as it comes to be known."""
+        while True:
+            await asyncio.sleep(LATENCIES_EVERY_S)
+            self.note_latencies()
+
+    def note_latencies(self) -> None:
+        """Hand what has come to be known of the last alerts to the journal."""
+        for event_id, version, body in self.latencies.changed():
+            self.journal.note_latency(event_id, version, body)
+            self.live.say("latency", event_id=event_id, version=version, **body)
 
     async def _pulse(self) -> None:
         while True:
@@ -324,18 +356,17 @@ class Service:
             )
             self.publisher.publish(TOPIC_HEARTBEAT, signed(body, self.signer, self.mode), qos=0)
             self.publisher.clear_expired()
-            self.hub.say("heartbeat", **body)
+            self.live.say("heartbeat", **body)
+            status = self.status()
+            self.live.tell_status(status)
+            for tell in self.on_status:
+                tell(status)
             await asyncio.sleep(1.0)
 
-    async def _save(self) -> None:
-        while True:
-            await asyncio.sleep(SAVE_EVERY_S)
-            await self.save()
-
-    async def save(self) -> None:
-        """Keep what a restart goes on from, and what is known of the last alerts."""
-        await self.intake.save(self.store)
-        await self._note_latencies()
+    def close(self) -> None:
+        """Keep what is known of the last alerts, and let the journal write what waits."""
+        self.note_latencies()
+        self.journal.stop()
 
     def status(self) -> dict[str, Any]:
         """Health in full, for the API."""
@@ -352,7 +383,14 @@ class Service:
                 for s in self.pipeline.timing.suspects
             },
             "last_event_id": self.last_event_id,
-            "broker": {"url": self.broker.url, "connected": self.publisher.status.connected > 0},
+            "broker": {
+                "url": self.broker.url,
+                "connected": self.publisher.status.connected > 0,
+                "connections": self.publisher.status.connected,
+            },
+            "journal": self.journal.status(),
+            "task_failures": {name: t.failures for name, t in self.watch.tasks.items()},
+            "commands": {"done": self.commands.done, "refused": self.commands.refused},
             "seedlink": {
                 client.name: {
                     "connected": client.status.is_connected,

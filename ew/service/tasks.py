@@ -28,11 +28,17 @@ class Watch:
 
     group: asyncio.TaskGroup
     tasks: dict[str, TaskStatus] = field(default_factory=dict)
+    _running: list[asyncio.Task[None]] = field(default_factory=list)
 
     def keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """Run something for ever: whenever it fails or ends it is started again."""
         self.tasks[name] = TaskStatus()
-        self.group.create_task(self._keep(name, run), name=name)
+        self._running.append(self.group.create_task(self._keep(name, run), name=name))
+
+    def stop(self) -> None:
+        """End all of them."""
+        for task in self._running:
+            task.cancel()
 
     def failing(self, now_s: float) -> list[str]:
         """The tasks that failed lately, each with its reason."""

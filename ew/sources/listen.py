@@ -17,8 +17,11 @@ MOST_AT_ONCE = 256
 REFUSED = 0x80
 
 
-def client_of(address: BrokerAddress, node: int = 0) -> aiomqtt.Client:
-    """A general MQTT client for a node of a broker, with its login and over TLS where the address says so."""
+def client_of(address: BrokerAddress, node: int = 0, *, most_waiting: int = 0) -> aiomqtt.Client:
+    """A general MQTT client for a node of a broker, with its login and over TLS where the address says so.
+
+    ``most_waiting``: messages that may wait, beyond which new ones are dropped; 0: any number.
+    """
     host, port = address.nodes[node % len(address.nodes)]
     return aiomqtt.Client(
         host,
@@ -27,6 +30,7 @@ def client_of(address: BrokerAddress, node: int = 0) -> aiomqtt.Client:
         username=address.username,
         password=address.password,
         tls_context=address.tls_context(),
+        max_queued_incoming_messages=most_waiting,
     )
 
 

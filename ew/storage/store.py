@@ -1,70 +1,23 @@
-"""SHELL: the database: registered devices, the journal of event versions, and where streams left off.
+"""SHELL: the database as the API sees it: registered devices, and the journal of event versions to read.
 
-SQLAlchemy's asynchronous core over SQLite; the tables are made at first start. Reads and writes are small and never on
-the way of an alert.
+SQLAlchemy's asynchronous core over SQLite; the tables are made at first start. The journal is written
+by the service, in a thread of its own (``ew.storage.journal``).
 """
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import orjson
-from sqlalchemy import (
-    Column,
-    Float,
-    Integer,
-    LargeBinary,
-    MetaData,
-    PrimaryKeyConstraint,
-    String,
-    Table,
-    delete,
-    select,
-)
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from ew.errors import InputError
-from ew.shaking.targets import Targets, device_targets
-
-metadata = MetaData()
-devices = Table(
-    "devices",
-    metadata,
-    Column("device_id", String(64), primary_key=True),
-    Column("kind", String(32), nullable=False),
-    Column("latitude", Float, nullable=False),
-    Column("longitude", Float, nullable=False),
-    Column("registered_s", Float, nullable=False),
-)
-versions = Table(
-    "versions",
-    metadata,
-    Column("event_id", String(64)),
-    Column("version", Integer),
-    Column("issued_s", Float, nullable=False, index=True),
-    Column("body", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("event_id", "version"),
-)
-latencies = Table(
-    "latencies",
-    metadata,
-    Column("event_id", String(64)),
-    Column("version", Integer),
-    Column("body", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("event_id", "version"),
-)
-state = Table(
-    "state",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("value", LargeBinary, nullable=False),
-)
+from ew.storage.tables import devices, latencies, metadata, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,42 +91,6 @@ class Store:
             ).first()
         return None if row is None else RegisteredDevice(*row)
 
-    async def targets(self, kinds: Sequence[str]) -> Targets:
-        """All devices of the known kinds as columns."""
-        columns = (devices.c.device_id, devices.c.kind, devices.c.latitude, devices.c.longitude)
-        async with self._engine.connect() as connection:
-            rows = (
-                await connection.execute(select(*columns).where(devices.c.kind.in_(kinds)))
-            ).all()
-        return device_targets(
-            [row[0] for row in rows],
-            np.array([kinds.index(row[1]) for row in rows], np.uint8),
-            np.array([row[2] for row in rows], np.float64),
-            np.array([row[3] for row in rows], np.float64),
-        )
-
-    async def note_version(self, body: dict[str, Any]) -> None:
-        """Write an event version to the journal."""
-        values = {
-            "event_id": body["event_id"],
-            "version": body["version"],
-            "issued_s": body["issued_us"] / 1e6,
-            "body": orjson.dumps(body),
-        }
-        async with self._engine.begin() as connection:
-            await connection.execute(insert(versions).values(values).on_conflict_do_nothing())
-
-    async def note_latency(self, event_id: str, version: int, body: dict[str, Any]) -> None:
-        """Write a version's latency receipt to the journal, in the place of what was known before."""
-        values = {"event_id": event_id, "version": version, "body": orjson.dumps(body)}
-        statement = insert(latencies).values(values)
-        async with self._engine.begin() as connection:
-            await connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["event_id", "version"], set_={"body": values["body"]}
-                )
-            )
-
     async def events(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest versions of the newest events, newest first, each with its ``latency`` receipt."""
         async with self._engine.connect() as connection:
@@ -199,23 +116,6 @@ class Store:
                 .order_by(versions.c.version)
             )
             return [_with_latency(body, latency) for body, latency in rows]
-
-    async def save_state(self, name: str, value: dict[str, int]) -> None:
-        """Keep a small table of numbers under a name."""
-        values = {"name": name, "value": orjson.dumps(value)}
-        statement = (
-            insert(state).values(values).on_conflict_do_update(index_elements=["name"], set_=values)
-        )
-        async with self._engine.begin() as connection:
-            await connection.execute(statement)
-
-    async def load_state(self, name: str) -> dict[str, int]:
-        """What was kept under a name."""
-        async with self._engine.connect() as connection:
-            row = (
-                await connection.execute(select(state.c.value).where(state.c.name == name))
-            ).first()
-        return {} if row is None else orjson.loads(row[0])
 
 
 _SAME_VERSION = (versions.c.event_id == latencies.c.event_id) & (

@@ -16,7 +16,7 @@ import pytest
 from ew.config import Config
 from ew.config.service import ServiceConfig
 from ew.errors import InputError
-from ew.service.runtime import load_inventory
+from ew.service.loading import load_inventory
 from ew.sources.fdsn import read_stations
 from ew.sources.inventory import parse_csv, parse_stationxml, read_inventory
 

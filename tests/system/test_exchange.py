@@ -131,7 +131,8 @@ async def test_killing_either_in_mid_event_loses_nothing_and_devices_act_once(
                 await asyncio.sleep(0.02)
         witness = Witness(verifier)
         client = await stack.enter_async_context(aiomqtt.Client(broker.host, broker.port))
-        await client.subscribe("ew/v1/#", qos=1)
+        for topic in ("alert/#", "event/+", "heartbeat", "keys", "pick/+", "detector/+"):
+            await client.subscribe(f"ew/v1/{topic}", qos=1)
         packets = shifted(chosen.packets(0.5), time.time_ns())
         playing = asyncio.create_task(seedlink.play(packets, speed=1.0))
         killed_at: int | None = None

@@ -1,0 +1,115 @@
+"""SHELL: the web process as a child of the service: started, told what it must know, and watched."""
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ew.address import BrokerAddress
+
+STOP_WITHIN_S = 3.0
+UNREAD_MOST_BYTES = 1 << 20
+"""A child that does not read gets no further status; it must not fill our memory."""
+
+
+class ChildEndedError(Exception):
+    """A child process has ended by itself."""
+
+
+class WebProcess:
+    """``ew web`` on a socket that the service has opened, so that clients wait while it starts again.
+
+    What it must know goes over a pipe, where no other user can read it, and whose end tells it that
+    the service has died.
+    """
+
+    def __init__(self, config: Path | None, listener: socket.socket, secret: bytes) -> None:
+        self.pid: int | None = None
+        self._config = config
+        self._listener = listener
+        self._first: list[bytes] = [
+            _line(fd=listener.fileno(), secret=secret.decode("ascii")),
+        ]
+        self._stdin: asyncio.StreamWriter | None = None
+
+    async def run(self) -> None:
+        """Run one child to its end.
+
+        Raises:
+            ChildEndedError: always, unless cancelled; whoever watches starts it again.
+        """
+        options = [] if self._config is None else ["--config", str(self._config)]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ew", "web", "--child", *options),
+            stdin=asyncio.subprocess.PIPE,
+            pass_fds=(self._listener.fileno(),),
+        )
+        self._stdin, self.pid = process.stdin, process.pid
+        try:
+            for line in self._first:
+                self._write(line)
+            code = await process.wait()
+        finally:
+            self._stdin = self.pid = None
+            await _end(process)
+        raise ChildEndedError(f"the web process ended with code {code}")
+
+    def tell_broker(self, broker: BrokerAddress) -> None:
+        """Tell where the service publishes, now and to each child that is started later."""
+        line = _line(
+            broker={
+                "host": broker.host,
+                "port": broker.port,
+                "others": broker.others,
+                "username": broker.username,
+                "password": broker.password,
+                "is_tls": broker.is_tls,
+                "ca_file": None if broker.ca_file is None else str(broker.ca_file),
+            }
+        )
+        self._first.append(line)
+        self._write(line)
+
+    def tell_status(self, status: dict[str, Any]) -> None:
+        """Tell how the service is, so that health answers also while the broker is lost."""
+        self._write(_line(status=status))
+
+    def _write(self, line: bytes) -> None:
+        stdin = self._stdin
+        if stdin is None or stdin.is_closing():
+            return
+        if stdin.transport.get_write_buffer_size() < UNREAD_MOST_BYTES:
+            stdin.write(line)
+
+
+def broker_of(told: dict[str, Any]) -> BrokerAddress:
+    """The address as the child was told it."""
+    ca_file = told["ca_file"]
+    return BrokerAddress(
+        host=told["host"],
+        port=told["port"],
+        others=tuple((host, port) for host, port in told["others"]),
+        username=told["username"],
+        password=told["password"],
+        is_tls=told["is_tls"],
+        ca_file=None if ca_file is None else Path(ca_file),
+    )
+
+
+def _line(**what: Any) -> bytes:  # noqa: ANN401 - plain JSON values
+    return orjson.dumps(what) + b"\n"
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_WITHIN_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,47 @@
+"""SHELL: a child process's line to the service that started it: JSON objects on standard input, and its end.
+
+Imports nothing heavy: a child listens for its parent's death before it loads anything else.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+STDIN = 0
+READ_BYTES = 1 << 16
+
+
+class Parent:
+    """Reads the parent's lines in a thread; when the parent ends, however it ends, this process ends too."""
+
+    def __init__(self) -> None:
+        self._take: Callable[[dict[str, Any]], None] | None = None
+        self._waiting: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to read."""
+        threading.Thread(target=self._read, name="parent", daemon=True).start()
+
+    def give_to(self, take: Callable[[dict[str, Any]], None]) -> None:
+        """Hand over what has come, and from now on each line; ``take`` is called in this object's thread."""
+        with self._lock:
+            self._take = take
+            for message in self._waiting:
+                take(message)
+            self._waiting.clear()
+
+    def _read(self) -> None:
+        # Not through sys.stdin: its lock, held by a waiting thread, upsets the interpreter's end
+        rest = b""
+        while data := os.read(STDIN, READ_BYTES):
+            *lines, rest = (rest + data).split(b"\n")
+            with self._lock:
+                for message in map(json.loads, lines):
+                    if self._take is None:
+                        self._waiting.append(message)
+                    else:
+                        self._take(message)
+        os._exit(0)  # nothing of a child outlives its parent, whatever it is doing
