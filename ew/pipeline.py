@@ -25,6 +25,9 @@ TICK_NS = 20_000_000
 """Packets are handed on in ticks of 20 ms: a tenth of a percent of the warning, and thousands of channels a call."""
 
 
+AGAIN_TICK_NS = 250_000_000
+"""Half the least time between two versions: finer ticks bring nothing new when data are fed again."""
+
 LAST_WAKE_NS = 120_000_000_000
 """How long after the last packet a replay goes on: versions end 60 s after the origin, cancels soon after."""
 
@@ -86,6 +89,22 @@ class Pipeline:
         with self.stopwatch.stage("pick"):
             picks = self._sensors.process(known)
         return self.feed_picks(picks, known, now_ns)
+
+    def feed_again(self, packets: Iterable[Packet], now_ns: int) -> None:
+        """Take in data that came before a restart, in the order and at the pace of their time, telling nothing.
+
+        Afterwards pickers are warm and the events under way are known again; ``engine.settle`` makes
+        them go on from what was told. Nothing is taken to have come after ``now_ns``.
+        """
+        planner, self.planner = self.planner, None
+        try:
+            ticks: dict[int, list[Packet]] = {}
+            for packet in packets:
+                ticks.setdefault(-(-packet.end_ns // AGAIN_TICK_NS), []).append(packet)
+            for tick in sorted(ticks):
+                self.feed(ticks[tick], min(tick * AGAIN_TICK_NS, now_ns))
+        finally:
+            self.planner = planner
 
     def feed_picks(self, picks: Sequence[Pick], packets: Sequence[Packet], now_ns: int) -> Output:
         """The same from picks on, for picks made elsewhere; ``packets`` only serve amplitudes."""

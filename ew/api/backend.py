@@ -24,6 +24,7 @@ from ew.service.hub import Hub
 from ew.service.link import TOPIC_ANSWER, TOPIC_COMMAND, TOPIC_LIVE, TOPIC_STATUS, Seal
 from ew.sources.listen import client_of
 from ew.storage.store import RegisteredDevice, Store
+from ew.storage.versions import version_body, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -205,8 +206,8 @@ class Backend:
         Raises:
             MessageError: the service refuses it, or can't be reached.
         """
-        answer = await self.command(orders.ORIGIN, orders.version_body(version))
-        return orders.version_of(answer)
+        answer = await self.command(orders.ORIGIN, version_body(version))
+        return version_of(answer)
 
     async def use_cells(self, cells: set[str]) -> None:
         """Alert these cells (as well).

@@ -16,7 +16,7 @@ from ew.config import Config
 from ew.locate.amplitudes import log_acceleration
 from ew.locate.associator import Associator, Candidate
 from ew.locate.event import Event
-from ew.locate.locator import MAX_PICKS, Locator
+from ew.locate.locator import MAX_PICKS, Hypocentre, Locator
 from ew.locate.magnitude import network_magnitude
 from ew.locate.onsets import Onset
 from ew.locate.reports import PickReport
@@ -83,6 +83,7 @@ class EventEngine:
         self._free: list[Onset] = []
         self._events: list[Event] = []
         self._told: dict[str, EventVersion] = {}
+        self._recalled: dict[str, Event] = {}
         self.wake_at_s: float | None = None
 
     @property
@@ -132,6 +133,28 @@ class EventEngine:
         if same:
             nearest = min(same, key=lambda e: abs(e.hypocentre.time_s - told.origin.time_s))
             self._go_on_from(nearest, told)
+
+    def settle(self) -> None:
+        """After data that were read before a restart have been fed again: go on from what was told (``hear``).
+
+        Versions count on from the newest that was told, and what nobody was told of is told at the next
+        call. A told event that the data do not show any more (they may be lost) goes on claiming its
+        S-waves and coda, or these would make new events; its P-waves may declare it again.
+        """
+        for event in self._events:
+            told = self._told.get(event.event_id)
+            event.version = told.version if told else 0
+            event.issued = told.origin if told else None
+            event.issued_count = told.stations if told else 0
+            event.issued_motions = {m.seed_id: m.pga_m_s2 for m in told.motions} if told else {}
+            event.is_cancelled = told is not None and told.kind == "cancel"
+            event.looked_s = -math.inf
+        known = {event.event_id for event in self._events}
+        self._recalled = {
+            event_id: _recalled(told)
+            for event_id, told in self._told.items()
+            if event_id not in known and told.kind != "cancel"
+        }
 
     def _go_on_from(self, event: Event, told: EventVersion) -> None:
         """Of two ids of one earthquake the smaller stays, that of the earlier first pick; versions count on."""
@@ -184,6 +207,11 @@ class EventEngine:
             elif claim == "S" and event.is_by_s and station not in event.onsets:
                 self._join(event, replace(onset, is_s=True))
             if claim in ("P", "Pg", "S", "same"):
+                return False
+            is_coda |= claim == "coda"
+        for recalled in self._recalled.values():
+            (claim,) = self._claims(recalled, [onset])
+            if claim == "S":
                 return False
             is_coda |= claim == "coda"
         self._free.append(replace(onset, is_coda=is_coda))
@@ -243,6 +271,7 @@ class EventEngine:
         for told in self._told.values():
             if told.event_id not in ours and event.is_same(told.origin):
                 self._go_on_from(event, told)
+        self._recalled.pop(event.event_id, None)
         self._events.append(event)
         left = [o for o in self._free if o.pick not in used]
         self._free = []
@@ -414,6 +443,7 @@ class EventEngine:
         self._free = [o for o in self._free if now_s - o.time_s <= KEEP_PICKS_S]
         self._waves.forget(now_s - KEEP_PICKS_S)
         self._told = {k: v for k, v in self._told.items() if now_s - v.origin.time_s <= CLAIM_S}
+        self._recalled = {k: e for k, e in self._recalled.items() if k in self._told}
         for event in self._events:
             if event.trackers and not self._is_open(event, now_s):
                 for tracker in event.trackers.values():
@@ -423,3 +453,12 @@ class EventEngine:
         self._events = [
             e for e in self._events if not e.is_cancelled and now_s - e.hypocentre.time_s <= CLAIM_S
         ]
+
+
+def _recalled(told: EventVersion) -> Event:
+    """An event of which only what was told is known."""
+    o = told.origin
+    errors = (0.0 if math.isnan(e) else e for e in (
+        o.time_error_s, o.horizontal_error_km, o.depth_error_km))  # fmt: skip
+    hypocentre = Hypocentre(o.time_s, o.latitude, o.longitude, o.depth_km, 0.0, *errors)
+    return Event(told.event_id, hypocentre, {}, told.issued_s, 0, told.source)

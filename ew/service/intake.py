@@ -1,8 +1,11 @@
 """The sources of a service and the packets that wait for its next tick."""
 
+import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import numpy as np
 
 from ew.address import BrokerAddress
 from ew.config import Config
@@ -12,9 +15,19 @@ from ew.sources.backlog import Backlog
 from ew.sources.mqtt import MqttWaveforms
 from ew.sources.seedlink import SeedLinkClient
 from ew.sources.watch import watch
+from ew.times import NS_PER_S
 
 INBOX_LIMIT = 200_000
 """Packets waiting for the pipeline; beyond it the oldest go, counted: late data warn nobody."""
+
+REPEAT_LOOK_S = 0.1
+REPEAT_IDLE_S = 1.5
+"""A source that has sent nothing for so long after a restart has nothing more from before."""
+REPEAT_MOST_S = 20.0
+PRESENT_NS = 4 * NS_PER_S
+"""A channel whose data end no longer ago is in the present: records of dense networks are 1-3 s long."""
+PRESENT_SHARE = 0.2
+"""Some channels are always late."""
 
 
 class Intake:
@@ -54,6 +67,34 @@ class Intake:
     def hand_over(self) -> list[Packet]:
         """All packets that wait, in order of arrival."""
         return [self._inbox.popleft() for _ in range(len(self._inbox))]
+
+    def sequences(self) -> dict[str, dict[str, int]]:
+        """How far each SeedLink server has been read."""
+        return {client.name: client.status.sequences for client in self.seedlink}
+
+    def resume(self, sequences: Mapping[str, Mapping[str, int]]) -> None:
+        """Have SeedLink servers send what came after these sequence numbers; call it before ``start``."""
+        for client in self.seedlink:
+            client.status.sequences.update(sequences.get(client.name, {}))
+
+    async def repeated(self) -> AsyncIterator[list[Packet]]:
+        """What the sources send once more after a restart, until it reaches the present.
+
+        Ends also when nothing comes for a while, or when it takes too long: then alerts must not wait.
+        """
+        begin = heard = time.monotonic()
+        ends_ns: dict[str, int] = {}
+        while time.monotonic() - begin < REPEAT_MOST_S and time.monotonic() - heard < REPEAT_IDLE_S:
+            await asyncio.sleep(REPEAT_LOOK_S)
+            packets = self.hand_over()
+            if not packets:
+                continue
+            heard = time.monotonic()
+            ends_ns.update((packet.seed_id, packet.end_ns) for packet in packets)
+            yield packets
+            late = np.array(list(ends_ns.values())) < time.time_ns() - PRESENT_NS
+            if np.count_nonzero(late) <= PRESENT_SHARE * len(late):
+                return
 
     def start(self, tasks: Watch) -> None:
         """Start reading, each source in a task of its own that is started again when it fails."""

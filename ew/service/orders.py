@@ -1,9 +1,8 @@
 """SHELL: what a web process can have the service do, and the form of each command over the broker."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ew.records import EventVersion, Origin
+from ew.storage.versions import version_body, version_of
 
 if TYPE_CHECKING:
     from ew.service.commands import Handler
@@ -15,25 +14,6 @@ DEVICES = "devices"
 """Devices have been registered, moved or removed: read them again. Empty body and answer."""
 CELLS = "cells"
 """Alert these cells as well: ``{"cells": [...]}``; empty answer."""
-
-
-def version_body(version: EventVersion) -> dict[str, Any]:
-    """An event version without what it rests on, as a command's body."""
-    return {
-        "event_id": version.event_id,
-        "version": version.version,
-        "kind": version.kind,
-        "issued_s": version.issued_s,
-        "origin": asdict(version.origin),  # NaN becomes null on the wire
-        "stations": version.stations,
-        "source": version.source,
-    }
-
-
-def version_of(body: dict[str, Any]) -> EventVersion:
-    """The event version of a command's body."""
-    numbers = {k: float("nan") if v is None else v for k, v in body["origin"].items()}
-    return EventVersion(**{**body, "origin": Origin(**numbers)})
 
 
 class Orders:

@@ -39,6 +39,7 @@ from ew.service.intake import Intake
 from ew.service.latency import Latencies
 from ew.service.loading import load_keys
 from ew.service.orders import Orders
+from ew.service.recall import Recall
 from ew.service.tasks import Watch
 from ew.service.telling import Telling
 from ew.shaking.targets import Targets, cell_targets, cells_around
@@ -99,6 +100,9 @@ class Service:
         self.journal = Journal(config.service.database)
         self.latencies = Latencies(self.publisher.tallies.of)
         self.intake = Intake(config, broker, stations_of(inventory))
+        self.recall = Recall(
+            config.service.database.with_suffix(".resume.json"), self.intake.sequences
+        )
         self.exchange = (
             PickExchange(broker, self._check_event) if config.service.role == "associate" else None
         )
@@ -140,6 +144,8 @@ class Service:
         reasons += self.watch.failing(time.time())
         if self.journal.error is not None:
             reasons.append(f"journal: {self.journal.error}")
+        if self.recall.error is not None:
+            reasons.append(f"resume file: {self.recall.error}")
         if self._devices_error is not None:
             reasons.append(f"devices: {self._devices_error}")
         return reasons
@@ -147,6 +153,8 @@ class Service:
     async def run(self) -> None:
         """Run until cancelled; it ends by itself only when the pipeline fails, with the error."""
         self.journal.start()
+        sequences = self.recall.load(time.time())
+        self.intake.resume(sequences)
         await self._in_pipeline_thread(self.pipeline.warm_up)
         await self.reload_targets()
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
@@ -161,13 +169,40 @@ class Service:
             self.watch.keep("latencies", self._note_latencies_ever)
             self.watch.keep("heartbeat", self._pulse)
             self.watch.keep("devices", self._keep_devices)
+            self.watch.keep("recall", self.recall.keep)
             log.info(
                 "service started: %d channels, mode %s, broker %s",
                 len(self.inventory),
                 self.mode,
                 self.broker.url,
             )
+            await self._go_on(will_repeat=bool(sequences))
             await self._ticks()
+
+    async def _go_on(self, *, will_repeat: bool) -> None:
+        """Know again what was told before a restart, and what the sources send once more since then."""
+        told = self.recall.versions
+        if told:
+            log.info("going on from %d versions told before", len(told))
+            self.last_event_id = told[-1].event_id
+            await self._in_pipeline_thread(self._remember, told)
+        if not will_repeat and not told:
+            return
+        begin = time.monotonic()
+        packets = 0
+        async for batch in self.intake.repeated():
+            packets += len(batch)
+            await self._in_pipeline_thread(self.pipeline.feed_again, batch, time.time_ns())
+        self.counts.packets += packets
+        self.pipeline.engine.settle()
+        self.pipeline.wake_at_ns = time.time_ns()
+        log.info("%d packets read again in %.1f s", packets, time.monotonic() - begin)
+
+    def _remember(self, told: Sequence[EventVersion]) -> None:
+        """Let the engine count on from these versions, and the planner know whom they were told to."""
+        for version in told:
+            self.pipeline.engine.hear(version)
+            self.planner.plan(version, version.issued_s)
 
     # The alert path
 
@@ -240,6 +275,7 @@ class Service:
             topic, signed(body, self.signer, self.mode), retain=True, expires_s=expires_s
         )
         self.live.say("event", **body)
+        self.recall.note(version)
         self.journal.note_version(body)
         log.info(
             "event %s version %d %s M %.1f",
