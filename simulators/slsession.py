@@ -63,6 +63,7 @@ class Session:
         self._protocols = protocols
         self._has_chosen = False
         self._wishes: list[_Wish] = []
+        self._sinces: dict[str, list[int]] = {}  # by stream, once it streams
 
     @property
     def since(self) -> int:
@@ -106,17 +107,24 @@ class Session:
 
     def wants(self, record: Record) -> bool:
         """Whether the client is to have this record."""
-        _, _, loc, cha = record.seed_id.split(".")
+        sinces = self._sinces.get(record.seed_id)
+        if sinces is None:  # once a stream: a client may name hundreds of stations
+            sinces = self._sinces[record.seed_id] = self._sinces_of(record.seed_id)
+        return any(record.sequence >= since for since in sinces)
+
+    def _sinces_of(self, seed_id: str) -> list[int]:
+        """From which numbers on a stream is wanted, one for each wish it fits."""
+        _, _, loc, cha = seed_id.split(".")
+        found = []
         for wish in self._wishes:
-            if not wish.is_for(record.seed_id):
+            if not wish.is_for(seed_id):
                 continue
             names = (f"{loc}_{'_'.join(cha)}",) if self.version == 4 else (cha, (loc or "--") + cha)
-            since = wish.since or 0
-            if wish.selects(names) and record.sequence >= since:
-                return True
+            if wish.selects(names):
+                found.append(wish.since or 0)
             if self.version == 4:  # a station is the first matching command's alone
-                return False
-        return False
+                break
+        return found
 
     def packet(self, record: Record) -> bytes:
         """A record as it goes over the line."""

@@ -20,6 +20,7 @@ from ew.locate.reports import PickReport, Reporter
 from ew.pipeline import TICK_NS
 from ew.records import Channel, Packet
 from ew.service.intake import Intake
+from ew.service.supervisor import Supervisor
 from ew.service.tasks import Watch
 from ew.sources.inventory import stations_of
 from ew.sources.picks import encode_ends, encode_report
@@ -45,6 +46,7 @@ class Detector:
         # Reports are not signed: the broker's access rules say who may publish them
         self.publisher = Publisher(broker, Signer.ephemeral("detector"), config.delivery)
         self.watch = watch
+        self.supervisor = Supervisor()
         self.on_status: list[Callable[[dict[str, Any]], None]] = []
         self.picks = 0
         self.started_s = time.time()
@@ -57,11 +59,13 @@ class Detector:
             self.intake.start(self.watch)
             self.watch.keep("pulse", self._pulse)
             log.info("detector %s started: %d channels", self.name, len(self.inventory))
+            self.supervisor.ready()
             await self._ticks()
 
     async def _ticks(self) -> None:
         while True:
             await asyncio.sleep(TICK_NS / NS_PER_S)
+            self.supervisor.alive()
             if len(self.intake):
                 packets = self.intake.hand_over()
                 for report in await asyncio.to_thread(self._detect, packets):

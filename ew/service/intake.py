@@ -21,8 +21,8 @@ INBOX_LIMIT = 200_000
 """Packets waiting for the pipeline; beyond it the oldest go, counted: late data warn nobody."""
 
 REPEAT_LOOK_S = 0.1
-REPEAT_IDLE_S = 1.5
-"""A source that has sent nothing for so long after a restart has nothing more from before."""
+REPEAT_FIRST_S, REPEAT_IDLE_S = 3.0, 1.0
+"""A source from which nothing has come for so long, at first and later, has nothing from before."""
 REPEAT_MOST_S = 20.0
 PRESENT_NS = 4 * NS_PER_S
 """A channel whose data end no longer ago is in the present: records of dense networks are 1-3 s long."""
@@ -82,14 +82,15 @@ class Intake:
 
         Ends also when nothing comes for a while, or when it takes too long: then alerts must not wait.
         """
-        begin = heard = time.monotonic()
+        begin = time.monotonic()
+        until = begin + REPEAT_FIRST_S
         ends_ns: dict[str, int] = {}
-        while time.monotonic() - begin < REPEAT_MOST_S and time.monotonic() - heard < REPEAT_IDLE_S:
+        while time.monotonic() < min(until, begin + REPEAT_MOST_S):
             await asyncio.sleep(REPEAT_LOOK_S)
             packets = self.hand_over()
             if not packets:
                 continue
-            heard = time.monotonic()
+            until = time.monotonic() + REPEAT_IDLE_S
             ends_ns.update((packet.seed_id, packet.end_ns) for packet in packets)
             yield packets
             late = np.array(list(ends_ns.values())) < time.time_ns() - PRESENT_NS

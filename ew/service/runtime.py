@@ -40,6 +40,7 @@ from ew.service.latency import Latencies
 from ew.service.loading import load_keys
 from ew.service.orders import Orders
 from ew.service.recall import Recall
+from ew.service.supervisor import Supervisor
 from ew.service.tasks import Watch
 from ew.service.telling import Telling
 from ew.shaking.targets import Targets, cell_targets, cells_around
@@ -112,6 +113,7 @@ class Service:
         self.watch = watch
         self.on_status: list[Callable[[dict[str, Any]], None]] = []
         """Who else is told the status, each second."""
+        self.supervisor = Supervisor()
         self.last_event_id: str | None = None
         self.started_s = time.time()
         self._cells: set[str] = set()
@@ -177,6 +179,7 @@ class Service:
                 self.broker.url,
             )
             await self._go_on(will_repeat=bool(sequences))
+            self.supervisor.ready()
             await self._ticks()
 
     async def _go_on(self, *, will_repeat: bool) -> None:
@@ -209,6 +212,7 @@ class Service:
     async def _ticks(self) -> None:
         while True:
             await asyncio.sleep(TICK_NS / NS_PER_S)
+            self.supervisor.alive()
             now_ns = time.time_ns()
             wake_ns = self.pipeline.wake_at_ns
             has_heard = self.exchange is not None and bool(self.exchange.heard)
@@ -395,6 +399,7 @@ class Service:
             self.live.say("heartbeat", **body)
             status = self.status()
             self.live.tell_status(status)
+            self.supervisor.status(status["health"])
             for tell in self.on_status:
                 tell(status)
             await asyncio.sleep(1.0)

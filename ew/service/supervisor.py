@@ -1,0 +1,49 @@
+"""SHELL: what systemd wants to hear of a service (sd_notify(3)): that it is ready, that it lives, how it is.
+
+Nothing is said where no supervisor listens, and nothing is ever waited for.
+"""
+
+import contextlib
+import os
+import socket
+import time
+
+US_PER_S = 1_000_000
+SAYINGS = 4.0
+"""So often within the watchdog's time it is said that the pipeline lives."""
+
+
+class Supervisor:
+    """Speaks to the socket in ``NOTIFY_SOCKET``, for the watchdog of ``WATCHDOG_USEC``."""
+
+    def __init__(self, environment: "os._Environ[str] | dict[str, str]" = os.environ) -> None:
+        address = environment.get("NOTIFY_SOCKET", "")
+        # systemd writes an abstract socket's leading zero byte as @
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
+        self._every_s = int(environment.get("WATCHDOG_USEC", "0")) / US_PER_S / SAYINGS
+        self._said_s = 0.0
+
+    def ready(self) -> None:
+        """Alerts are possible from now on."""
+        self._say("READY=1")
+
+    def status(self, health: str) -> None:
+        """A line for ``systemctl status``."""
+        self._say(f"STATUS=health: {health}")
+
+    def alive(self) -> None:
+        """The pipeline has just been round; call it as often as you like."""
+        now_s = time.monotonic()
+        if self._every_s and now_s - self._said_s >= self._every_s:
+            self._said_s = now_s
+            self._say("WATCHDOG=1")
+
+    def _say(self, text: str) -> None:
+        if not self._address:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
+            speaker.setblocking(False)
+            with contextlib.suppress(
+                OSError
+            ):  # a supervisor that does not listen is no fault of ours
+                speaker.sendto(text.encode(), self._address)

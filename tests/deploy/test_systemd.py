@@ -1,0 +1,74 @@
+"""The systemd units: well formed, with few rights, and a watchdog that the service feeds."""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ew.service.supervisor import Supervisor
+
+UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
+
+
+@pytest.fixture(params=["ew.service", "ew-web.service"])
+def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A unit whose program is one that exists here."""
+    text = (UNITS / request.param).read_text(encoding="utf-8")
+    path = tmp_path / str(request.param)
+    path.write_text(text.replace("/opt/ew/bin/ew", sys.executable), encoding="utf-8")
+    return path
+
+
+def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+@needs_systemd
+def test_unit_has_no_mistake(unit: Path) -> None:
+    done = analyze("verify", unit)
+    assert unit.name not in done.stderr, done.stderr
+    assert done.returncode == 0
+
+
+@needs_systemd
+def test_unit_is_exposed_as_little_as_the_docs_say(unit: Path) -> None:
+    docs = (UNITS.parents[1] / "docs" / "reliability.md").read_text(encoding="utf-8")
+    said = re.search(r"exposure of ([\d.]+)", docs)
+    assert said is not None
+    threshold = round(10 * float(said[1]))
+    done = analyze("security", "--offline=true", f"--threshold={threshold}", unit)
+    assert done.returncode == 0, done.stdout[-300:]
+
+
+def test_supervisor_hears_that_the_service_is_ready_and_lives(tmp_path: Path) -> None:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(path))
+        listener.settimeout(5)
+        speaks = Supervisor({"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "10000000"})
+        speaks.ready()
+        speaks.alive()
+        speaks.alive()  # at once again: not said twice
+        speaks.status("ok")
+        said = [listener.recv(100) for _ in range(3)]
+    assert said == [b"READY=1", b"WATCHDOG=1", b"STATUS=health: ok"]
+
+
+def test_without_a_supervisor_nothing_is_said_and_nothing_fails() -> None:
+    silent = Supervisor({})
+    silent.ready()
+    silent.alive()
+    silent.status("ok")
+
+
+def test_a_supervisor_that_has_gone_holds_nothing_up(tmp_path: Path) -> None:
+    Supervisor({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready()
