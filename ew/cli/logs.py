@@ -1,10 +1,10 @@
 """Log lines on standard error, written by a thread: whoever reads them slowly, or not at all, holds nothing up."""
 
+import atexit
 import logging
 import logging.handlers
 import queue
-
-import structlog
+from datetime import UTC, datetime
 
 LINES_WAITING_MOST = 10_000
 
@@ -32,20 +32,27 @@ class _Handover(logging.handlers.QueueHandler):
             self.lost += 1
 
 
-def set_up(level: str) -> None:
-    """Log lines as ``time level logger event``, one way for our own and the libraries'."""
-    written = logging.StreamHandler()
-    written.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processor=structlog.dev.ConsoleRenderer(colors=False),
-            foreign_pre_chain=[
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-            ],
+class _Line(logging.Formatter):
+    """``time [level] event [logger]``, UTC; one line, and a traceback below it where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text of a record."""
+        record.asctime = datetime.fromtimestamp(record.created, UTC).isoformat(
+            timespec="microseconds"
         )
-    )
+        return super().format(record)
+
+    def usesTime(self) -> bool:  # noqa: N802 - logging's name
+        """Whether ``logging`` is to write the time itself."""
+        return False
+
+
+def set_up(level: str) -> None:
+    """Log lines in one form for our own and the libraries'."""
+    written = logging.StreamHandler()
+    written.setFormatter(_Line("%(asctime)s [%(levelname)-8s] %(message)s [%(name)s]"))
     lines: queue.Queue[logging.LogRecord] = queue.Queue(LINES_WAITING_MOST)
     writer = logging.handlers.QueueListener(lines, written)
     writer.start()
-    logging.basicConfig(level=level.upper(), format="%(message)s", handlers=[_Handover(lines)])
+    atexit.register(writer.stop)
+    logging.basicConfig(level=level.upper(), handlers=[_Handover(lines)])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ew.address import BrokerAddress
 from ew.cli import logs
-from ew.cli.web import listen_on
+from ew.cli.listening import listen_on
 from ew.config import Config, load_config
 from ew.delivery.broker import open_broker
 from ew.errors import EwError, InputError
@@ -84,7 +84,7 @@ async def _run(config: Config, path: Path | None) -> None:
         watch = Watch(group)
         web = WebProcess(path, listener, secret)
         watch.keep("web", web.run)
-        inventory = load_inventory(config)
+        loading = group.create_task(asyncio.to_thread(load_inventory, config), name="inventory")
         is_detector = config.service.role == "detect"
         if not is_detector:
             load_keys(config)  # a missing key is told before anything is started
@@ -92,6 +92,7 @@ async def _run(config: Config, path: Path | None) -> None:
             config.delivery.broker, port=config.delivery.broker_port, config=config.delivery
         ) as broker:
             web.tell_broker(broker)
+            inventory = await loading  # read while the broker started
             service: Service | Detector
             if is_detector:
                 service = Detector(config, inventory, broker, watch)

@@ -1,7 +1,6 @@
 """``ew web``: API, page and metrics of a service that runs in another process, here or elsewhere."""
 
 import asyncio
-import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -15,8 +14,9 @@ from ew.api.app import create_app
 from ew.api.backend import Backend
 from ew.api.detector import create_detector_app
 from ew.cli import logs
+from ew.cli.listening import listen_on
 from ew.config import Config, load_config
-from ew.errors import ConfigError, EwError, InputError
+from ew.errors import ConfigError, EwError
 from ew.service.children import broker_of
 from ew.service.loading import load_inventory
 from ew.service.parent import Parent
@@ -24,11 +24,7 @@ from ew.service.tasks import Watch
 from ew.storage.secret import shared_secret
 from ew.storage.store import Store
 
-NICE = 10
-"""Beside a service on the same machine the alert path has the processor first."""
 INVENTORY_AGAIN_S = 10.0
-TAKEN_WITHIN_S = 3.0
-"""After a kill the old web process may hold the port for a moment."""
 
 
 def run_web(path: Path | None, parent: Parent | None = None) -> None:
@@ -43,7 +39,6 @@ def run_web(path: Path | None, parent: Parent | None = None) -> None:
     if parent is None:
         asyncio.run(_alone(config))
     else:
-        os.nice(NICE)
         asyncio.run(_as_child(config, parent))
 
 
@@ -143,30 +138,3 @@ async def _load_inventory(backend: Backend) -> None:
             backend.trouble.pop("inventory", None)
             return
         await asyncio.sleep(INVENTORY_AGAIN_S)
-
-
-async def listen_on(config: Config) -> socket.socket:
-    """The HTTP socket.
-
-    Raises:
-        InputError: the port is in use, also after some seconds, or not ours to take.
-    """
-    service = config.service
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + TAKEN_WITHIN_S
-    while True:
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((service.http_host, service.http_port))
-            listener.listen(2048)
-        except OSError as error:
-            listener.close()
-            if loop.time() > deadline:
-                raise InputError(
-                    f"service.http_port: can't listen on {service.http_host}:{service.http_port}: "
-                    f"{error.strerror}"
-                ) from error
-            await asyncio.sleep(0.05)
-        else:
-            return listener

@@ -1,0 +1,38 @@
+"""The HTTP socket, opened by the service, which hands it to its web process."""
+
+import asyncio
+import socket
+
+from ew.config import Config
+from ew.errors import InputError
+
+TAKEN_WITHIN_S = 3.0
+"""After a kill the old web process may hold the port for a moment."""
+BACKLOG = 2048
+
+
+async def listen_on(config: Config) -> socket.socket:
+    """The HTTP socket.
+
+    Raises:
+        InputError: the port is in use, also after some seconds, or not ours to take.
+    """
+    service = config.service
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + TAKEN_WITHIN_S
+    while True:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((service.http_host, service.http_port))
+            listener.listen(BACKLOG)
+        except OSError as error:
+            listener.close()
+            if loop.time() > deadline:
+                raise InputError(
+                    f"service.http_port: can't listen on {service.http_host}:{service.http_port}: "
+                    f"{error.strerror}"
+                ) from error
+            await asyncio.sleep(0.05)
+        else:
+            return listener
