@@ -16,11 +16,11 @@ from ew.alerts.message import (
     TOPIC_RECEIPT,
     AlertBody,
     parse_alert,
+    parse_heartbeat,
 )
-from ew.alerts.trust import Verifier, read_object
+from ew.alerts.trust import Verifier
 from ew.delivery.embedded import decode, encode
 from ew.delivery.embedded.packets import V311, Type
-from ew.errors import MessageError
 from ew.times import US_PER_S
 from ew.traveltimes import TravelTimes
 from simulators.device import DeviceMachine, Reaction
@@ -56,12 +56,9 @@ class Shared:
         """
         known = self._heartbeats.get(payload)
         if known is None:
-            plain = read_object(payload, "heartbeat")
-            time_us = plain.get("time_us")
-            if not isinstance(time_us, int) or isinstance(time_us, bool):
-                raise MessageError("heartbeat: time_us is not an integer")
-            self.verifier.verify(plain, time_us)
-            known = time_us
+            body, plain = parse_heartbeat(payload)
+            self.verifier.verify(plain, body.time_us)
+            known = body.time_us
             self._heartbeats = {payload: known}
         return known
 

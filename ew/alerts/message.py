@@ -5,18 +5,19 @@ numbers) is filled target by target, and the signature goes in at its place. Tes
 """
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-import orjson
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from ew.alerts.reading import MOST_INT, read_object
 from ew.alerts.signing import Signer
 from ew.errors import MessageError
 from ew.records import EventVersion, Origin, Status, VersionKind
 from ew.times import US_PER_S, us_from_seconds
 
 MAX_BYTES = 1024
+EVENT_MOST_BYTES = 16 * 1024
 TOPIC_CELL = "ew/v1/alert/cell/{}"
 TOPIC_DEVICE = "ew/v1/alert/device/{}"
 TOPIC_EVENT = "ew/v1/event/{}"
@@ -27,13 +28,15 @@ TOPIC_WAVEFORM = "ew/v1/waveform/{}"
 TOPIC_PICK = "ew/v1/pick/{}"
 TOPIC_DETECTOR = "ew/v1/detector/{}"
 
-Micros = Annotated[int, Field(ge=0, le=2**53 - 1)]
+Micros = Annotated[int, Field(ge=0, le=MOST_INT)]
+Number = Annotated[int, Field(ge=1, le=MOST_INT)]
+EventId = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", strict=False
-    )  # unknown members: the format can grow
+    # Strict: "1" and true are no 1, for a reader in another language would not take them either;
+    # unknown members are ignored, so that the format can grow
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
 
 class OriginBody(_Model):
@@ -42,8 +45,8 @@ class OriginBody(_Model):
     time_us: Micros
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
-    depth_km: float
-    magnitude: float
+    depth_km: float = Field(ge=-10, le=1000)
+    magnitude: float = Field(ge=-3, le=11)
 
 
 class TargetBody(_Model):
@@ -51,6 +54,12 @@ class TargetBody(_Model):
 
     cell: str | None = None
     device: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.cell is None) == (self.device is None):
+            raise ValueError("either a cell or a device")
+        return self
 
 
 class ReceiptRequest(_Model):
@@ -64,8 +73,8 @@ class ReceiptBody(_Model):
     """A device's receipt: when it had which version, by the service's time as far as it knows it."""
 
     v: Literal[1]
-    event_id: str = Field(min_length=1, max_length=64)
-    version: int = Field(ge=1)
+    event_id: EventId
+    version: Number
     received_us: Micros
 
 
@@ -73,8 +82,8 @@ class AlertBody(_Model):
     """An alert as it was received."""
 
     v: Literal[1]
-    event_id: str = Field(min_length=1, max_length=64)
-    version: int = Field(ge=1)
+    event_id: EventId
+    version: Number
     kind: VersionKind
     status: Status
     source: str
@@ -84,7 +93,7 @@ class AlertBody(_Model):
     target: TargetBody
     p_arrival_us: Micros
     s_arrival_us: Micros
-    intensity: float
+    intensity: float = Field(ge=0, le=12)
     scale: Literal["CSIS", "MMI"]
     priority: int = Field(ge=0)
     receipt: ReceiptRequest | None = None
@@ -93,23 +102,17 @@ class AlertBody(_Model):
     signature: str
 
 
+Body = TypeVar("Body", bound=_Model)
+
+
 def parse_alert(payload: bytes) -> tuple[AlertBody, dict[str, object]]:
     """An alert from its bytes: the checked body, and the plain object for the verifier.
 
     Raises:
         MessageError: it is too long, no JSON, or lacks a member; the message says which.
     """
-    if len(payload) > MAX_BYTES:
-        raise MessageError(f"alert of {len(payload)} bytes: at most {MAX_BYTES} are allowed")
-    try:
-        plain = orjson.loads(payload)
-        return AlertBody.model_validate(plain), plain
-    except orjson.JSONDecodeError as error:
-        raise MessageError(f"alert is no JSON: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise MessageError(f"alert: {where}: {first['msg']}") from error
+    plain = read_object(payload, "alert", MAX_BYTES)
+    return _checked(AlertBody, plain, "alert"), plain
 
 
 def parse_receipt(payload: bytes) -> ReceiptBody:
@@ -118,14 +121,16 @@ def parse_receipt(payload: bytes) -> ReceiptBody:
     Raises:
         MessageError: it is too long or no receipt; the message says why.
     """
-    if len(payload) > MAX_BYTES:
-        raise MessageError(f"receipt of {len(payload)} bytes: at most {MAX_BYTES} are allowed")
+    return _checked(ReceiptBody, read_object(payload, "receipt", MAX_BYTES), "receipt")
+
+
+def _checked(model: type[Body], plain: dict[str, Any], name: str) -> Body:
     try:
-        return ReceiptBody.model_validate_json(payload)
+        return model.model_validate(plain)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise MessageError(f"receipt: {where}: {first['msg']}") from error
+        raise MessageError(f"{name}: {where}: {first['msg']}") from error
 
 
 def number(value: float, digits: int) -> str:
@@ -243,6 +248,24 @@ def heartbeat(
     }
 
 
+class HeartbeatBody(_Model):
+    """A heartbeat as it was received."""
+
+    v: Literal[1]
+    time_us: Micros
+    mode: Status
+
+
+def parse_heartbeat(payload: bytes) -> tuple[HeartbeatBody, dict[str, object]]:
+    """A heartbeat from its bytes: the checked body, and the plain object for the verifier.
+
+    Raises:
+        MessageError: it is too long or no heartbeat; the message says why.
+    """
+    plain = read_object(payload, "heartbeat", MAX_BYTES)
+    return _checked(HeartbeatBody, plain, "heartbeat"), plain
+
+
 def event_body(version: EventVersion, status: Status, expires_us: int) -> dict[str, Any]:
     """The body of ``ew/v1/event/{event_id}``: one event version, for partners."""
     origin = version.origin
@@ -287,9 +310,10 @@ class _EventOrigin(_Model):
 
 class _EventBody(_Model):
     v: Literal[1]
-    event_id: str = Field(min_length=1, max_length=64)
-    version: int = Field(ge=1)
+    event_id: EventId
+    version: Number
     kind: VersionKind
+    status: Status
     source: str
     issued_us: Micros
     expires_us: Micros
@@ -304,14 +328,8 @@ def parse_event(payload: bytes) -> tuple[EventVersion, dict[str, object]]:
     Raises:
         MessageError: it is no event message; it names the first mistake.
     """
-    try:
-        plain = orjson.loads(payload)
-        body = _EventBody.model_validate(plain)
-    except orjson.JSONDecodeError as error:
-        raise MessageError(f"no JSON: {error}") from error
-    except ValidationError as error:
-        mistake = error.errors()[0]
-        raise MessageError(f"{'.'.join(map(str, mistake['loc']))}: {mistake['msg']}") from error
+    plain = read_object(payload, "event", EVENT_MOST_BYTES)
+    body = _checked(_EventBody, plain, "event")
     origin = Origin(
         body.origin.time_us / US_PER_S,
         body.origin.latitude,

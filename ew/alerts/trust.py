@@ -14,7 +14,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from ew.alerts.reading import MOST_INT, read_object
 from ew.alerts.signing import Signer, base64url, from_base64url
 from ew.errors import ConfigError, MessageError
 from ew.records import Status
@@ -36,8 +36,6 @@ BEFORE_US = 60 * US_PER_S
 """Keys are valid from a minute before they are made: receivers' clocks differ."""
 DOCUMENT_MOST_BYTES = 64 * 1024
 KEYS_MOST = 256
-MOST_INT = 2**53 - 1
-"""Largest integer that every JSON reader holds exactly (RFC 7493, 2.2)."""
 STATUSES: tuple[Status, ...] = ("actual", "exercise", "test")
 
 
@@ -133,9 +131,7 @@ def read_document(payload: bytes, roots: Collection[bytes]) -> Document:
     Raises:
         MessageError: it is malformed, too large or signed by no root.
     """
-    if len(payload) > DOCUMENT_MOST_BYTES:
-        raise MessageError(f"keys document of {len(payload)} bytes is too large")
-    body = read_object(payload, "keys document")
+    body = read_object(payload, "keys document", DOCUMENT_MOST_BYTES)
     if body.get("v") != 2 or isinstance(body.get("v"), bool):
         raise MessageError("keys document: v is not 2")
     if not any(is_signed_by(body, Ed25519PublicKey.from_public_bytes(root)) for root in roots):
@@ -143,12 +139,15 @@ def read_document(payload: bytes, roots: Collection[bytes]) -> Document:
     entries = body.get("keys")
     if not isinstance(entries, list) or len(entries) > KEYS_MOST:
         raise MessageError(f"keys document: keys is not a list of at most {KEYS_MOST}")
+    keys = tuple(_entry(entry) for entry in entries if _is_known_algorithm(entry))
+    if len({key.key_id for key in keys}) < len(keys):
+        raise MessageError("keys document: two keys have one key_id")
     return Document(
         serial=_integer(body, "serial"),
         issued_us=_integer(body, "issued_us"),
         expires_us=_integer(body, "expires_us"),
         root_id=_text(body, "root_id"),
-        keys=tuple(_entry(entry) for entry in entries if _is_known_algorithm(entry)),
+        keys=keys,
     )
 
 
@@ -217,21 +216,6 @@ class Verifier:
             raise MessageError(f"key {key_id!r} may not sign {status!r}")
         if not is_signed_by(message, key):
             raise MessageError("the signature is wrong")
-
-
-def read_object(payload: bytes, name: str) -> dict[str, Any]:
-    """The JSON object in ``payload``.
-
-    Raises:
-        MessageError: it is no JSON object; the message begins with ``name``.
-    """
-    try:
-        found = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        raise MessageError(f"{name}: not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise MessageError(f"{name}: not a JSON object")
-    return found
 
 
 def is_signed_by(message: Mapping[str, Any], key: Ed25519PublicKey) -> bool:

@@ -56,7 +56,7 @@ def test_changing_any_member_breaks_the_signature(
     payload: bytes, signer: Signer, member: str
 ) -> None:
     plain = json.loads(payload)
-    plain[member] = {"status": "test", "version": 9}.get(member, 1)
+    plain[member] = {"status": "exercise", "version": 9}.get(member, 1)
     with pytest.raises(MessageError, match=r"signature is wrong|may not sign"):
         trusting([signer], NOW_US).verify(plain, NOW_US)
 
