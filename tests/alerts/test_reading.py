@@ -33,7 +33,7 @@ from ew.errors import MessageError
         (b"[1]", "not a JSON object"),
         (b"", "not JSON"),
         (b'{"a":' * 17 + b"1" + b"}" * 17, "nested more than 16 deep"),
-        (b'{X, "nested more than 16 deep"),
+        (b"[" * 200 + b"]" * 200, "not a JSON object"),
         (b"[" * 1000, "not JSON"),
         (b'{"a":"' + b"x" * 1024 + b'"}', "at most 1024 are allowed"),
     ],

@@ -223,3 +223,112 @@ async def test_file_of_users_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(BrokerError, match="can't read the users"):
         async with open_broker("embedded", config=DeliveryConfig(users=tmp_path / "none")):
             pass
+
+
+TOPICS = {
+    "ew/v1/alert/cell/85": "alert", "ew/v1/alert/device/tv-1": "alert", "ew/v1/event/ew1": "event",
+    "ew/v1/heartbeat": "heartbeat", "ew/v1/keys": "keys", "ew/v1/receipt/tv-1": "receipt",
+    "ew/v1/waveform/XX.A..HHZ": "waveform", "ew/v1/pick/XX.A..HHZ": "pick",
+    "ew/v1/detector/north": "detector", "ew/v1/status/ew": "inside", "ew/v1/live/ew": "inside",
+    "ew/v1/command/ew": "inside", "ew/v1/answer/ew": "inside", "elsewhere": "inside",
+}  # fmt: skip
+STATIONS = {"waveform", "pick", "detector"}
+SPEAKS = {
+    Role.DEVICE: {"receipt"},
+    Role.STATION: STATIONS,
+    Role.OPEN_STATION: STATIONS | {"receipt"},
+    Role.SERVICE: set(TOPICS.values()),
+}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_speaks_on_its_topics_and_hears_what_is_for_all(role: Role) -> None:
+    for topic, what in TOPICS.items():
+        assert role.may_publish(topic) == (what in SPEAKS[role]), topic
+        is_for_all = what in {"alert", "event", "heartbeat", "keys"}
+        assert role.may_subscribe(topic) == (is_for_all or role is Role.SERVICE), topic
+    inside = ["#", "+/#", "ew/#", "ew/v1/#", "ew/v1/+", "ew/v1/+/ew", "+/v1/keys", "ew/v1/keys/#"]
+    for text in inside:
+        assert role.may_subscribe(text) == (role is Role.SERVICE), text
+    for text in ("ew/v1/alert/#", "ew/v1/alert/cell/+", "ew/v1/event/+"):
+        assert role.may_subscribe(text)
+    for topic in ("ew/v1/receipt/", "ew/v1/receipt", "ew/v1/receipt/a/b", "ew/v1/waveform/a/b"):
+        assert role.may_publish(topic) == (role is Role.SERVICE), topic
+
+
+@pytest.fixture
+async def default_broker() -> AsyncIterator[BrokerAddress]:
+    """The embedded broker as `ew serve` starts it without a word in the configuration."""
+    async with open_broker("embedded") as address:
+        yield address
+
+
+def unnamed(broker: BrokerAddress, protocol: int = 5, **more: object) -> aiomqtt.Client:
+    version = aiomqtt.ProtocolVersion(protocol)
+    return aiomqtt.Client(broker.host, broker.port, protocol=version, **more)  # type: ignore[arg-type]
+
+
+def service(broker: BrokerAddress, **more: object) -> aiomqtt.Client:
+    return unnamed(broker, username=broker.username, password=broker.password, **more)
+
+
+async def test_unnamed_client_speaks_receipts_alone_on_the_default_broker(
+    default_broker: BrokerAddress,
+) -> None:
+    reader, writer = await asyncio.open_connection(default_broker.host, default_broker.port)
+    writer.write(b"\x10\x10\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x03one")
+    await reader.readexactly((await reader.readexactly(2))[1])
+    for number, (topic, what) in enumerate(TOPICS.items(), 1):
+        body = len(topic).to_bytes(2, "big") + topic.encode() + number.to_bytes(2, "big") + b"\x00x"
+        writer.write(bytes([0x32, len(body)]) + body)
+        async with asyncio.timeout(10):
+            head = await reader.readexactly(2)
+            answer = await reader.readexactly(head[1])
+        reason = answer[2] if len(answer) > 2 else 0
+        assert (head[0], reason == 0x87) == (0x40, what != "receipt"), topic
+    writer.close()
+
+
+@pytest.mark.parametrize("topic", [t for t, what in TOPICS.items() if what != "receipt"])
+async def test_unnamed_client_of_mqtt_3_is_cut_off_when_it_speaks(
+    default_broker: BrokerAddress, topic: str
+) -> None:
+    with pytest.raises(aiomqtt.MqttError):
+        async with unnamed(default_broker, 4) as one:
+            await one.publish(topic, b"forged", qos=1)
+
+
+async def test_nobody_comes_into_anothers_session_by_its_client_identifier(
+    default_broker: BrokerAddress,
+) -> None:
+    async with service(default_broker, identifier="associator", clean_start=False) as ours:
+        await ours.subscribe("ew/v1/receipt/+", qos=1)
+        for protocol in (4, 5):
+            with pytest.raises(aiomqtt.MqttError):
+                async with unnamed(default_broker, protocol, identifier="associator"):
+                    pass
+        async with unnamed(default_broker, identifier="phone") as phone:
+            await phone.publish("ew/v1/receipt/a", b"still here", qos=1)
+        async with asyncio.timeout(10):
+            assert (await anext(ours.messages)).payload == b"still here"
+    async with unnamed(default_broker, identifier="claimed") as squatter:
+        async with service(default_broker, identifier="claimed") as ours:
+            await ours.publish("ew/v1/keys", b"x", qos=1)
+        with pytest.raises(aiomqtt.MqttError):
+            await squatter.publish("ew/v1/receipt/a", b"x", qos=1)
+
+
+async def test_nothing_of_unnamed_clients_is_retained_or_large(
+    default_broker: BrokerAddress,
+) -> None:
+    will = aiomqtt.Will("ew/v1/receipt/will", b"x", retain=True)
+    async with unnamed(default_broker) as one:
+        await one.publish("ew/v1/receipt/a", b"x", qos=1, retain=True)
+    with pytest.raises(aiomqtt.MqttError):
+        async with unnamed(default_broker, will=will) as one:
+            await one.publish("ew/v1/receipt/a", b"x" * 70_000, qos=1)
+    async with service(default_broker) as ours:
+        await ours.subscribe("ew/v1/receipt/+", qos=1)
+        await ours.publish("ew/v1/receipt/end", b"end", qos=1)
+        async with asyncio.timeout(10):
+            assert (await anext(ours.messages)).payload == b"end"

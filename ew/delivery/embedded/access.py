@@ -27,9 +27,13 @@ SECRET = "EW_BROKER_SECRET"  # noqa: S105 - a variable's name
 SERVICE_USER = "ew"
 KNOWN_MOST = 10_000
 
-_LISTEN = ("ew/v1/alert/", "ew/v1/event/", "ew/v1/heartbeat", "ew/v1/keys")
-_STATIONS = ("ew/v1/waveform/", "ew/v1/pick/", "ew/v1/detector/")
-_RECEIPTS = "ew/v1/receipt/"
+DEVICE_PACKET_BYTES = 64 << 10
+"""A device sends subscriptions and receipts: more than this at once is no device."""
+
+_LISTEN_BELOW = ("ew/v1/alert/", "ew/v1/event/")
+_LISTEN_TO = frozenset({"ew/v1/heartbeat", "ew/v1/keys"})
+_STATIONS = frozenset({"ew/v1/waveform", "ew/v1/pick", "ew/v1/detector"})
+_RECEIPTS = frozenset({"ew/v1/receipt"})
 
 
 class Role(Enum):
@@ -41,25 +45,41 @@ class Role(Enum):
     OPEN_STATION = "open-station"
     """A client without a name on a broker that lets stations in: a device that may send waveforms."""
 
+    @property
+    def rank(self) -> int:
+        """Whose session may be ended by whom that claims its client identifier: the lower one's."""
+        return _RANKS[self]
+
+    @property
+    def may_retain(self) -> bool:
+        """Whether what it sends may be retained: else anybody could fill the broker's memory."""
+        return self is Role.SERVICE
+
+    @property
+    def most_bytes(self) -> int | None:
+        """Largest packet it may send; ``None``: the broker's own limit."""
+        return DEVICE_PACKET_BYTES if self is Role.DEVICE else None
+
     def may_publish(self, topic: str) -> bool:
-        """Whether it may send to a topic."""
-        if self is Role.SERVICE:
-            return True
-        if self is Role.STATION:
-            return topic.startswith(_STATIONS)
-        if self is Role.OPEN_STATION:
-            return topic.startswith((*_STATIONS, _RECEIPTS))
-        return topic.startswith(_RECEIPTS)
+        """Whether it may send to a topic: one level below those of its role."""
+        above, _, last = topic.rpartition("/")
+        return self is Role.SERVICE or (bool(last) and above in _SPEAKS[self])
 
     def may_subscribe(self, text: str) -> bool:
         """Whether it may hear what a filter asks for.
 
-        Alerts, events, heartbeat and keys are for all; what the parts of the service say to each other
-        is for the service.
+        Alerts, events, heartbeat and keys are for all. What the parts of the service say to each other
+        is for the service, and so is every filter with a wildcard above them.
         """
-        return self is Role.SERVICE or text.startswith(_LISTEN)
+        return self is Role.SERVICE or text.startswith(_LISTEN_BELOW) or text in _LISTEN_TO
 
 
+_RANKS = {Role.DEVICE: 0, Role.OPEN_STATION: 0, Role.STATION: 1, Role.SERVICE: 2}
+_SPEAKS: dict[Role, frozenset[str]] = {
+    Role.STATION: _STATIONS,
+    Role.OPEN_STATION: _STATIONS | _RECEIPTS,
+    Role.DEVICE: _RECEIPTS,
+}
 _FILE_ROLES = {role.value: role for role in (Role.SERVICE, Role.STATION, Role.DEVICE)}
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ew.delivery.embedded import decode, encode
@@ -78,8 +78,10 @@ class Connection(asyncio.Protocol):
         self.broker, self.turns = server.broker, server.turns
         self.aliases: dict[int, str] = {}
         self.role = Role.SERVICE
+        self._name = ""  # of a user whose password was right
         self.session: Session | None = None
         self.version = V311  # until CONNECT says more
+        self._largest = server.limits.packet_bytes
         self.keep_alive_s = 0.0
         self.last_heard = server.now()
 
@@ -276,7 +278,7 @@ class Connection(asyncio.Protocol):
         if role is None:
             self._refuse(ProtocolError(Reason.BAD_USER_OR_PASSWORD, f"user {asked.username!r}"))
             return
-        self.role = role
+        self.role, self._name = role, asked.username or ""
         try:
             self._connect(asked)
         except ProtocolError as error:
@@ -287,6 +289,8 @@ class Connection(asyncio.Protocol):
     def _connect(self, asked: Connect) -> None:
         self.version = asked.version
         self._splitter.is_strict = asked.version == V5
+        self._largest = min(self._server.limits.packet_bytes, self.role.most_bytes or MAX_VARINT)
+        self._splitter.limit(self._largest)
         now = self.now()
         if asked.will is not None and not self.role.may_publish(asked.will.topic):
             text = f"its will may not go to {asked.will.topic!r}"
@@ -301,7 +305,10 @@ class Connection(asyncio.Protocol):
             text = "its largest packet is smaller than a CONNACK (3.1.2.11.4)"
             raise ProtocolError(Reason.PACKET_TOO_LARGE, text)
         session, is_present = self._take_over(asked, client_id, now)
-        session.will, session.version = asked.will, asked.version
+        session.version = asked.version
+        session.will = asked.will
+        if asked.will is not None and not self.role.may_retain:
+            session.will = replace(asked.will, retain=False)
         session.attach(
             self,
             asked.get(Prop.RECEIVE_MAXIMUM, 65_535),
@@ -331,17 +338,26 @@ class Connection(asyncio.Protocol):
             *items,
             (Prop.RECEIVE_MAXIMUM, RECEIVE_MAXIMUM),
             (Prop.TOPIC_ALIAS_MAXIMUM, ALIAS_MAXIMUM),
-            (Prop.MAXIMUM_PACKET_SIZE, self._server.limits.packet_bytes),
+            (Prop.MAXIMUM_PACKET_SIZE, self._largest),
         ]
 
     def _take_over(self, asked: Connect, client_id: str, now: float) -> tuple[Session, bool]:
-        """The client's session, new or its own from before; a connection still in it is ended (3.1.4)."""
+        """The client's session, new or its own from before; a connection still in it is ended (3.1.4).
+
+        A session is its owner's: nobody comes to what another subscribed, or ends its connection, by
+        guessing its client identifier. Only a higher role takes an identifier away.
+        """
         broker = self.broker
         old = broker.sessions.get(client_id)
+        owner = (self.role.rank, self._name)
+        is_others = old is not None and old.owner != owner
+        if is_others and old is not None and self.role.rank <= old.owner[0]:
+            text = f"client identifier {client_id!r} is another user's"
+            raise ProtocolError(Reason.CLIENT_ID_INVALID, text)
         if old is not None and isinstance(old.link, Connection):
             old.link.close(Reason.TAKEN_OVER)
             old = broker.sessions.get(client_id)
-        if old is not None and (asked.clean_start or broker.is_over(old, now)):
+        if old is not None and (asked.clean_start or is_others or broker.is_over(old, now)):
             broker.end(old, now)
             old = None
         if old is not None:
@@ -349,5 +365,5 @@ class Connection(asyncio.Protocol):
             return old, True
         if len(broker.sessions) >= self._server.limits.sessions:
             raise ProtocolError(Reason.QUOTA_EXCEEDED, "too many sessions")
-        session = broker.sessions[client_id] = Session(client_id, asked.version)
+        session = broker.sessions[client_id] = Session(client_id, asked.version, owner)
         return session, False

@@ -51,6 +51,10 @@ class Splitter:
         """Whether no begun packet is held."""
         return not self._buffer
 
+    def limit(self, max_packet_bytes: int) -> None:
+        """Take no larger packets from now on."""
+        self._max = min(self._max, max_packet_bytes)
+
     def hold(self, data: bytes) -> None:
         """Keep bytes until ``packets`` is asked for."""
         self._buffer += data

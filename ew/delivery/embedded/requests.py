@@ -98,7 +98,8 @@ def _fan_out(client: Client, session: Session, topic: str, packet: Publish) -> R
     message = new_message(
         topic, packet.payload, packet.qos, packet.properties, session.client_id, now
     )
-    receivers = client.broker.publish(message, retain=packet.retain, now=now)
+    retain = packet.retain and client.role.may_retain
+    receivers = client.broker.publish(message, retain=retain, now=now)
     client.turns.spend(1 + receivers)
     return Reason.SUCCESS if receivers else Reason.NO_MATCHING_SUBSCRIBERS
 

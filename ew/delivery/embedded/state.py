@@ -105,6 +105,7 @@ class Session:
 
     client_id: str
     version: int
+    owner: tuple[int, str] = (0, "")  # rank and name of whom it belongs to
     receive_maximum: int = 65_535
     maximum_packet: int = MAX_VARINT
     expiry_s: float = 0.0
