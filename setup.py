@@ -1,6 +1,6 @@
-"""What pyproject.toml can't say: the compiled detection core, and that seeds/ travels in the wheel as ew/_seeds.
+"""What pyproject.toml can't say: the compiled parts, and that seeds/ travels in the wheel as ew/_seeds.
 
-Where the core can't be built, its twin in NumPy and SciPy runs instead. ``EW_SANITIZE=1`` builds with the address and
+Where they can't be built, their twins in NumPy and SciPy run instead. ``EW_SANITIZE=1`` builds with the address and
 undefined-behaviour sanitizers, for scripts/sanitize.
 """
 
@@ -22,6 +22,33 @@ if os.environ.get("EW_SANITIZE"):
 STEPS = ("module", "read", "continuity", "lanes", "channel", "history", "onset")
 
 
+# Nobody reads the flags of floating-point exceptions, and shortcuts between branches keep a loop from running in vectors
+STRAIGHT = ["-fno-trapping-math", "-fno-thread-jumps", "-Wno-maybe-uninitialized"]
+
+
+def compiled(name: str, sources: list[str], headers: list[str], *more: str) -> Extension:
+    return Extension(
+        name,
+        sources,
+        depends=[*headers, "setup.py"],
+        include_dirs=[np.get_include()],
+        extra_compile_args=[*FLAGS, *more],
+        extra_link_args=LINK,
+        optional=True,
+    )
+
+
+PARTS = [
+    compiled(
+        "ew.detect._core",
+        [f"ew/detect/core/{step}.c" for step in STEPS],
+        ["ew/detect/core/bank.h", "ew/detect/core/lanes.h"],
+    ),
+    compiled("ew.locate._core", ["ew/locate/core.c"], ["ew/arrays.h"]),
+    compiled("ew.shaking._core", ["ew/shaking/core.c"], ["ew/arrays.h"], *STRAIGHT),
+]
+
+
 class BuildWithSeeds(build_py):
     """Puts a copy of seeds/ beside the code; a checkout has its own (ew/seeds.py finds either)."""
 
@@ -33,15 +60,5 @@ class BuildWithSeeds(build_py):
 
 setup(
     cmdclass={"build_py": BuildWithSeeds},
-    ext_modules=[
-        Extension(
-            "ew.detect._core",
-            [f"ew/detect/core/{step}.c" for step in STEPS],
-            depends=["ew/detect/core/bank.h", "ew/detect/core/lanes.h", "setup.py"],
-            include_dirs=[np.get_include()],
-            extra_compile_args=FLAGS,
-            extra_link_args=LINK,
-            optional=True,
-        )
-    ],
+    ext_modules=PARTS,
 )

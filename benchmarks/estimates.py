@@ -161,7 +161,6 @@ def _geodesics(count: int, targets: Targets) -> dict[str, object]:
 def _first_message(count: int, table: TravelTimes) -> float:
     """From an event version to its most urgent message, signed, with all devices registered."""
     planner = AlertPlanner(Config(), table, [population(count)])
-    planner.warm_up()
     signer = Signer.ephemeral()
     number = iter(range(1000))
 

@@ -128,7 +128,6 @@ async def earthquake(
     """Send the versions of one earthquake as they come; who had them in time."""
     config = Config(policy=PolicyConfig(mode="test"))
     planner = AlertPlanner(config, TravelTimes.load(), [targets], key_id="bench")
-    planner.warm_up()
     signer = Signer.ephemeral("bench", ("test",))
     settings = DeliveryConfig(retain=False, window=4)
     async with Publisher(broker, signer, settings, queue=queue) as publisher:

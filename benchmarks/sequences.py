@@ -47,7 +47,6 @@ def aftershocks(task: tuple[int, int, int, float]) -> dict[str, object]:
     origins = trouble.aftershocks(main, count, seconds, seed)
     play = Play(network(stations), origins, START_S, seconds + 85.0, seed)
     pipeline = Pipeline(Config(), play.inventory, TravelTimes.load())
-    pipeline.warm_up()
     versions, costs, most = [], [], 0
     for now_ns, tick in pipeline.moments(play.packets(1.0)):
         picks = pipeline.bank.process([p for p in tick if p.seed_id.endswith("Z")])

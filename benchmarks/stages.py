@@ -35,7 +35,6 @@ def declare(config: Config, travel_times: TravelTimes) -> tuple[Output, float]:
     """What the tick that declares the scenario's earthquake brings, and how many ms it took."""
     play = scenario.load(SCENARIO).play()
     pipeline = Pipeline(config, play.inventory, travel_times)
-    pipeline.warm_up()
     for now_ns, packets in pipeline.moments(list(play.packets(PACKET_S))):
         begun = time.perf_counter()
         output = pipeline.feed(packets, now_ns)
@@ -75,7 +74,6 @@ async def _run(quick: bool) -> BenchmarkResult:
     phones = population.draw(500 if quick else PHONES, 0, seed=1)
     cells: Targets = cell_targets({cell_of(phone.latitude, phone.longitude) for phone in phones})
     planner = AlertPlanner(config, travel_times, [cells], key_id="bench")
-    planner.warm_up()
     (plan,) = planner.plan(found.versions[0], found.versions[0].issued_s)
     told = set(map(plan.topic, range(len(plan))))
     topics = [[topic_of(phone)] for phone in phones if topic_of(phone) in told]

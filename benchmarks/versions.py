@@ -12,7 +12,6 @@ from benchmarks.harness import BenchmarkResult, budget, percentile
 from ew import Channel, Config, Origin, Packet, Pick
 from ew.geo import distance_km
 from ew.locate.events import EventEngine
-from ew.locate.warm_up import warm_up_locate
 from ew.traveltimes import TravelTimes
 from simulators import scenario
 
@@ -47,7 +46,6 @@ def picks_of(
 def run(quick: bool) -> BenchmarkResult:
     count, rounds = (300, 1) if quick else (2000, 5)
     table, config, inventory = TravelTimes.load(), Config(), channels(count)
-    warm_up_locate(config, table)
     gc.freeze()  # as the service does once it is ready
     with_version: list[float] = []
     without: list[float] = []

@@ -15,7 +15,6 @@ from ew.detect.sensors import SensorPicker
 from ew.locate.events import EventEngine
 from ew.locate.reports import PickReport
 from ew.locate.suspects import StationTiming
-from ew.locate.warm_up import warm_up_locate
 from ew.records import EventVersion, Inventory, Packet, Pick
 from ew.stopwatch import Stopwatch
 from ew.times import ns_from_seconds, seconds_from_ns
@@ -72,16 +71,6 @@ class Pipeline:
         self._inventory = inventory
         self._config = config
         self._travel = travel_times
-
-    def warm_up(self) -> None:
-        """Compile (or load) every kernel by playing a small earthquake of its own, so that no real one waits.
-
-        The pipeline itself is left untouched.
-        """
-        PickerBank.warm_up()
-        warm_up_locate(self._config, self._travel)
-        if self.planner is not None:
-            self.planner.warm_up()
 
     def feed(self, packets: Sequence[Packet], now_ns: int) -> Output:
         """Take in what arrived by ``now_ns`` (ns, UTC) and return what follows from it."""

@@ -16,12 +16,12 @@ from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE, AlertTemplate, ReceiptRe
 from ew.alerts.signing import Signer
 from ew.config import Config
 from ew.geo import ecef_km, in_polygon, local_radius_km
-from ew.records import EventVersion, Origin, StationMotion, VersionKind
+from ew.records import EventVersion, VersionKind
 from ew.shaking import event_rows, lane_reach_km
 from ew.shaking.kernels import rank_targets
 from ew.shaking.observed import raise_by_observed
 from ew.shaking.relations import RELATIONS
-from ew.shaking.targets import Address, Targets, device_targets
+from ew.shaking.targets import Address, Targets
 from ew.traveltimes import TravelTimes
 
 LANES = 4
@@ -218,16 +218,6 @@ class AlertPlanner:
         }
         self._groups = [self._group(targets) for targets in groups if len(targets)]
 
-    def warm_up(self) -> None:
-        """Compile (or load) the kernels, on one target."""
-        one = device_targets(
-            ["warm-up"], np.zeros(1, np.uint8), np.array([30.0]), np.array([100.0])
-        )
-        shaken = tuple(StationMotion(f"XX.W{i}..HNZ", 30.0, 100.0, 9.0, 2.0) for i in range(2))
-        origin = Origin(0.0, 30.0, 100.0, 10.0, 6.0)
-        version = EventVersion("warm-up", 1, "alert", 0.0, origin, 4, motions=shaken)
-        self._plan(self._group(one), version, 5.0)
-
     def set_groups(self, groups: Sequence[Targets]) -> None:
         """Use other targets from now on (devices came or went); what was told is forgotten."""
         self._groups = [self._group(targets) for targets in groups if len(targets)]
@@ -277,7 +267,7 @@ class AlertPlanner:
         )
         origin = version.origin
         rows = event_rows(origin, self._travel, self._config.shaking.relation)
-        rank_targets(  # type: ignore[no-untyped-call] # kernels are untyped; shapes stand in their docstrings
+        rank_targets(
             group.targets.ecef,
             group.targets.radius_km,
             ecef_km(origin.latitude, origin.longitude),

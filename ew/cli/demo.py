@@ -95,7 +95,6 @@ async def _demo(
     keys = ServiceKeys.ephemeral(now_us=arrivals[0][0] // 1000)
     signer = keys.signer
     pipeline = _pipeline(config, chosen, devices, travel_times)
-    pipeline.warm_up()
     run = DemoRun()
     async with (
         open_broker(options.broker, config=config.delivery) as broker,

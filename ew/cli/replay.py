@@ -90,7 +90,6 @@ def replay(
 ) -> Run:
     """The recording through a fresh pipeline; time is the data's, so the same input gives the same output."""
     pipeline = Pipeline(config, event_dir.inventory, travel_times)
-    pipeline.warm_up()
     run = Run()
     start_ns = 0
     wall_s = time.monotonic()

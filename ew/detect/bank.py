@@ -151,11 +151,6 @@ class PickerBank:
         return taken
 
     @classmethod
-    def warm_up(cls) -> None:
-        """Nothing has to be compiled before the first packet; the twin loads scipy."""
-        cls().process([Packet("XX.WARM..HHZ", 0, 100.0, np.zeros(100, np.float32))])
-
-    @classmethod
     def characteristic(
         cls,
         samples: NDArray[Any],

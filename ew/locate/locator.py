@@ -1,7 +1,7 @@
 """PURE: where and when: a nested grid search over trial hypocentres.
 
 Picks and the silence of stations without one go in, the hypocentre of least misfit and its spread come out. The
-misfit stands in ``kernels.misfit_grid``.
+misfit stands in ``twin``.
 """
 
 import math

@@ -53,7 +53,6 @@ class Detector:
 
     async def run(self) -> None:
         """Run until cancelled; it ends by itself only when picking fails, with the error."""
-        await asyncio.to_thread(PickerBank.warm_up)
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
         async with self.publisher:
             self.intake.start(self.watch)

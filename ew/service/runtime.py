@@ -157,7 +157,6 @@ class Service:
         self.journal.start()
         sequences = self.recall.load(time.time())
         self.intake.resume(sequences)
-        await self._in_pipeline_thread(self.pipeline.warm_up)
         await self.reload_targets()
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
         async with self.publisher:

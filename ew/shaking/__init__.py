@@ -11,6 +11,7 @@ from ew.config import ShakingConfig
 from ew.errors import InputError
 from ew.geo import ecef_km, local_radius_km
 from ew.records import Origin
+from ew.shaking.kernels import estimate_targets
 from ew.shaking.relations import RELATIONS, intensity
 from ew.traveltimes import TravelTimes
 
@@ -80,8 +81,6 @@ def estimate(
     Raises:
         InputError: the shapes differ, a coordinate is out of range or not a number, or the origin's is.
     """
-    from ew.shaking.kernels import estimate_targets  # noqa: PLC0415 - numba is slow to load
-
     lat, lon = _places(latitudes, longitudes)
     if not (abs(origin.latitude) <= 90 and abs(origin.longitude) <= 360):
         raise InputError(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ew.geo import distance_km, ecef_km
 from ew.records import Origin, StationMotion
+from ew.shaking.kernels import second_strongest
 from ew.shaking.relations import from_motion
 from ew.shaking.targets import Targets
 
@@ -43,8 +44,6 @@ def raise_by_observed(
     Returns:
         Indices of the targets raised, (n,) int64, ascending.
     """
-    from ew.shaking.kernels import second_strongest  # noqa: PLC0415 - numba is slow to load
-
     nobody = np.empty(0, np.int64)
     if len(motions) < 2:
         return nobody

@@ -268,6 +268,7 @@ def test_without_the_core_the_twin_runs_and_one_line_says_so(
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(RATES))
+@example(seed=99366, rate=100.0)  # a pick decided later has the earlier onset
 def test_picks_of_wild_data_do_not_depend_on_the_cuts(seed: int, rate: float) -> None:
     rng = np.random.default_rng(seed)
     wave, gap = a_wave(rng, rate, 40), round(rng.uniform(0.1, 6) * rate)
@@ -282,6 +283,7 @@ def test_picks_of_wild_data_do_not_depend_on_the_cuts(seed: int, rate: float) ->
             picks += bank.process([Packet("XX.A..HHZ", start_ns, rate, wave[at:end])])
             at = end
         counters = bank.counters.as_dict()
+        picks.sort(key=lambda pick: pick.time_ns)  # each call gives its own in order of onset
         found.append((picks, bank.take_triggers(), counters | {"packets": 0}))
     assert found[0] == found[1] == found[2]
     assert found[0][2]["gaps_bridged"] == 1
