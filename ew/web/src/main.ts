@@ -1,0 +1,304 @@
+// The page people look at: what is happening, where, and how many seconds are left for me.
+
+import { Alarm } from "./alarm";
+import { ServiceClock } from "./clock";
+import { INTENSITY_COLOURS, roman, SECONDS_COLOURS } from "./colours";
+import { byId, byTestId, make, setText } from "./dom";
+import { EventStore, isUnderWay, mostUrgent, viewAt } from "./events";
+import { distanceKm, parsePlace } from "./geo";
+import { HealthPanel } from "./health";
+import * as i18n from "./i18n";
+import { text } from "./i18n";
+import * as live from "./live";
+import { type Station, stationCode, stationsOf } from "./map/live";
+import { EventMap } from "./map/map";
+import { PastEvents } from "./past";
+import { PlacePanel } from "./place";
+import { type CityRow, cityRows, showDevices } from "./tables";
+import type { EventVersion, LiveMessage, NamedPlace, Status } from "./types";
+import { Waveforms } from "./waveforms";
+
+/** Texts are brought up to date this often; the countdown must not lag by a tenth, ms. */
+const TEXT_EVERY_MS = 50;
+const WAVEFORMS_EVERY_MS = 500;
+const HEALTH_EVERY_MS = 5000;
+
+class Page {
+  private readonly clock = new ServiceClock();
+  private readonly store = new EventStore();
+  private readonly alarm = new Alarm();
+  private readonly health = new HealthPanel();
+  private readonly map: EventMap;
+  private readonly place: PlacePanel;
+  private readonly past: PastEvents;
+  private readonly waveforms: Waveforms;
+  private stations = new Map<string, Station>();
+  private cities: CityRow[] = [];
+  private textMs = 0;
+  private waveformsMs = 0;
+  private isReduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  private drawnS = 0;
+
+  constructor() {
+    this.map = new EventMap(byTestId("map"), (place) => this.place.set({ ...place, name: "" }));
+    this.place = new PlacePanel(
+      () => this.map.base.cities,
+      () => (this.textMs = 0),
+    );
+    this.past = new PastEvents(this.store, this.clock, (eventId) => this.loadVersions(eventId));
+    this.waveforms = new Waveforms((seedId) => this.stations.get(stationCode(seedId)));
+  }
+
+  async start(): Promise<void> {
+    this.settings();
+    const asked = new URLSearchParams(location.search).get("place");
+    const place = parsePlace(asked) ?? parsePlace(localStorage.getItem("ew.place"));
+    if (place) this.place.set({ ...place, name: "" });
+    this.health.say(text("health.connecting"));
+    live.listen(
+      (message) => this.take(message),
+      (state) => {
+        if (state === "lost") this.health.say(text("health.lost"));
+        if (state === "open") void this.catchUp();
+      },
+    );
+    requestAnimationFrame(() => this.frame());
+    setInterval(() => void this.askHealth(), HEALTH_EVERY_MS);
+    await this.map.base.load();
+    this.textMs = 0;
+  }
+
+  /** What happened before the page was opened, or while it was cut off. */
+  private async catchUp(): Promise<void> {
+    const [channels, events] = await Promise.all([live.stations(), live.events()]);
+    const before = this.stations.size;
+    this.stations = stationsOf(channels);
+    if (before === 0) this.map.fit([...this.stations.values()]);
+    for (const version of events) {
+      this.store.add(version);
+      if (isUnderWay(version, this.clock.liveUs())) void this.loadVersions(version.event_id);
+    }
+    await this.askHealth();
+  }
+
+  private async loadVersions(eventId: string): Promise<void> {
+    for (const version of await live.versions(eventId)) this.store.add(version);
+  }
+
+  private async askHealth(): Promise<void> {
+    const status = await live.health();
+    if (!status) return;
+    this.showMode(status.mode);
+    this.health.show(status, this.stations.values());
+  }
+
+  private take(message: LiveMessage): void {
+    switch (message.type) {
+      case "heartbeat":
+        this.clock.hear(message.time_us);
+        this.health.say(message.health);
+        this.showMode(message.mode);
+        break;
+      case "event":
+        this.takeEvent(message);
+        break;
+      case "pick": {
+        const station = this.stations.get(stationCode(message.seed_id));
+        const timeUs = Date.parse(message.time) * 1000;
+        if (station) station.pickedUs = timeUs;
+        this.waveforms.pick(message.seed_id, timeUs / 1e6);
+        break;
+      }
+      case "motion":
+        for (const [code, intensity] of Object.entries(message.stations)) {
+          const station = this.stations.get(code);
+          if (station) Object.assign(station, { intensity, movedUs: message.time_us });
+        }
+        break;
+      case "waveform":
+        this.waveforms.take(message.seed_id, message.start_us, message.rate, message.samples);
+        break;
+      case "devices":
+        showDevices(message.kinds);
+        break;
+      case "latency":
+        this.store.addLatency(message.event_id, message.version, message);
+        break;
+      case "status":
+        this.health.show(message, this.stations.values());
+        break;
+    }
+  }
+
+  private takeEvent(version: EventVersion): void {
+    if (!this.store.add(version)) return;
+    const nowUs = this.clock.liveUs();
+    if (!isUnderWay(version, nowUs)) return;
+    // A real event ends a playback: nobody should look at the past now
+    if (this.clock.isPlayback) this.past.goLive();
+    const view = viewAt(version, version, this.place.place, nowUs);
+    if (view.estimate) {
+      this.alarm.ring(version.event_id, view.estimate.intensity, view.secondsLeft);
+    }
+  }
+
+  private frame(): void {
+    requestAnimationFrame(() => this.frame());
+    this.past.advance();
+    const nowUs = this.clock.nowUs();
+    const events = this.shownEvents(nowUs);
+    const now = performance.now();
+    if (now - this.textMs >= TEXT_EVERY_MS) {
+      this.textMs = now;
+      this.showTexts(events, nowUs);
+    }
+    if (now - this.waveformsMs >= WAVEFORMS_EVERY_MS) {
+      this.waveformsMs = now;
+      this.waveforms.draw(events[0], this.place.place);
+    }
+    // Reduced motion: the fronts move once a second instead of gliding
+    const second = Math.floor(nowUs / 1e6);
+    const isMoving = events.length > 0 && !this.isReduced;
+    if (isMoving || second !== this.drawnS || this.map.needsDrawing) {
+      this.drawnS = second;
+      this.map.draw(
+        {
+          nowUs,
+          stations: this.stations.values(),
+          events: events.map((one) => this.versionsUntil(one.event_id, nowUs)),
+          place: this.place.place,
+        },
+        mostUrgent(events, this.place.place, nowUs),
+      );
+    }
+  }
+
+  private shownEvents(nowUs: number): EventVersion[] {
+    const { selected } = this.past;
+    if (!selected) return this.store.underWay(nowUs);
+    const version = this.store.at(selected, nowUs);
+    return version ? [version] : [];
+  }
+
+  private versionsUntil(eventId: string, nowUs: number): EventVersion[] {
+    return this.store.versions(eventId).filter((version) => version.issued_us <= nowUs);
+  }
+
+  private showTexts(events: readonly EventVersion[], nowUs: number): void {
+    const shown = mostUrgent(events, this.place.place, nowUs);
+    const first = shown && this.store.versions(shown.event_id)[0];
+    const view = viewAt(shown, first, this.place.place, nowUs);
+    this.place.show(view);
+    if (view.state === "counting" && !this.clock.isPlayback) {
+      this.alarm.speak(text("countdown.spoken", { seconds: Math.ceil(view.secondsLeft) }));
+    }
+    setText(byId("clock"), `${new Date(nowUs / 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`);
+    this.showEvents(events);
+    this.cities = cityRows(this.cities, this.map.base.cities, shown, nowUs);
+    this.past.update(nowUs);
+  }
+
+  private showEvents(events: readonly EventVersion[]): void {
+    byId("event-none").hidden = events.length > 0;
+    const box = byId("under-way");
+    const wanted = new Map(events.map((event) => [event.event_id, event]));
+    for (const old of [...box.children] as HTMLElement[]) {
+      if (!wanted.has(old.dataset["eventId"]!)) old.remove();
+    }
+    for (const [eventId, event] of wanted) {
+      let element = box.querySelector<HTMLElement>(`[data-event-id="${CSS.escape(eventId)}"]`);
+      if (!element) {
+        element = make("article", { "data-testid": "event", "data-event-id": eventId });
+        element.append(make("p", {}), make("p", {}));
+        box.append(element);
+      }
+      element.dataset["version"] = String(event.version);
+      element.dataset["magnitude"] = event.origin.magnitude?.toFixed(1) ?? "";
+      setText(element.children[0]!, eventLine(event));
+      const place = this.place.place;
+      const distance = place ? Math.round(distanceKm(event.origin, place)) : null;
+      setText(
+        element.children[1]!,
+        distance === null ? "" : text("event.distance", { distance }),
+      );
+    }
+  }
+
+  private showMode(mode: Status): void {
+    const badge = byTestId("mode");
+    badge.hidden = mode === "actual";
+    setText(badge, mode === "actual" ? "" : text(`mode.${mode}`));
+    document.body.dataset["mode"] = mode;
+  }
+
+  private settings(): void {
+    i18n.translate(document);
+    const language = byId<HTMLSelectElement>("language");
+    const names = new Intl.DisplayNames([i18n.currentLanguage()], { type: "language" });
+    for (const code of i18n.languages()) language.add(new Option(names.of(code) ?? code, code));
+    language.value = i18n.currentLanguage();
+    language.addEventListener("change", () => {
+      i18n.rememberLanguage(language.value);
+      const url = new URL(location.href);
+      url.searchParams.set("lang", language.value);
+      location.assign(url);
+    });
+    const theme = localStorage.getItem("ew.theme");
+    if (theme) document.documentElement.dataset["theme"] = theme;
+    byId("theme").addEventListener("click", () => {
+      const isLight = matchMedia("(prefers-color-scheme: light)").matches;
+      const shown = document.documentElement.dataset["theme"] ?? (isLight ? "light" : "dark");
+      const next = shown === "dark" ? "light" : "dark";
+      document.documentElement.dataset["theme"] = next;
+      localStorage.setItem("ew.theme", next);
+      this.map.themeChanged();
+    });
+    const sound = byId<HTMLInputElement>("sound");
+    const speech = byId<HTMLInputElement>("speech");
+    sound.checked = this.alarm.isSoundOn;
+    speech.checked = this.alarm.isSpeechOn;
+    sound.addEventListener("change", () => this.alarm.setSound(sound.checked));
+    speech.addEventListener("change", () => this.alarm.setSpeech(speech.checked));
+    const colours = byId<HTMLSelectElement>("cell-colours");
+    colours.addEventListener("change", () => {
+      this.map.cells.colours = colours.value === "intensity" ? "intensity" : "seconds";
+      showLegend(this.map.cells.colours);
+      this.map.redraw();
+    });
+    byId("fit").addEventListener("click", () => this.map.fit(this.everything()));
+    showLegend("seconds");
+  }
+
+  private everything(): NamedPlace[] {
+    const places = [...this.stations.values()].map((one) => ({ ...one, name: one.code }));
+    return this.place.place ? [...places, this.place.place] : places;
+  }
+}
+
+function eventLine({ origin, version, stations }: EventVersion): string {
+  return text("event.line", {
+    magnitude: origin.magnitude?.toFixed(1) ?? "?",
+    depth: origin.depth_km?.toFixed(0) ?? "?",
+    version,
+    stations,
+  });
+}
+
+function showLegend(kind: "seconds" | "intensity"): void {
+  const steps = kind === "seconds" ? SECONDS_COLOURS.slice(1) : INTENSITY_COLOURS;
+  const swatches = steps.map(([from, colour]) => {
+    const swatch = make("i", {});
+    swatch.style.background = colour;
+    const label = kind === "seconds" ? `${Math.floor(from)}+ s` : roman(from);
+    return make("span", {}, swatch, label);
+  });
+  const lines = [
+    make("span", { class: "p-line" }, text("map.p")),
+    make("span", { class: "s-line" }, text("map.s")),
+    make("span", {}, text("map.blind")),
+  ];
+  byId("legend").replaceChildren(...swatches, ...lines);
+}
+
+await i18n.chooseLanguage(new URLSearchParams(location.search).get("lang"));
+await new Page().start();

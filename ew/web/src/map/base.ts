@@ -1,0 +1,168 @@
+// Land, borders, provinces and city names, from shapes that come with the page.
+
+import { geoBounds, geoGraticule, geoPath } from "d3-geo";
+import type { Feature, Geometry, LineString, MultiLineString } from "geojson";
+import { feature, mesh } from "topojson-client";
+import type { GeometryCollection, Topology } from "topojson-specification";
+import countriesUrl from "world-atlas/countries-50m.json?url";
+import citiesUrl from "../../../../seeds/map/cities.json?url";
+import provincesUrl from "../../../../seeds/map/provinces.json?url";
+import type { Place } from "../types";
+import { SlowLayer } from "./layer";
+import type { MapView } from "./view";
+
+export type City = Place & { name: string; country: string; population: number };
+
+type Shape = { geometry: Geometry; bounds: [[number, number], [number, number]] };
+
+export class BaseMap {
+  cities: City[] = [];
+  private land: Shape[] = [];
+  private borders: Geometry | null = null;
+  private provinces: Shape[] = [];
+  readonly layer: SlowLayer;
+
+  constructor(private readonly view: MapView) {
+    this.layer = new SlowLayer(view, (pen) => this.draw(pen));
+  }
+
+  /** Loads the shapes; land first, so that there is soon something to see. */
+  async load(): Promise<void> {
+    const countries = (await json(countriesUrl)) as Topology<{ countries: GeometryCollection }>;
+    this.land = feature(countries, countries.objects.countries).features.map(bounded);
+    this.borders = mesh(countries, countries.objects.countries, (a, b) => a !== b);
+    this.layer.redraw();
+    const [provinces, cities] = await Promise.all([json(provincesUrl), json(citiesUrl)]);
+    this.provinces = splitLines(provinces as Topology);
+    this.cities = (cities as { rows: [string, string, number, number, number][] }).rows.map(
+      ([name, country, latitude, longitude, population]) => ({
+        name,
+        country,
+        latitude,
+        longitude,
+        population,
+      }),
+    );
+    this.layer.redraw();
+  }
+
+  private *draw(pen: CanvasRenderingContext2D): Iterable<void> {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name: string) => style.getPropertyValue(name).trim();
+    const path = geoPath(this.view.projection, pen);
+    const stroke = (name: string, width: number) => {
+      pen.strokeStyle = colour(name);
+      pen.lineWidth = width;
+      pen.stroke();
+    };
+    pen.fillStyle = colour("--sea");
+    pen.fillRect(0, 0, this.view.width, this.view.height);
+    pen.beginPath();
+    path(geoGraticule().step(this.view.current.k > 15 ? [2, 2] : [10, 10])());
+    stroke("--graticule", 0.5);
+    yield;
+    const window = this.visible();
+    for (const shape of this.land) {
+      if (!overlaps(shape.bounds, window)) continue;
+      pen.beginPath();
+      path(shape.geometry);
+      pen.fillStyle = colour("--land");
+      pen.fill();
+      stroke("--coast", 0.8);
+      yield;
+    }
+    if (this.view.current.k > 4) {
+      pen.setLineDash([3, 3]);
+      for (const shape of this.provinces) {
+        if (!overlaps(shape.bounds, window)) continue;
+        pen.beginPath();
+        path(shape.geometry);
+        stroke("--province", 0.7);
+        yield;
+      }
+      pen.setLineDash([]);
+    }
+    if (this.borders) {
+      pen.beginPath();
+      path(this.borders);
+      stroke("--border", 1.1);
+      yield;
+    }
+    yield* this.drawNames(pen, colour("--ink"), colour("--land"));
+  }
+
+  private *drawNames(
+    pen: CanvasRenderingContext2D,
+    ink: string,
+    halo: string,
+  ): Iterable<void> {
+    pen.font = "12px system-ui, sans-serif";
+    pen.textBaseline = "middle";
+    pen.lineJoin = "round";
+    const taken: [number, number, number][] = [];
+    const most = Math.round((this.view.width * this.view.height) / 25_000);
+    let looked = 0;
+    for (const city of this.cities) {
+      if (taken.length >= most) return;
+      if (++looked % 200 === 0) yield;
+      const spot = this.view.at(city);
+      if (!spot) continue;
+      const [x, y] = spot;
+      if (x < 4 || y < 8 || x > this.view.width - 60 || y > this.view.height - 8) continue;
+      const width = city.name.length * 7 + 12;
+      const isFree = taken.every(
+        ([tx, ty, tw]) => Math.abs(y - ty) > 18 || x > tx + tw || tx > x + width,
+      );
+      if (!isFree) continue;
+      taken.push([x, y, width]);
+      pen.fillStyle = ink;
+      pen.beginPath();
+      pen.arc(x, y, 2, 0, 7);
+      pen.fill();
+      pen.lineWidth = 3;
+      pen.strokeStyle = halo;
+      pen.strokeText(city.name, x + 6, y);
+      pen.fillText(city.name, x + 6, y);
+    }
+  }
+
+  /** Latitudes in view; longitudes are left to the projection's own clipping. */
+  private visible(): [number, number] {
+    const top = this.view.placeAt(this.view.width / 2, 0)?.latitude ?? 90;
+    const bottom = this.view.placeAt(this.view.width / 2, this.view.height)?.latitude ?? -90;
+    return [bottom, top];
+  }
+}
+
+function overlaps(bounds: Shape["bounds"], [south, north]: [number, number]): boolean {
+  return bounds[0][1] <= north && bounds[1][1] >= south;
+}
+
+function bounded(shape: Feature): Shape {
+  return { geometry: shape.geometry, bounds: geoBounds(shape) };
+}
+
+/** The lines of a topology's only object in groups, so that those out of view cost nothing. */
+function splitLines(topology: Topology): Shape[] {
+  const object = Object.values(topology.objects)[0]!;
+  const whole = feature(topology, object) as Feature | { features: Feature[] };
+  const features = "features" in whole ? whole.features : [whole];
+  const lines = features.flatMap(({ geometry }) =>
+    geometry.type === "MultiLineString" ? geometry.coordinates : [],
+  );
+  const groups = new Map<number, LineString["coordinates"][]>();
+  for (const line of lines) {
+    const band = Math.floor((line[0]?.[1] ?? 0) / 2);
+    groups.set(band, [...(groups.get(band) ?? []), line]);
+  }
+  return [...groups.values()].map((coordinates) => {
+    const geometry: MultiLineString = { type: "MultiLineString", coordinates };
+    return bounded({ type: "Feature", properties: {}, geometry });
+  });
+}
+
+async function json(url: string): Promise<unknown> {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${url}: ${answer.status}`);
+  return answer.json();
+}

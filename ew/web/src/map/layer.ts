@@ -1,0 +1,96 @@
+// A canvas of the map. What is costly to draw is drawn in slices of a few milliseconds into a picture
+// of its own, which takes the old one's place when it is whole; until then the old one is moved along.
+
+import type { ZoomTransform } from "d3-zoom";
+import { zoomIdentity } from "d3-zoom";
+import type { MapView } from "./view";
+
+/** A slice of drawing leaves the rest of a frame of 16 ms to everything else. */
+const SLICE_MS = 6;
+
+export class Layer {
+  readonly canvas = document.createElement("canvas");
+  readonly pen = this.canvas.getContext("2d")!;
+
+  constructor(protected readonly view: MapView) {
+    this.canvas.className = "map-layer";
+    this.canvas.setAttribute("aria-hidden", "true");
+    this.resize();
+  }
+
+  resize(): void {
+    fitCanvas(this.canvas, this.view);
+  }
+
+  clear(): void {
+    this.pen.setTransform(1, 0, 0, 1, 0, 0);
+    this.pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    const ratio = pixelRatio();
+    this.pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  }
+}
+
+/** A layer whose picture takes longer than a frame to draw. */
+export class SlowLayer extends Layer {
+  private drawnFor: ZoomTransform = zoomIdentity;
+  private job = 0;
+
+  constructor(
+    view: MapView,
+    private readonly steps: (pen: CanvasRenderingContext2D) => Iterable<void>,
+  ) {
+    super(view);
+  }
+
+  /** Draws anew, in slices; a call during a drawing begins again. */
+  redraw(): void {
+    const job = ++this.job;
+    const transform = this.view.current;
+    const picture = document.createElement("canvas");
+    fitCanvas(picture, this.view);
+    const pen = picture.getContext("2d")!;
+    const ratio = pixelRatio();
+    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const iterator = this.steps(pen)[Symbol.iterator]();
+    const slice = () => {
+      if (job !== this.job) return;
+      const end = performance.now() + SLICE_MS;
+      do {
+        if (iterator.next().done) {
+          this.resize();
+          this.pen.setTransform(1, 0, 0, 1, 0, 0);
+          this.pen.drawImage(picture, 0, 0);
+          this.drawnFor = transform;
+          this.follow();
+          return;
+        }
+      } while (performance.now() < end);
+      requestAnimationFrame(slice);
+    };
+    slice();
+  }
+
+  /** Moves the picture drawn for an earlier view to where it belongs now. */
+  follow(): void {
+    const { k, x, y } = this.view.current;
+    const old = this.drawnFor;
+    const scale = k / old.k;
+    this.canvas.style.transform = `translate(${x - old.x * scale}px, ${y - old.y * scale}px) scale(${scale})`;
+  }
+}
+
+export function pixelRatio(): number {
+  // Above 2 a wall of 4K costs four times the pixels for nothing an eye can see.
+  return Math.min(2, window.devicePixelRatio || 1);
+}
+
+function fitCanvas(canvas: HTMLCanvasElement, view: MapView): void {
+  const ratio = pixelRatio();
+  const [width, height] = [Math.round(view.width * ratio), Math.round(view.height * ratio)];
+  if (canvas.width !== width || canvas.height !== height) {
+    canvas.width = width;
+    canvas.height = height;
+    canvas.style.width = `${view.width}px`;
+    canvas.style.height = `${view.height}px`;
+  }
+}

@@ -1,0 +1,107 @@
+// The map as a whole: three canvases over each other, moved by mouse, touch and keys.
+
+import type { EventVersion, Place } from "../types";
+import { BaseMap } from "./base";
+import { CellLayer } from "./cells";
+import { LiveLayer, type Scene } from "./live";
+import { MapView } from "./view";
+
+/** The slow layers are drawn anew when the view has been still for this long, ms. */
+const STILL_MS = 140;
+const CELLS_EVERY_US = 1e6;
+const PAN_STEP_PX = 80;
+
+export class EventMap {
+  readonly base: BaseMap;
+  readonly cells: CellLayer;
+  private readonly live: LiveLayer;
+  private readonly view: MapView;
+  private still: ReturnType<typeof setTimeout> | undefined;
+  private cellsUs = 0;
+  private cellsKey = "";
+  private isWanted = true;
+
+  constructor(
+    private readonly element: HTMLElement,
+    onPlace: (place: Place) => void,
+  ) {
+    this.view = new MapView(element, () => this.moved());
+    this.base = new BaseMap(this.view);
+    this.cells = new CellLayer(this.view);
+    this.live = new LiveLayer(this.view);
+    element.prepend(this.base.layer.canvas, this.cells.layer.canvas, this.live.canvas);
+    element.addEventListener("click", (event) => {
+      if (event.target instanceof HTMLElement && event.target.closest("button, select")) return;
+      const box = element.getBoundingClientRect();
+      const place = this.view.placeAt(event.clientX - box.left, event.clientY - box.top);
+      if (place && Math.abs(place.latitude) <= 90) onPlace(place);
+    });
+    element.addEventListener("keydown", (event) => this.key(event, onPlace));
+    new ResizeObserver(() => {
+      this.view.resize();
+      this.redraw();
+    }).observe(element);
+  }
+
+  fit(places: readonly Place[]): void {
+    this.view.fit(places);
+  }
+
+  /** Draws what moves; the cells once a second, since their colours change no faster. */
+  draw(scene: Scene, cellsOf: EventVersion | undefined): void {
+    const key = cellsOf ? `${cellsOf.event_id} ${cellsOf.version}` : "";
+    if (key !== this.cellsKey || Math.abs(scene.nowUs - this.cellsUs) >= CELLS_EVERY_US) {
+      this.cellsUs = scene.nowUs;
+      if (key !== "" || this.cellsKey !== "") this.cells.show(cellsOf, scene.nowUs);
+      this.cellsKey = key;
+    }
+    this.live.draw(scene);
+    this.isWanted = false;
+  }
+
+  /** Whether something moved the map since it was drawn. */
+  get needsDrawing(): boolean {
+    return this.isWanted;
+  }
+
+  redraw(): void {
+    this.isWanted = true;
+    this.base.layer.redraw();
+    this.cells.layer.redraw();
+  }
+
+  themeChanged(): void {
+    this.live.readTheme();
+    this.redraw();
+  }
+
+  private moved(): void {
+    this.isWanted = true;
+    // The first call comes from within the constructor, before there are layers
+    if (!this.live) return;
+    this.base.layer.follow();
+    this.cells.layer.follow();
+    clearTimeout(this.still);
+    this.still = setTimeout(() => this.redraw(), STILL_MS);
+  }
+
+  private key(event: KeyboardEvent, onPlace: (place: Place) => void): void {
+    const moves: Record<string, () => void> = {
+      ArrowLeft: () => this.view.pan(PAN_STEP_PX, 0),
+      ArrowRight: () => this.view.pan(-PAN_STEP_PX, 0),
+      ArrowUp: () => this.view.pan(0, PAN_STEP_PX),
+      ArrowDown: () => this.view.pan(0, -PAN_STEP_PX),
+      "+": () => this.view.zoomBy(1.5),
+      "=": () => this.view.zoomBy(1.5),
+      "-": () => this.view.zoomBy(1 / 1.5),
+      Enter: () => {
+        const middle = this.view.placeAt(this.view.width / 2, this.view.height / 2);
+        if (middle) onPlace(middle);
+      },
+    };
+    const move = event.target === this.element ? moves[event.key] : undefined;
+    if (!move) return;
+    event.preventDefault();
+    move();
+  }
+}
