@@ -19,6 +19,7 @@ from ew.api import live
 from ew.api.backend import DATABASE_ERRORS, Backend, ServiceGoneError
 from ew.api.live import station_list
 from ew.api.models import DeviceIn, OriginIn
+from ew.api.page import PageSource, page_router, root_of
 from ew.errors import MessageError
 from ew.records import EventVersion, Origin
 from ew.service.metrics import exposition
@@ -158,6 +159,8 @@ def create_app(service: Backend) -> FastAPI:
     app.state.service = service
     app.state.hub = service.hub
     app.include_router(live.router)
+    source = PageSource(service.config, lambda: root_of(service.config), lambda: service.broker)
+    app.include_router(page_router(source))
     app.include_router(router)
     app.include_router(router, prefix="/api/v1", include_in_schema=False)
     for kind in DATABASE_ERRORS:

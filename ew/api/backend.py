@@ -58,6 +58,7 @@ class Backend:
         self.trouble: dict[str, str] = {}
         """What is wrong in this process, by what it concerns."""
         self.started_s = time.time()
+        self.broker: BrokerAddress | None = None
         self.refused = 0
         self._status: dict[str, Any] | None = None
         self._heard_s = 0.0
@@ -104,6 +105,7 @@ class Backend:
 
     async def listen(self, broker: BrokerAddress) -> None:
         """Hear the service over its broker until cancelled; a lost broker is tried again each second."""
+        self.broker = broker
         for node in itertools.count():
             try:
                 async with client_of(broker, node, most_waiting=WAITING_MOST) as client:

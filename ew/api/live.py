@@ -1,24 +1,18 @@
-"""The live page and the WebSocket behind it, for the service and for the demo alike."""
+"""The live stream of happenings, and the page of a demo."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, WebSocket, WebSocketDisconnect
-from fastapi.responses import HTMLResponse
 
-from ew.api.page import PAGE
+from ew.api.page import PageSource, page_router
 from ew.records import Channel
 from ew.service.hub import Hub
 
 router = APIRouter()
 
 
-@router.get("/", response_class=HTMLResponse, include_in_schema=False)
-async def page() -> str:
-    """The live page."""
-    return PAGE
-
-
+@router.websocket("/api/v1/live")
 @router.websocket("/live")
 async def live(socket: WebSocket) -> None:
     """Picks, event versions and heartbeats as they happen, as JSON objects with a ``type``."""
@@ -46,19 +40,30 @@ def station_list(channels: Iterable[Channel]) -> list[dict[str, Any]]:
     ]
 
 
-def demo_app(hub: Hub, channels: Iterable[Channel]) -> FastAPI:
-    """The page alone, for a demo: stations, and what happens from now on."""
+def demo_app(hub: Hub, channels: Iterable[Channel], source: PageSource) -> FastAPI:
+    """The page of a demo: its stations, its versions so far, and what happens from now on."""
     app = FastAPI(title="ew demo", docs_url=None, redoc_url=None)
     app.state.hub = hub
     shown = station_list(channels)
     app.include_router(router)
+    app.include_router(page_router(source))
 
-    @app.get("/stations")
+    @app.get("/api/v1/stations")
     async def stations() -> list[dict[str, Any]]:
         return shown
 
-    @app.get("/events")
+    @app.get("/api/v1/events")
     async def events() -> list[dict[str, Any]]:
-        return []
+        newest = {body["event_id"]: body for body in hub.kept("event")}
+        return list(newest.values())[::-1]
+
+    @app.get("/api/v1/events/{event_id}")
+    async def versions(event_id: str) -> list[dict[str, Any]]:
+        return [body for body in hub.kept("event") if body["event_id"] == event_id]
+
+    @app.get("/api/v1/health")
+    async def health() -> dict[str, Any]:
+        beats = hub.kept("heartbeat")
+        return {"health": "ok", "mode": beats[-1]["mode"] if beats else "exercise"}
 
     return app

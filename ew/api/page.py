@@ -1,52 +1,161 @@
-"""The live page: one file, no build, no outside address; it draws what ``/live`` says."""
+"""The page, the phone and the TV in a browser: built files, and what they ask for beside the API.
 
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>ew live</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
- body{font:15px/1.4 system-ui,sans-serif;margin:0;background:#10151c;color:#dfe6ee}
- header{display:flex;gap:1rem;align-items:baseline;padding:.8rem 1rem;background:#18202a}
- h1{font-size:1.1rem;margin:0} #health.ok{color:#6fdc8c} #health{color:#ffb000}
- main{display:grid;grid-template-columns:2fr 1fr;gap:1rem;padding:1rem}
- canvas{width:100%;background:#0b0f14;border-radius:6px} td,th{padding:.15rem .6rem;text-align:right}
- #picks{font:12px monospace;max-height:60vh;overflow:auto} .mode{background:#ffb000;color:#000;padding:0 .5rem}
-</style></head><body>
-<header><h1>ew</h1><span id="mode" class="mode"></span><span id="health">connecting</span><span id="clock"></span></header>
-<main><section><canvas id="map" width="900" height="640"></canvas>
-<table id="events"><thead><tr><th>event</th><th>version</th><th>M</th><th>lat</th><th>lon</th><th>km</th><th>stations</th><th>after P at 4th, s</th><th>sent, ms</th><th>alerts</th><th>received p50 / p99, ms</th></tr>
-</thead><tbody></tbody></table></section><section><strong>Picks</strong><div id="picks"></div></section></main>
-<script>
-const canvas=document.getElementById("map"),pen=canvas.getContext("2d"),places={},hits={};let box=null,quake=null,serviceUs=Date.now()*1000,heardMs=Date.now();
-function at(p){return [(p.longitude-box[0])/(box[1]-box[0])*860+20,620-(p.latitude-box[2])/(box[3]-box[2])*600]}
-function draw(){if(!box)return;pen.clearRect(0,0,900,640);const now=Date.now();
- for(const id in places){const [x,y]=at(places[id]),hot=now-(hits[id]||0)<20000;pen.fillStyle=hot?"#ffb000":"#3d5166";
-  pen.beginPath();pen.arc(x,y,hot?5:2.5,0,7);pen.fill()}
- if(quake){const o=quake.origin,[x,y]=at(o),t=(serviceUs+(now-heardMs)*1000-o.time_us)/1e6,perKm=600/(box[3]-box[2])/111.2;
-  for(const [v,c] of [[6.2,"#4aa3ff"],[3.5,"#ff5050"]]){pen.strokeStyle=c;pen.lineWidth=2;pen.beginPath();
-   pen.arc(x,y,Math.max(0,v*t)*perKm,0,7);pen.stroke()}
-  pen.fillStyle="#ff5050";pen.font="28px sans-serif";pen.fillText("\\u2605",x-12,y+10)}}
-function event(e){if(!quake||e.issued_us>=quake.issued_us)quake=e.kind==="cancel"?null:e;
- let row=document.getElementById("e-"+e.event_id);if(!row){row=document.createElement("tr");row.id="e-"+e.event_id;
-  document.querySelector("#events tbody").prepend(row)}
- row.replaceChildren(...[e.event_id,e.version+(e.kind==="cancel"?" cancelled":""),e.origin.magnitude,e.origin.latitude,
-  e.origin.longitude,e.origin.depth_km,e.stations,"","","",""].map(v=>{const d=document.createElement("td");d.textContent=v;return d}));
- row.version=e.version;latency({event_id:e.event_id,version:e.version,...e.latency})}
-function latency(l){const row=document.getElementById("e-"+l.event_id);if(!row||row.version!==l.version||!l.issued_us)return;
- const cells=[...row.children].slice(-4),ms=t=>t?((t-l.issued_us)/1000).toFixed(0):"";
- [l.p_fourth_us?((l.issued_us-l.p_fourth_us)/1e6).toFixed(1):"",ms(l.first_publish_us)+(l.last_publish_us?" - "+ms(l.last_publish_us):""),
-  l.alerts??"",l.receipts?l.received_p50_ms+" / "+l.received_p99_ms+" ("+l.receipts+")":""].forEach((v,i)=>cells[i].textContent=v)}
-function pick(p){hits[p.seed_id.split(".").slice(0,2).join(".")]=Date.now();const d=document.createElement("div");
- d.textContent=p.time.slice(11,23)+" "+p.seed_id+" SNR "+p.snr;const list=document.getElementById("picks");list.prepend(d);
- while(list.children.length>200)list.lastChild.remove()}
-function open(){const s=new WebSocket((location.protocol==="https:"?"wss":"ws")+"://"+location.host+"/live");
- s.onmessage=m=>{const d=JSON.parse(m.data);if(d.type==="event")event(d);if(d.type==="pick")pick(d);if(d.type==="latency")latency(d);
-  if(d.type==="heartbeat"){serviceUs=d.time_us;heardMs=Date.now();const h=document.getElementById("health");h.textContent=d.health;h.className=d.health==="ok"?"ok":"";
-   document.getElementById("mode").textContent=d.mode==="actual"?"":d.mode.toUpperCase();
-   document.getElementById("clock").textContent=new Date(d.time_us/1000).toISOString().slice(0,19)+"Z"}};
- s.onclose=()=>{document.getElementById("health").textContent="connection lost";setTimeout(open,1000)}}
-fetch("stations").then(r=>r.json()).then(all=>{for(const c of all)places[c.seed_id.split(".").slice(0,2).join(".")]=c;
- const la=all.map(c=>c.latitude),lo=all.map(c=>c.longitude);
- box=[Math.min(...lo)-.5,Math.max(...lo)+.5,Math.min(...la)-.5,Math.max(...la)+.5]});
-fetch("events").then(r=>r.json()).then(all=>all.reverse().forEach(event));setInterval(draw,100);open();
-</script></body></html>
+The files are built from ``ew/web`` by ``scripts/build-web`` and lie in ``ew/web/dist``. Nothing is
+fetched from elsewhere, and the content security policy says so to the browser.
 """
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Response, WebSocket, WebSocketDisconnect
+from fastapi.responses import FileResponse
+
+from ew.address import BrokerAddress
+from ew.config import Config
+from ew.errors import EwError
+from ew.records import Origin
+from ew.shaking.profile import profile, s_table
+from ew.storage.keyring import read_file
+from ew.traveltimes import TravelTimes
+
+DIST = Path(__file__).parents[1] / "web" / "dist"
+PAGES = {"/": "index.html", "/phone": "device.html", "/tv": "device.html"}
+FILES = ("worker.js", "icon.svg", "device.webmanifest")
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; "
+    "frame-ancestors 'self'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+DEFAULT_MAGNITUDE_DEPTH_KM = 10.0
+CHUNK_BYTES = 1 << 14
+
+
+@dataclass(slots=True)
+class PageSource:
+    """What the pages are made with: the configuration, the devices' roots (PEM), the broker."""
+
+    config: Config
+    roots: Callable[[], list[str]]
+    broker: Callable[[], BrokerAddress | None]
+
+
+def root_of(config: Config) -> list[str]:
+    """The public root key (PEM) that devices of this service believe; none where it can't be read."""
+    service = config.service
+    if service.keys_document is not None:
+        file = service.root or service.keys_document.with_name("root.pub.pem")
+    else:
+        file = service.database.with_suffix(".root.pub.pem")
+    try:
+        return [read_file(file).decode("ascii")]
+    except (EwError, UnicodeDecodeError):
+        return []
+
+
+def page_router(source: PageSource) -> APIRouter:
+    """The routes of the pages."""
+    router = APIRouter(include_in_schema=False)
+    policy, shaking = source.config.policy, source.config.shaking
+
+    @lru_cache(maxsize=1)
+    def travel_times() -> TravelTimes:
+        return TravelTimes.of(source.config.locate)
+
+    @lru_cache(maxsize=512)
+    def made(magnitude: float, depth_km: float) -> dict[str, Any]:
+        least = min(kind.min_intensity for kind in policy.kinds.values())
+        origin = Origin(0.0, 0.0, 0.0, depth_km, magnitude)
+        return profile(origin, travel_times(), shaking.relation, least)
+
+    for path, name in PAGES.items():
+        router.add_api_route(path, _page(name), methods=["GET", "HEAD"])
+    for name in FILES:
+        router.add_api_route(f"/{name}", _page(name), methods=["GET", "HEAD"])
+
+    @router.get("/assets/{name}")
+    async def asset(name: str) -> FileResponse:
+        return _file(f"assets/{name}", {"Cache-Control": "public, max-age=31536000, immutable"})
+
+    @router.get("/api/v1/profile")
+    async def profile_of(
+        magnitude: Annotated[float, Query(ge=-1, le=10)],
+        depth_km: Annotated[float, Query(ge=-5, le=800)] = DEFAULT_MAGNITUDE_DEPTH_KM,
+    ) -> dict[str, Any]:
+        """Arrivals and intensity against distance, for the page's countdowns and wavefronts."""
+        return made(round(magnitude, 2), round(max(0.0, depth_km), 1))
+
+    @router.get("/api/v1/device-settings")
+    async def device_settings() -> dict[str, Any]:
+        """What a device in a browser is made with: its roots, its way to the broker, a table of S."""
+        return {
+            "roots": source.roots(),
+            "mqtt_url": "mqtt",
+            "travel_times": s_table(travel_times()),
+        }
+
+    @router.websocket("/mqtt")
+    async def mqtt(socket: WebSocket) -> None:
+        """MQTT over WebSocket (OASIS MQTT 5.0, section 6), passed on to the broker byte for byte."""
+        await _pass_on(socket, source.broker())
+
+    return router
+
+
+def _page(name: str) -> Callable[[], Any]:
+    async def page() -> Response:
+        # The pages name their assets by content, so they themselves are always asked for
+        return _file(name, {"Cache-Control": "no-cache", **HEADERS})
+
+    return page
+
+
+def _file(name: str, headers: dict[str, str]) -> FileResponse:
+    path = (DIST / name).resolve()
+    if not path.is_relative_to(DIST.resolve()) or not path.is_file():
+        raise HTTPException(404, f"no page {name!r}; build the pages with scripts/build-web")
+    return FileResponse(path, headers=headers)
+
+
+async def _pass_on(socket: WebSocket, broker: BrokerAddress | None) -> None:
+    if broker is None:
+        await socket.close(1013, "the broker is not known yet")
+        return
+    try:
+        reader, writer = await asyncio.open_connection(
+            broker.host, broker.port, ssl=broker.tls_context()
+        )
+    except OSError:
+        await socket.close(1013, "the broker can't be reached")
+        return
+    await socket.accept(subprotocol="mqtt")
+
+    async def outward() -> None:
+        while data := await reader.read(CHUNK_BYTES):
+            await socket.send_bytes(data)
+
+    async def inward() -> None:
+        while True:
+            writer.write(await socket.receive_bytes())
+            await writer.drain()
+
+    tasks = [asyncio.create_task(outward()), asyncio.create_task(inward())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        # Either side may have gone first; the other is closed whatever it was doing
+        await asyncio.gather(*tasks, return_exceptions=True)
+        writer.close()
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
+            await socket.close()

@@ -26,6 +26,7 @@ from ew.alerts.message import (
 from ew.alerts.planner import AlertPlanner
 from ew.alerts.signing import Signer
 from ew.api.live import demo_app
+from ew.api.page import PageSource
 from ew.cli.replay import describe
 from ew.cli.summary import DemoOptions, DemoRun, finish
 from ew.cli.view import CityView, DemoView
@@ -103,7 +104,7 @@ async def _demo(
     ):
         view = _view(chosen, devices, arrivals)
         if options.web and not math.isinf(options.speed):
-            run.page = await _serve_page(run, chosen, console)
+            run.page = await _serve_page(run, chosen, console, keys, broker)
         pulse = asyncio.create_task(_heartbeats(publisher, signer, clock, run), name="heartbeat")
         with Live(
             view.render(), console=console, refresh_per_second=FRAMES_PER_S, screen=False
@@ -163,9 +164,16 @@ async def _publisher(
         yield publisher
 
 
-async def _serve_page(run: DemoRun, chosen: Scenario, console: Console) -> uvicorn.Server:
+async def _serve_page(
+    run: DemoRun, chosen: Scenario, console: Console, keys: ServiceKeys, broker: BrokerAddress
+) -> uvicorn.Server:
     """Show the live page on a free port while the demo runs."""
-    app = demo_app(run.hub, chosen.play().inventory.values())
+    source = PageSource(
+        Config(policy=PolicyConfig(mode="exercise")),
+        lambda: [keys.root_pem.decode("ascii")],
+        lambda: broker,
+    )
+    app = demo_app(run.hub, chosen.play().inventory.values(), source)
     server = uvicorn.Server(
         uvicorn.Config(
             app, port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ class Hub:
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[dict[str, Any]]] = set()
+        self._kept: dict[str, deque[dict[str, Any]]] = {}
 
     def say(self, kind: str, /, **what: Any) -> None:  # noqa: ANN401 - plain JSON values
         """Tell all listeners."""
@@ -20,10 +22,15 @@ class Hub:
 
     def pass_on(self, happening: dict[str, Any]) -> None:
         """Tell all listeners what was told elsewhere, with its ``type``."""
+        self._kept.setdefault(happening["type"], deque(maxlen=KEPT)).append(happening)
         for queue in self._listeners:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(happening)
+
+    def kept(self, kind: str) -> list[dict[str, Any]]:
+        """The last happenings of a kind, oldest first."""
+        return list(self._kept.get(kind, ()))
 
     @contextlib.contextmanager
     def listen(self) -> Iterator[asyncio.Queue[dict[str, Any]]]:

@@ -1,6 +1,6 @@
 // The service's live stream, and what the API knows when the page is opened.
 
-import type { Channel, EventVersion, Health, LiveMessage } from "./types";
+import type { Channel, EventVersion, Health, LiveMessage, Profile } from "./types";
 
 const RETRY_FIRST_MS = 500;
 const RETRY_MOST_MS = 8000;
@@ -66,6 +66,20 @@ export async function versions(eventId: string): Promise<EventVersion[]> {
   type Answer = EventVersion[] | { versions: EventVersion[] };
   const found = await get<Answer>(`events/${encodeURIComponent(eventId)}`);
   return Array.isArray(found) ? found : (found?.versions ?? []);
+}
+
+const profiles = new Map<string, Promise<Profile | undefined>>();
+
+/** Arrivals and intensity against distance for an event version, asked for once for each size. */
+export async function profileOf(version: EventVersion): Promise<Profile | undefined> {
+  const { magnitude, depth_km: depth } = version.origin;
+  if (magnitude === null) return undefined;
+  const path = `profile?magnitude=${magnitude}&depth_km=${depth ?? 10}`;
+  const known = profiles.get(path) ?? get<Profile>(path);
+  profiles.set(path, known);
+  const found = await known;
+  if (!found) profiles.delete(path);
+  return found;
 }
 
 export function health(): Promise<Health | undefined> {

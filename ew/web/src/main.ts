@@ -75,14 +75,19 @@ class Page {
     this.stations = stationsOf(channels);
     if (before === 0) this.map.fit([...this.stations.values()]);
     for (const version of events) {
-      this.store.add(version);
+      await this.addWithProfile(version);
       if (isUnderWay(version, this.clock.liveUs())) void this.loadVersions(version.event_id);
     }
     await this.askHealth();
   }
 
   private async loadVersions(eventId: string): Promise<void> {
-    for (const version of await live.versions(eventId)) this.store.add(version);
+    for (const version of await live.versions(eventId)) await this.addWithProfile(version);
+  }
+
+  private async addWithProfile(version: EventVersion): Promise<boolean> {
+    const profile = version.profile ?? (await live.profileOf(version));
+    return this.store.add(profile ? { ...version, profile } : version);
   }
 
   private async askHealth(): Promise<void> {
@@ -100,7 +105,7 @@ class Page {
         this.showMode(message.mode);
         break;
       case "event":
-        this.takeEvent(message);
+        void this.takeEvent(message);
         break;
       case "pick": {
         const station = this.stations.get(stationCode(message.seed_id));
@@ -130,8 +135,9 @@ class Page {
     }
   }
 
-  private takeEvent(version: EventVersion): void {
-    if (!this.store.add(version)) return;
+  private async takeEvent(message: EventVersion): Promise<void> {
+    if (!(await this.addWithProfile(message))) return;
+    const version = this.store.newest(message.event_id) ?? message;
     const nowUs = this.clock.liveUs();
     if (!isUnderWay(version, nowUs)) return;
     // A real event ends a playback: nobody should look at the past now
