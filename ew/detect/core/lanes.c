@@ -29,7 +29,7 @@
 
 #define WIDTH 8
 #define NAME(f) f##_avx512
-#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl,prefer-vector-width=512")))
+#define TARGET __attribute__((target("avx512f,avx512dq,avx512vl")))
 #include "lanes.h"
 #endif
 

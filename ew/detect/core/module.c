@@ -7,6 +7,9 @@
 #include <numpy/arrayobject.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 typedef struct {
     PyObject_HEAD
@@ -15,10 +18,16 @@ typedef struct {
 
 /* ---- Memory --------------------------------------------------------------------------------------------------- */
 
-static void *in_lines(size_t bytes) /* zeros that begin with a cache line */
+/* Zeros that begin with a cache line; large ones on large pages where there are such: a tick touches a page of each
+ * channel's history, and with 4 KiB pages looking up their addresses costs more than what is written there. */
+static void *in_lines(size_t bytes)
 {
-    bytes = (bytes + 63) / 64 * 64;
-    void *memory = aligned_alloc(64, bytes);
+    const size_t large = (size_t)2 << 20, unit = bytes >= large ? large : 64;
+    bytes = (bytes + unit - 1) / unit * unit;
+    void *memory = aligned_alloc(unit, bytes);
+#if defined(MADV_HUGEPAGE)
+    if (memory && unit == large) madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
     if (memory) memset(memory, 0, bytes);
     return memory;
 }
