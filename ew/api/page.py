@@ -28,7 +28,7 @@ PAGES = {"/": "index.html", "/phone": "device.html", "/tv": "device.html"}
 FILES = ("worker.js", "icon.svg", "device.webmanifest")
 POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; "
+    "worker-src 'self' blob:; img-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; "
     "frame-ancestors 'self'"
 )
 HEADERS = {

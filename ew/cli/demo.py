@@ -300,6 +300,13 @@ def _show(view: DemoView, output: Output, run: DemoRun, fleet: Fleet) -> None:
     for reaction in fleet.reactions:
         alerted.setdefault(reaction["device_kind"], set()).add(reaction["device_id"])
     view.alerted = {kind: len(ids) for kind, ids in alerted.items()}
+    counts = {
+        kind: {"alerted": view.alerted.get(kind, 0), "expected": count}
+        for kind, count in view.devices.items()
+    }
+    if counts != view.told:
+        view.told = counts
+        run.hub.say("devices", kinds=counts)
     if not output.versions:
         return
     origin = output.versions[-1].origin

@@ -80,31 +80,48 @@ async def browser(profile: Path) -> AsyncIterator[Page]:
         await process.communicate()
 
 
+def text(name: str) -> str:
+    return f"document.querySelector('[data-testid={name}]')?.innerText"
+
+
+SHOWN = "document.querySelector('[data-testid=event]')?.dataset"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-async def test_an_earthquake_comes_up_on_the_live_page(tmp_path: Path) -> None:
+async def test_earthquake_is_counted_down_on_the_page_and_on_a_phone_in_a_browser(
+    tmp_path: Path,
+) -> None:
     chosen = play()
+    truth = chosen.origins[0]
+    place = f"{truth.latitude + 0.6},{truth.longitude}"
     async with (
         SeedLinkServer() as seedlink,
         serving(write_config(tmp_path, chosen, seedlink.port)) as served,
         browser(tmp_path / "profile") as page,
+        browser(tmp_path / "phone") as phone,
     ):
-        await page.ask("Page.navigate", url=served.http)
-        await page.until('document.getElementById("health")?.textContent === "ok"', 30)
-        assert await page.value('document.getElementById("mode").textContent') == "EXERCISE"
-        stations = {seed_id.split(".")[1] for seed_id in chosen.inventory}
-        assert await page.until("Object.keys(places).length", 10) == len(stations)
+        await page.ask("Page.navigate", url=f"{served.http}/?place={place}")
+        await phone.ask("Page.navigate", url=f"{served.http}/phone?place={place}")
+        await page.until(f"{text('health')} === 'ok'", 30)
+        await page.until(f"{text('mode')} === 'EXERCISE'", 10)
+        assert await page.value(text("countdown")) == "quiet"
+        await phone.until(f"{text('mode')} === 'EXERCISE'", 30)  # from a signed heartbeat
         packets = shifted(chosen.packets(0.5), time.time_ns())
         playing = asyncio.create_task(seedlink.play(packets, speed=1.0))
-        row = await page.until('document.querySelector("#events tbody tr")?.innerText', 60)
-        event_id, _, magnitude, latitude, longitude = row.split()[:5]
-        truth = chosen.origins[0]
+        event_id = await page.until(f"{SHOWN}?.eventId", 60)
         assert event_id.startswith("ew")
-        assert float(latitude) == pytest.approx(truth.latitude, abs=0.3)
-        assert float(longitude) == pytest.approx(truth.longitude, abs=0.3)
-        assert 3.5 < float(magnitude) < 7
-        await page.until('document.querySelectorAll("#picks div").length >= 4', 20)
-        assert await page.until(
-            "pen.getImageData(0, 0, 900, 640).data.some(value => value > 200)", 10
+        assert 3.5 < float(await page.value(f"{SHOWN}.magnitude")) < 7
+        assert int(
+            await page.until(f"/^[0-9]+$/.test({text('countdown')}) && {text('countdown')}", 5)
         )
+        assert await phone.until(f"{SHOWN}?.eventId", 10) == event_id
+        assert int(
+            await phone.until(f"/^[0-9]+$/.test({text('countdown')}) && {text('countdown')}", 5)
+        )
+        await page.until(f"{text('countdown')} === 'shaking now'", 40)
+        await phone.until(f"{text('countdown')} === 'shaking now'", 5)
+        # Who opens the page in mid-event sees the event as it is now
+        await page.ask("Page.navigate", url=f"{served.http}/?place={place}&lang=zh")
+        assert await page.until(f"{SHOWN}?.eventId", 20) == event_id
         playing.cancel()

@@ -35,6 +35,8 @@ class Page {
   private stations = new Map<string, Station>();
   private cities: CityRow[] = [];
   private textMs = 0;
+  /** Whether devices are counted by kind, as in a demo; a service counts what its broker took. */
+  private hasCounts = false;
   private waveformsMs = 0;
   private isReduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
   private drawnS = 0;
@@ -51,6 +53,7 @@ class Page {
 
   async start(): Promise<void> {
     this.settings();
+    showDevices({});
     const asked = new URLSearchParams(location.search).get("place");
     const place = parsePlace(asked) ?? parsePlace(localStorage.getItem("ew.place"));
     if (place) this.place.set({ ...place, name: "" });
@@ -124,10 +127,15 @@ class Page {
         this.waveforms.take(message.seed_id, message.start_us, message.rate, message.samples);
         break;
       case "devices":
+        this.hasCounts = true;
         showDevices(message.kinds);
         break;
       case "latency":
         this.store.addLatency(message.event_id, message.version, message);
+        if (!this.hasCounts && message.alerts) {
+          const alerted = Number(message["acknowledged"] ?? 0);
+          showDevices({ [text("devices.topics")]: { alerted, expected: message.alerts } });
+        }
         break;
       case "status":
         this.health.show(message, this.stations.values());

@@ -14,7 +14,7 @@ import type { Place, Status } from "../types";
 import { type Alert, ALERT_MOST_BYTES, readAlert } from "./alert";
 import { DeviceMachine } from "./machine";
 import { type DeviceSettings, loadSettings, travelTimes } from "./settings";
-import { MessageError, publicKeyFromPem, Trust } from "./trust";
+import { MessageError, micros, parseObject, publicKeyFromPem, Trust } from "./trust";
 
 const RESOLUTION = 5;
 const SERIAL_KEPT = "ew.device.serial";
@@ -103,12 +103,14 @@ class DevicePage {
   private async take(topic: string, payload: Uint8Array): Promise<void> {
     try {
       if (topic === "ew/v1/keys") {
-        await this.trust.takeDocument(payload, this.clock.liveUs());
+        await this.trust.takeDocument(payload);
         localStorage.setItem(SERIAL_KEPT, String(this.trust.serial));
         await this.takeWaiting();
       } else if (topic === "ew/v1/heartbeat") {
-        const body = await this.trust.open(payload, this.clock.liveUs());
-        this.clock.hear(Number(body["time_us"]));
+        // The key has to be valid at the time the heartbeat tells: the clock is learnt from it
+        const timeUs = micros(parseObject(payload)["time_us"], "time_us");
+        const body = await this.trust.open(payload, timeUs);
+        this.clock.hear(timeUs);
         this.mode = body["mode"] as Status;
         await this.takeWaiting();
       } else if (payload.length > 0) {
