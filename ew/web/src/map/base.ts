@@ -7,6 +7,7 @@ import type { GeometryCollection, Topology } from "topojson-specification";
 import countriesUrl from "world-atlas/countries-50m.json?url";
 import citiesUrl from "../../../../seeds/map/cities.json?url";
 import provincesUrl from "../../../../seeds/map/provinces.json?url";
+import { wrapLongitude } from "../geo";
 import type { Place } from "../types";
 import { SlowLayer } from "./layer";
 import type { MapView } from "./view";
@@ -126,16 +127,29 @@ export class BaseMap {
     }
   }
 
-  /** Latitudes in view; longitudes are left to the projection's own clipping. */
-  private visible(): [number, number] {
-    const top = this.view.placeAt(this.view.width / 2, 0)?.latitude ?? 90;
-    const bottom = this.view.placeAt(this.view.width / 2, this.view.height)?.latitude ?? -90;
-    return [bottom, top];
+  /** What is in view; all longitudes where the view is as wide as the Earth. */
+  private visible(): Window {
+    const { width, height } = this.view;
+    const middle = this.view.placeAt(width / 2, height / 2)?.longitude ?? 0;
+    const perPixel = 1 / (this.view.projection.scale() * (Math.PI / 180));
+    return {
+      south: this.view.placeAt(width / 2, height)?.latitude ?? -90,
+      north: this.view.placeAt(width / 2, 0)?.latitude ?? 90,
+      middle,
+      halfWidth: Math.min(180, (width / 2) * perPixel),
+    };
   }
 }
 
-function overlaps(bounds: Shape["bounds"], [south, north]: [number, number]): boolean {
-  return bounds[0][1] <= north && bounds[1][1] >= south;
+type Window = { south: number; north: number; middle: number; halfWidth: number };
+
+function overlaps(bounds: Shape["bounds"], window: Window): boolean {
+  const [[west, south], [east, north]] = bounds;
+  if (south > window.north || north < window.south) return false;
+  // A shape that crosses the date line has its west east of its east
+  const halfWidth = (((east - west) % 360) + 360) % 360 / 2 || (east === west ? 0 : 180);
+  const apart = Math.abs(wrapLongitude(west + halfWidth - window.middle));
+  return apart <= halfWidth + window.halfWidth;
 }
 
 function bounded(shape: Feature): Shape {

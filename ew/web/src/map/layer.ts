@@ -34,6 +34,8 @@ export class Layer {
 export class SlowLayer extends Layer {
   private drawnFor: ZoomTransform = zoomIdentity;
   private job = 0;
+  private drawing: ZoomTransform | null = null;
+  private isWantedAgain = false;
 
   constructor(
     view: MapView,
@@ -42,10 +44,18 @@ export class SlowLayer extends Layer {
     super(view);
   }
 
-  /** Draws anew, in slices; a call during a drawing begins again. */
+  /**
+   * Draws anew, in slices. A call during a drawing begins again if the view has moved, else it draws
+   * once more afterwards: on a slow machine a layer that changes each second would never be finished.
+   */
   redraw(): void {
-    const job = ++this.job;
     const transform = this.view.current;
+    if (this.drawing === transform) {
+      this.isWantedAgain = true;
+      return;
+    }
+    this.drawing = transform;
+    const job = ++this.job;
     const picture = document.createElement("canvas");
     fitCanvas(picture, this.view);
     const pen = picture.getContext("2d")!;
@@ -62,6 +72,11 @@ export class SlowLayer extends Layer {
           this.pen.drawImage(picture, 0, 0);
           this.drawnFor = transform;
           this.follow();
+          this.drawing = null;
+          if (this.isWantedAgain) {
+            this.isWantedAgain = false;
+            this.redraw();
+          }
           return;
         }
       } while (performance.now() < end);
