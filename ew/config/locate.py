@@ -34,6 +34,11 @@ class LocateConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_stations: int = Field(default=4, ge=3, le=20, description="stations a declaration needs")
+    strong_motion: bool = Field(
+        default=True,
+        description="let three stations, or two near ones, declare an earthquake where two of them record motion that only a "
+        "damaging one makes",
+    )
     min_share: float = Field(
         default=0.4,
         ge=0,
@@ -47,7 +52,10 @@ class LocateConfig(BaseModel):
         description="least share of recent picks in reach the event must explain",
     )
     window_s: float = Field(
-        default=45.0, gt=0, le=120, description="picks this old can still form an event, s"
+        default=100.0,
+        gt=0,
+        le=120,
+        description="picks this old can still form an event, s; between two stations no more time may pass than P takes",
     )
     reach_km: float = Field(
         default=200.0,

@@ -15,8 +15,17 @@ FIT_S = 0.7
 SPAN_S = 20.0
 PERIOD_S = 0.3
 SURELY_S = 0.4
-"""Median period of the picks at which a wave has come from afar whatever it looks like: P from 30 degrees on has lost all above
-2 Hz (t* of 0.5-1 s) and gives 0.3-1.3 s, recorded local earthquakes of M 4-7 give 0.14-0.19 s, synthetic ones of M 4-8 up to 0.30 s."""
+"""Median period of the picks from which a wave has come from afar unless something says that it has not: P from 30 degrees on has lost all
+above 2 Hz (t* of 0.5-1 s) and gives 0.3-1.3 s, recorded local earthquakes of M 4-7 give 0.14-0.19 s. But those a hundred kilometres down
+and more give 0.4 s and more too, and so does a digitiser of 20 Hz."""
+LOCAL_M_S2 = 0.01
+"""Median peak of the first swings that no teleseism reaches: P of an M 9 at 30 degrees has some 0.1 mm/s at 1 Hz, 0.001 m/s²."""
+LOCAL_S = 2
+"""So many S onsets where the hypocentre has them are its own: S of a teleseism comes minutes after P."""
+LOCAL_SHARE, AFAR_SHARE = 0.8, 0.6
+"""A hypocentre that explains so many of the onsets is clearly near where a plane wave explains fewer than this."""
+CLEAR_SNR = 6.0
+"""Median SNR from which onsets are picked well enough to tell by what they do not fit; those of waves from afar that rise slowly have 3."""
 DEPTH_KM = 15.0
 APERTURE_KM = 60.0
 
@@ -27,21 +36,26 @@ def is_from_afar(
     depth_km: float,
     network: Network,
     min_stations: int,
+    fitting_s: int,
 ) -> bool:
     """Whether a plane wave faster than any regional one explains the picks at least as well: a teleseism.
 
     Its waves have lost all that is short. Over a small aperture a deep earthquake looks alike: it has to wait until the
-    wave has reached stations that tell the two apart.
+    wave has reached stations that tell the two apart, unless its amplitude or its S-waves do.
 
-    ``onsets``: what the hypocentre at ``depth_km`` explains, of all ``tried``.
+    ``onsets``: what the hypocentre at ``depth_km`` explains, of all ``tried``; ``fitting_s``: how many S onsets it explains.
     """
-    period_s = max(_median_period_s(onsets), _median_period_s(tried))
-    if period_s > SURELY_S:
-        return True
+    if fitting_s >= LOCAL_S or _median([10**o.log_amplitude for o in onsets]) >= LOCAL_M_S2:
+        return False
+    period_s = max(_median([o.pick.period_s for o in some]) for some in (onsets, tried))
     if period_s > PERIOD_S:
         # Such waves rise slowly and are picked badly: a majority near the plane is enough
-        most = max(len(_plane_wave(tried, network, n * FIT_S)) for n in (1, 2))
-        return most > len(tried) / 2
+        near = [len(_plane_wave(tried, network, n * FIT_S)) / len(tried) for n in (1, 2)]
+        if period_s <= SURELY_S:
+            return max(near) > 1 / 2
+        is_clear = _median([o.pick.snr for o in onsets]) >= CLEAR_SNR
+        is_local = is_clear and len(onsets) >= LOCAL_SHARE * len(tried)
+        return near[0] >= AFAR_SHARE or not is_local
     fit = _plane_wave(tried, network, FIT_S)
     if len(fit) < max(len(onsets), min_stations):
         return False
@@ -52,8 +66,8 @@ def is_from_afar(
 
 def _plane_wave(onsets: Sequence[Onset], network: Network, fit_s: float) -> list[Onset]:
     """The onsets within ``fit_s`` of a plane wave from afar; none if no such wave fits."""
-    stations = np.array([o.station for o in onsets])
     times = np.array([o.time_s for o in onsets]) - onsets[0].time_s
+    stations = np.array([o.station for o in onsets])
     lat, lon = network.latitudes[stations], network.longitudes[stations]
     north, east = local_km(float(lat[0]), float(lon[0]), lat, lon)
     terms = np.column_stack([np.ones(len(times)), north, east])
@@ -68,7 +82,7 @@ def _plane_wave(onsets: Sequence[Onset], network: Network, fit_s: float) -> list
     return [onset for onset, is_kept in zip(onsets, kept, strict=True) if is_kept]
 
 
-def _median_period_s(onsets: Sequence[Onset]) -> float:
-    """Median predominant period of the picks that have one; 0 where none has."""
-    periods = [o.pick.period_s for o in onsets if math.isfinite(o.pick.period_s)]
-    return float(np.median(periods)) if periods else 0.0
+def _median(values: Sequence[float]) -> float:
+    """The median of those that are known; 0 where none is."""
+    known = [value for value in values if math.isfinite(value)]
+    return float(np.median(known)) if known else 0.0

@@ -6,6 +6,7 @@ what was picked at all. A pick that fits an event's P, S or coda is not free. On
 of an earthquake whose P drowned in the coda of another: they are read as whichever fits better.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,7 @@ from ew.locate.onsets import (
 )
 from ew.locate.shear import SOnset
 from ew.locate.stations import Network
+from ew.locate.twin import NEAR_POWER, NEAREST_KM
 from ew.records import Pick
 from ew.traveltimes import TravelTimes
 
@@ -64,6 +66,11 @@ LEAST_ON_TIME = 3
 PG_FROM_KM = 120.0
 PG_KM_S = 5.8
 """Where Pn leads it is often emergent, and what is picked comes up to Pg (ak135's upper crust) later."""
+FEW_ONSETS = 5
+WIDE_KM = 50.0
+"""Only stations so far from their middle let one onset move the place by a hundred kilometres."""
+MOVES_KM, MOVES = 100.0, 1.5
+"""An onset without which the place is so far off, and four times as likely there, is not to be relied on alone."""
 STAYS = 0.2
 """A hypocentre stays where it is unless another one is likelier by so much: among equals it must not jump about."""
 DEEPER_KM = 20.0
@@ -158,11 +165,45 @@ class Associator:
             return None
         reread = self.reread(hypocentre, onsets)
         if reread is None:
+            if self._hangs_on_one(hypocentre, onsets, recent):
+                return None
             return Candidate(hypocentre, tuple(onsets))
         onsets = self.explained(reread.hypocentre, read_as(recent, is_s=True))
         first = read_as(first, is_s=True)
         is_sound = self._is_sound(reread.hypocentre, onsets, first)
         return Candidate(reread.hypocentre, tuple(onsets)) if is_sound else None
+
+    def _hangs_on_one(
+        self, hypocentre: Hypocentre, onsets: Sequence[Onset], recent: Sequence[Onset]
+    ) -> bool:
+        """Whether the others say clearly that it is far from here, with one onset left out: that one may be noise."""
+        if len(onsets) > FEW_ONSETS or len(onsets) <= 3:
+            return False
+        places = self._network.ecef[[o.station for o in onsets]]
+        if np.linalg.norm(places - places.mean(axis=0), axis=1).max() < WIDE_KM:
+            return False
+        for one in onsets:
+            rest = [o for o in onsets if o is not one]
+            seen = self._observer.observations(rest, seconds_after(recent, rest), silent_among=None)
+            # What is left out is not silent
+            away = np.linalg.norm(seen.silent[:, :3] - self._network.ecef[one.station], axis=1)
+            seen = replace(seen, silent=seen.silent[away > 0])
+            found = self._locate_around(rest, seen)
+            moved_km = distance_km(
+                hypocentre.latitude, hypocentre.longitude, found.latitude, found.longitude
+            )
+            gain = self._data_misfit(hypocentre, rest, seen) - self._data_misfit(found, rest, seen)
+            if moved_km > MOVES_KM and gain > MOVES:
+                return True
+        return False
+
+    def _data_misfit(
+        self, hypocentre: Hypocentre, onsets: Sequence[Onset], seen: Observations
+    ) -> float:
+        """The misfit without what is expected beforehand: that earthquakes are near the first station."""
+        away = self.distances_km(hypocentre, np.array([o.station for o in onsets])).min()
+        nearest_km = max(math.hypot(float(away), hypocentre.depth_km), NEAREST_KM)
+        return self._locator.misfit_at(hypocentre, seen) - NEAR_POWER * math.log(nearest_km)
 
     def _locate_around(self, onsets: Sequence[Onset], seen: Observations) -> Hypocentre:
         """The hypocentre wherever it may be, for onsets of which nothing is known."""
@@ -249,7 +290,9 @@ class Associator:
             return None
         if self.share_in_reach(hypocentre, onsets, seen_km, -SOON_S) < least_share:
             return None
-        if is_from_afar(onsets, group, hypocentre.depth_km, self._network, len(onsets)):
+        fitting_s = self._fitting_s(hypocentre, onsets)
+        depth_km, net = hypocentre.depth_km, self._network
+        if is_from_afar(onsets, group, depth_km, net, len(onsets), fitting_s):
             return None
         return Candidate(hypocentre, tuple(onsets))
 
@@ -381,14 +424,15 @@ class Associator:
         if len(onsets) < config.min_stations:
             return False
         depth_km, net = hypocentre.depth_km, self._network
-        is_far = is_from_afar(onsets, first, depth_km, net, config.min_stations)
+        fitting_s = self._fitting_s(hypocentre, onsets)
+        is_far = is_from_afar(onsets, first, depth_km, net, config.min_stations, fitting_s)
         if is_far or not self.is_plausible(hypocentre, onsets, config.min_share):
             return False
         clear = sum(not o.is_coda for o in onsets)
         if clear < config.min_stations - 1 and len(onsets) < config.min_stations + MORE_IN_CODA:
             return False
         lacks = CLEAR_STATIONS * config.min_stations - sum(o.weight for o in onsets)
-        if lacks > 0 and lacks > S_EVIDENCE * self._fitting_s(hypocentre, onsets):
+        if lacks > 0 and lacks > S_EVIDENCE * fitting_s:
             return False
         # Picks in coda, gathered over a long time, always fit something somewhere
         times = np.sort([o.time_s for o in onsets])

@@ -101,7 +101,7 @@ class EventEngine:
             for pick in sorted(picks, key=lambda p: p.time_ns):
                 is_new |= self._take_pick(pick)
             candidate = self._associator.declare(self._free) if is_new else None
-            if candidate is None:
+            if candidate is None and self._config.strong_motion:
                 candidate = self._strong.find(self._free, now_s, is_new=is_new)
             if candidate is not None:
                 self._begin(candidate, now_s)
