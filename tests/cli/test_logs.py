@@ -1,0 +1,23 @@
+"""Log lines are handed to a thread; where nobody reads them they are dropped and counted."""
+
+import logging
+import queue
+
+from ew.cli.logs import _Handover
+
+
+def line(text: str) -> logging.LogRecord:
+    return logging.LogRecord("ew", logging.INFO, "", 0, text, (), None)
+
+
+def test_lines_that_find_no_room_are_dropped_and_their_number_is_said_later() -> None:
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(2)
+    handler = _Handover(lines)
+    for number in range(5):
+        handler.emit(line(f"line {number}"))
+    assert [lines.get_nowait().getMessage() for _ in range(2)] == ["line 0", "line 1"]
+    handler.emit(line("line 5"))
+    assert [lines.get_nowait().getMessage() for _ in range(2)] == [
+        "3 log lines were lost",
+        "line 5",
+    ]
