@@ -10,6 +10,7 @@ import numpy as np
 from ew.address import BrokerAddress
 from ew.config import Config
 from ew.records import Packet
+from ew.service.health import StationHealth
 from ew.service.tasks import Watch
 from ew.sources.backlog import Backlog
 from ew.sources.mqtt import MqttWaveforms
@@ -41,6 +42,8 @@ class Intake:
         self.backlog = Backlog()
         self.dropped = 0
         self.last_packet_s = 0.0
+        self.stations: StationHealth | None = None
+        """What is told of each packet, where health is judged by station."""
         self._config = config.service
         self._broker = broker
         self._inbox: deque[Packet] = deque()
@@ -63,6 +66,8 @@ class Intake:
             self.dropped += 1
         self._inbox.append(packet)
         self.last_packet_s = time.time()
+        if self.stations is not None:
+            self.stations.note(packet, self.last_packet_s)
 
     def hand_over(self) -> list[Packet]:
         """All packets that wait, in order of arrival."""
@@ -71,6 +76,15 @@ class Intake:
     def sequences(self) -> dict[str, dict[str, int]]:
         """How far each SeedLink server has been read."""
         return {client.name: client.status.sequences for client in self.seedlink}
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """The stations (NET.STA) that a SeedLink server refuses, with its answer."""
+        return {
+            station.replace("_", ".", 1): told
+            for client in self.seedlink
+            for station, told in client.status.refused.items()
+        }
 
     def resume(self, sequences: Mapping[str, Mapping[str, int]]) -> None:
         """Have SeedLink servers send what came after these sequence numbers; call it before ``start``."""

@@ -35,6 +35,7 @@ from ew.errors import InputError
 from ew.pipeline import TICK_NS, Output, Pipeline
 from ew.records import Channel, EventVersion, Status
 from ew.service.commands import Commands
+from ew.service.health import StationHealth, no_data
 from ew.service.intake import Intake
 from ew.service.latency import Latencies
 from ew.service.loading import load_keys
@@ -56,7 +57,6 @@ log = logging.getLogger("ew.service")
 
 EVENT_LIFE_S = 300.0
 SAVE_EVERY_S = 10.0
-STALE_S = 15.0
 LATENCIES_EVERY_S = 1.0
 DEVICES_AGAIN_S = 2.0
 
@@ -101,6 +101,8 @@ class Service:
         self.journal = Journal(config.service.database)
         self.latencies = Latencies(self.publisher.tallies.of)
         self.intake = Intake(config, broker, stations_of(inventory))
+        self.stations = StationHealth(inventory, config.locate.min_stations)
+        self.intake.stations = self.stations
         self.recall = Recall(
             config.service.database.with_suffix(".resume.json"), self.intake.sequences
         )
@@ -140,9 +142,11 @@ class Service:
         reasons = []
         if not self.publisher.status.connected:
             reasons.append("broker lost")
-        since_s = time.time() - max(self.intake.last_packet_s, self.started_s)
-        if self.intake.has_sources and since_s > STALE_S:
-            reasons.append("no data")
+        if self.intake.has_sources:
+            now_s = time.time()
+            nothing = no_data(self.intake.last_packet_s, self.started_s, now_s)
+            judged = self.stations.judge(now_s, self.started_s, self.intake.refused).reasons
+            reasons += nothing or [f"degraded: {reason}" for reason in judged]
         reasons += self.watch.failing(time.time())
         if self.journal.error is not None:
             reasons.append(f"journal: {self.journal.error}")
@@ -403,6 +407,12 @@ class Service:
                 tell(status)
             await asyncio.sleep(1.0)
 
+    def _station_states(self) -> dict[str, Any]:
+        """Each station's state, and how old the data of the stations heard are in the median."""
+        judged = self.stations.judge(time.time(), self.started_s, self.intake.refused)
+        delay_s = None if judged.delay_s is None else round(judged.delay_s, 2)
+        return {"delay_s": delay_s, "states": dict(judged.states)}
+
     def close(self) -> None:
         """Keep what is known of the last alerts, and let the journal write what waits."""
         self.note_latencies()
@@ -428,6 +438,7 @@ class Service:
                 "connected": self.publisher.status.connected > 0,
                 "connections": self.publisher.status.connected,
             },
+            "stations": self._station_states(),
             "journal": self.journal.status(),
             "task_failures": {name: t.failures for name, t in self.watch.tasks.items()},
             "commands": {"done": self.commands.done, "refused": self.commands.refused},

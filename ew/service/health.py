@@ -1,0 +1,177 @@
+"""PURE: whether an earthquake could be told in time, judged from when the stations' data came.
+
+Each station has a state, and health names what keeps alerts from being made: no data, too few live
+stations in an area, data that are old as a whole, or a clock that does not fit the data. It reads
+no clock and no socket: times are arguments, so that every rule can be tested.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ew.components import verticals_of
+from ew.geo import ecef_km
+from ew.records import Inventory, Packet
+from ew.times import NS_PER_S
+
+StationState: TypeAlias = Literal["live", "late", "silent", "backlog", "future", "refused"]
+
+GRACE_S = 15.0
+"""So long after the start, stations that were not heard yet are not missed."""
+SILENT_S = 30.0
+"""A station from which nothing came for so long is silent: records of slow channels hold 20 s."""
+LATE_S = 10.0
+"""Data older than this when they come are late: a record holds 1-6 s, and P to S within 80 km is 10 s."""
+BACKLOG_S = 300.0
+"""Data older than this are a backlog: no alert can come of them."""
+FUTURE_S = 2.0
+"""Data may end so far ahead of the host's clock: clocks kept by NTP or GPS agree better."""
+AGREE_S = 5.0
+"""Delays of stations that differ by less have one common cause."""
+AGREE_SHARE = 0.8
+"""The share of the heard stations whose delays must agree for the cause to be common."""
+NEIGHBOURS_A_NEEDED = 2
+"""An area is a station and its nearest, twice as many as a declaration needs."""
+NAMED = 3
+"""So many stations are named in a reason, the rest counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """``reasons``: why an earthquake could not be told in time; ``delay_s``: median of the stations heard."""
+
+    reasons: tuple[str, ...]
+    states: Mapping[str, StationState]
+    delays_s: Mapping[str, float]
+    delay_s: float | None
+
+
+class StationHealth:
+    """When each station's vertical was heard last, and how old its data were then.
+
+    ``needed``: live stations that a declaration takes. Arrays have one entry a station (float64, epoch
+    seconds; NaN: never heard).
+    """
+
+    def __init__(self, inventory: Inventory, needed: int) -> None:
+        places: dict[str, tuple[float, float]] = {}
+        for seed_id in verticals_of(inventory).values():
+            channel = inventory[seed_id]
+            places.setdefault(_station(seed_id), (channel.latitude, channel.longitude))
+        self.stations = tuple(places)
+        self._needed = needed
+        index = {station: number for number, station in enumerate(self.stations)}
+        self._index = {
+            seed_id: index[_station(seed_id)] for seed_id in verticals_of(inventory).values()
+        }
+        self._came_s = np.full(len(places), np.nan)
+        self._end_s = np.full(len(places), np.nan)
+        self._areas = _areas(list(places.values()), NEIGHBOURS_A_NEEDED * needed)
+
+    def note(self, packet: Packet, now_s: float) -> None:
+        """A packet came at ``now_s`` (epoch seconds); old data beside live ones change nothing."""
+        number = self._index.get(packet.seed_id)
+        if number is None:
+            return
+        end_s = packet.end_ns / NS_PER_S
+        is_heard = now_s - self._came_s[number] <= SILENT_S
+        if is_heard and end_s < self._end_s[number]:
+            return
+        self._came_s[number] = now_s
+        self._end_s[number] = end_s
+
+    def judge(
+        self,
+        now_s: float,
+        started_s: float,
+        refused: Mapping[str, str] | None = None,
+        is_synchronized: bool | None = None,
+    ) -> Judgement:
+        """The state of all stations at ``now_s``, and what is wrong.
+
+        ``refused``: stations (``NET.STA``) no server serves; ``is_synchronized``: what the host knows
+        of its clock, ``None`` where it can't be asked.
+        """
+        delays = self._came_s - self._end_s
+        is_heard = now_s - self._came_s <= SILENT_S
+        heard = delays[is_heard]
+        median_s = float(np.median(heard)) if len(heard) else None
+        states: dict[str, StationState] = {
+            station: _state(bool(is_heard[n]), float(delays[n]), station in (refused or {}))
+            for n, station in enumerate(self.stations)
+        }
+        reasons: list[str] = []
+        if now_s - started_s > GRACE_S:
+            reasons += _clock(heard, is_synchronized)
+            reasons += self._few(np.array([states[one] == "live" for one in self.stations], bool))
+        told = {one: float(delays[n]) for n, one in enumerate(self.stations) if is_heard[n]}
+        return Judgement(tuple(reasons), states, told, median_s)
+
+    def _few(self, is_live: NDArray[np.bool_]) -> list[str]:
+        """Whether too few stations are live, in all or in an area."""
+        live, count = int(is_live.sum()), len(self.stations)
+        if live < self._needed:
+            return [f"{live} of {count} stations live, {self._needed} needed"]
+        deaf = np.flatnonzero(is_live[self._areas].sum(axis=1) < self._needed)
+        if not len(deaf):
+            return []
+        named = ", ".join(self.stations[n] for n in deaf[:NAMED])
+        more = f" and {len(deaf) - NAMED} more" if len(deaf) > NAMED else ""
+        areas = f"{self._areas.shape[1]} around {named}{more}"
+        return [f"{live} of {count} stations live, fewer than {self._needed} of the {areas}"]
+
+
+def no_data(last_packet_s: float, started_s: float, now_s: float) -> list[str]:
+    """Whether nothing at all has come for ``GRACE_S``."""
+    return ["no data"] if now_s - max(last_packet_s, started_s) > GRACE_S else []
+
+
+def _station(seed_id: str) -> str:
+    network, station, *_ = seed_id.split(".")
+    return f"{network}.{station}"
+
+
+def _areas(places: list[tuple[float, float]], size: int) -> NDArray[np.intp]:
+    """For each station the nearest ``size`` stations, itself among them, shape (stations, size)."""
+    size = min(size, len(places))
+    if not size:
+        return np.empty((0, 0), np.intp)
+    points = ecef_km([one[0] for one in places], [one[1] for one in places]).T
+    rows = [
+        np.argpartition(((points - point) ** 2).sum(axis=1), size - 1)[:size] for point in points
+    ]
+    return np.array(rows, np.intp)
+
+
+def _state(is_heard: bool, delay_s: float, is_refused: bool) -> StationState:
+    if not is_heard:
+        return "refused" if is_refused else "silent"
+    if delay_s < -FUTURE_S:
+        return "future"
+    if delay_s > BACKLOG_S:
+        return "backlog"
+    return "late" if delay_s > LATE_S else "live"
+
+
+def _clock(delays_s: NDArray[np.float64], is_synchronized: bool | None) -> list[str]:
+    """Whether most stations' data are off by the same time, and what is likely to be wrong then."""
+    reasons = ["this host's clock is not synchronized"] if is_synchronized is False else []
+    if len(delays_s) < 2:  # one agrees with nobody
+        return reasons
+    median_s = float(np.median(delays_s))
+    if -FUTURE_S <= median_s <= LATE_S:
+        return reasons
+    agreeing = int((np.abs(delays_s - median_s) < AGREE_S).sum())
+    off = f"{abs(median_s):.0f} s {'old' if median_s > 0 else 'ahead'}"
+    if agreeing < AGREE_SHARE * len(delays_s):
+        return [*reasons, f"data are {off} in the median"]
+    side = "ahead" if median_s > 0 else "behind"
+    agreed = f"data of {agreeing} of {len(delays_s)} stations are {off} alike"
+    if median_s > BACKLOG_S:
+        return [*reasons, f"{agreed}: a backlog, or this host's clock is ahead"]
+    if is_synchronized and median_s > 0:
+        return [*reasons, f"{agreed}: this host's clock is synchronized, so the feed is late"]
+    return [*reasons, f"{agreed}: this host's clock is {side}"]
