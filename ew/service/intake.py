@@ -4,19 +4,22 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ew.address import BrokerAddress
 from ew.config import Config
 from ew.records import Packet
-from ew.service.health import StationHealth
 from ew.service.tasks import Watch
 from ew.sources.backlog import Backlog
 from ew.sources.mqtt import MqttWaveforms
 from ew.sources.seedlink import SeedLinkClient
 from ew.sources.watch import watch
 from ew.times import NS_PER_S
+
+if TYPE_CHECKING:
+    from ew.service.health import StationHealth
 
 INBOX_LIMIT = 200_000
 """Packets waiting for the pipeline; beyond it the oldest go, counted: late data warn nobody."""
