@@ -219,7 +219,9 @@ async def naive(size: int) -> dict[str, object]:
     async with (
         open_broker("embedded") as broker,
         Swarm(broker, people.topics, qos=1) as swarm,
-        aiomqtt.Client(broker.host, broker.port) as client,
+        aiomqtt.Client(
+            broker.host, broker.port, username=broker.username, password=broker.password
+        ) as client,
     ):
         for number in range(2):
             plan = plan_for(people.devices, number)

@@ -210,6 +210,8 @@ def unrest_note(everything: list[Vertical]) -> str:
                     p.append(pick.unrest)
                 elif WITHIN_S < late < 40:
                     after.append(pick.unrest)
+    if not p:
+        return "unrest: no analyst's P pick among these recordings"
     low, high = np.nanquantile(after, [0.05, 0.5]) if after else (np.nan, np.nan)
     return (
         f"unrest: at most {np.nanmax(p):.1f} before {len(p)} P picks; before the {len(after)} picks "
