@@ -21,6 +21,7 @@ import h3
 import numpy as np
 
 from benchmarks.harness import BenchmarkResult, Budget, budget, median, percentile
+from benchmarks.rivals.traffic import PASSWORD, USER
 from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE
 from ew.alerts.planner import AlertPlan, AlertPlanner
@@ -279,6 +280,7 @@ class Traffic:
 async def traffic_to(broker: BrokerAddress) -> AsyncIterator[Traffic]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.rivals.traffic", broker.host, str(broker.port)),
+        env={**os.environ, USER: broker.username or "", PASSWORD: broker.password or ""},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

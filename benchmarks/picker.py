@@ -87,7 +87,9 @@ class Vertical:
 
 def verticals(path: Path, most: int) -> Iterator[Vertical]:
     model = TauPyModel("ak135")
-    for directory in sorted(p for p in path.iterdir() if p.is_dir())[:most]:
+    # Those with an analyst's picks first: a quick run of the others could judge nothing
+    folders = (p for p in path.iterdir() if p.is_dir())
+    for directory in sorted(folders, key=lambda p: (not (p / "picks.csv").exists(), p))[:most]:
         event = load_event_dir(directory)
         origin = event.event.origin if event.event else None
         for run in (run for run in event.runs if run.seed_id.endswith("Z")):

@@ -7,6 +7,7 @@ line a second while anything does.
 
 import asyncio
 import math
+import os
 import sys
 import time
 
@@ -14,6 +15,8 @@ from ew.delivery.embedded import encode
 from ew.delivery.embedded.packets import V311, Type
 from ew.delivery.loop import fast_run
 
+USER, PASSWORD = "EW_TRAFFIC_USER", "EW_TRAFFIC_PASSWORD"
+"""The broker's login in the environment: stations and archives need one."""
 STATIONS = 4
 PAYLOAD = bytes(512)
 STEP_S = 0.005
@@ -21,8 +24,10 @@ FLOOD_CHUNK = 64
 
 
 def _connect(name: str) -> bytes:
-    head = encode.text("MQTT") + bytes([V311, 2, 0, 0])
-    return encode.packet(Type.CONNECT, 0, head + encode.text(name))
+    login = [os.environ[key] for key in (USER, PASSWORD) if os.environ.get(key)]
+    head = encode.text("MQTT") + bytes([V311, 0xC2 if login else 2, 0, 0])
+    words = b"".join(encode.text(word) for word in (name, *login))
+    return encode.packet(Type.CONNECT, 0, head + words)
 
 
 def _waveform(number: int) -> bytes:
