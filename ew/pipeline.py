@@ -13,6 +13,7 @@ from ew.config import Config
 from ew.detect.bank import PickerBank
 from ew.detect.sensors import SensorPicker
 from ew.locate.events import EventEngine
+from ew.locate.gains import StationGains
 from ew.locate.reports import PickReport
 from ew.locate.suspects import StationTiming
 from ew.records import EventVersion, Inventory, Packet, Pick
@@ -65,6 +66,7 @@ class Pipeline:
         self._sensors = SensorPicker(self.bank, verticals_of(inventory))
         self.engine = EventEngine(config, inventory, travel_times, self.stopwatch)
         self.timing = StationTiming(inventory, travel_times)
+        self.gains = StationGains(inventory, travel_times)
         self.planner = planner
         self.wake_at_ns: int | None = None
         self.unknown_channels: set[str] = set()
@@ -100,6 +102,7 @@ class Pipeline:
         now_s = seconds_from_ns(now_ns)
         versions = self.engine.feed(picks, packets, now_s)
         self.timing.feed(picks, versions, now_s)
+        self.gains.feed(picks, versions, now_s)
         plans: tuple[AlertPlan, ...] = ()
         if self.planner is not None:
             with self.stopwatch.stage("estimate"):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ew.geo import distance_km
+from ew.locate.gains import GainSuspect
 from ew.locate.magnitude import tau_c_magnitude
 from ew.locate.suspects import Suspect
 from ew.records import EventVersion, Inventory, Origin, Pick
@@ -129,6 +130,7 @@ def report(
     versions: Sequence[EventVersion],
     score: Score | None = None,
     suspects: Sequence[Suspect] = (),
+    gains: Sequence[GainSuspect] = (),
 ) -> dict[str, Json]:
     """The report as plain data, ready to be written as JSON."""
     event_of = {
@@ -158,6 +160,10 @@ def report(
     data["suspect_stations"] = [
         {"station": s.station, "residual_s": _rounded(s.residual_s, 2), "events": s.events}
         for s in suspects
+    ]
+    data["suspect_gains"] = [
+        {"station": s.station, "factor": float(f"{s.factor:.3g}"), "events": s.events}
+        for s in gains
     ]
     if score is not None:
         data["score"] = {

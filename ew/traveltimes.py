@@ -1,7 +1,7 @@
 """PURE but for ``load``: first P and S travel times from a table, interpolated.
 
-The table has a value each km of distance (0-1,000) and depth (0-100); between them a bilinear blend, within 0.05 s of
-TauP. Those of named models are TauP's own (``seeds/tables/MODEL.npz``, made by ``scripts/make_travel_times.py``); that of
+The table has a value each km of distance (0-1,000) and depth (0-700); between them a bilinear blend, within 0.05 s of
+TauP. The file keeps one each 5 km below 100 km of depth. A layered model ends at 100 km. Those of named models are TauP's own (``seeds/tables/MODEL.npz``, made by ``scripts/make_travel_times.py``); that of
 a regional layered model is traced at start (``ew.layered``).
 """
 
@@ -17,6 +17,9 @@ from ew.layered import first_arrivals
 from ew.seeds import seed_path
 
 Floats = NDArray[np.float64]
+
+DEEP_STEP_KM = 5
+"""Of distance and depth in the file's rows below 100 km."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +49,9 @@ class TravelTimes:
                 "make it with scripts/make_travel_times.py"
             ) from error
         with np.load(path) as data:
-            return cls(model, data["p_s"].astype(np.float64), data["s_s"].astype(np.float64))
+            return cls(
+                model, _whole(data["p_s"], data["deep_p_s"]), _whole(data["s_s"], data["deep_s_s"])
+            )
 
     @classmethod
     def of(cls, config: LocateConfig) -> "TravelTimes":
@@ -96,6 +101,14 @@ class TravelTimes:
             self.p_table[row] * (1 - part) + self.p_table[row + 1] * part,
             self.s_table[row] * (1 - part) + self.s_table[row + 1] * part,
         )
+
+
+def _whole(fine: NDArray[np.float32], deep: NDArray[np.float32]) -> Floats:
+    """One table each km: the fine rows, and below them the deep ones, which begin with the last fine row, blended."""
+    rows = np.arange((len(deep) - 1) * DEEP_STEP_KM + 1.0)
+    columns = np.arange(float(fine.shape[1]))
+    below = _bilinear(deep.astype(np.float64), columns / DEEP_STEP_KM, rows[:, None] / DEEP_STEP_KM)
+    return np.concatenate([fine.astype(np.float64), below[1:]])
 
 
 def _bilinear(table: Floats, distance_km: ArrayLike, depth_km: ArrayLike) -> Floats:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ew.config import Config, load_config
 from ew.errors import ConfigError, InputError
+from ew.locate.gains import GainSuspect
 from ew.locate.suspects import Suspect
 from ew.pipeline import Output, Pipeline
 from ew.records import EventVersion, Origin, Pick
@@ -41,6 +42,7 @@ class Run:
     picks: list[Pick] = field(default_factory=list)
     versions: list[EventVersion] = field(default_factory=list)
     suspects: tuple[Suspect, ...] = ()
+    gains: tuple[GainSuspect, ...] = ()
 
     def add(self, output: Output) -> None:
         """Keep what one call of the pipeline returned."""
@@ -69,7 +71,7 @@ def run_replay(options: ReplayOptions) -> None:
     result = score_run(run.versions, event_dir, config, travel_times)
     print_summary(run, result, console)
     if options.report is not None:
-        data = report(run.picks, run.versions, result, run.suspects)
+        data = report(run.picks, run.versions, result, run.suspects, run.gains)
         write(options.report, orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
     if options.quakeml is not None:
         from ew.quakeml import write_quakeml  # noqa: PLC0415 - obspy's event classes are slow to load
@@ -104,6 +106,8 @@ def replay(
             print_live(output, console)
     pipeline.timing.finish()
     run.suspects = pipeline.timing.suspects
+    pipeline.gains.finish()
+    run.gains = pipeline.gains.suspects
     return run
 
 
@@ -176,6 +180,11 @@ def print_summary(run: Run, result: Score | None, console: Console) -> None:
         console.print(
             f"[yellow]suspect[/] {suspect.station}: P off by {suspect.residual_s:+.1f} s in {suspect.events} "
             "event(s); look at its clock and its coordinates"
+        )
+    for gain in run.gains:
+        console.print(
+            f"[yellow]suspect[/] {gain.station}: amplitude {gain.factor:.3g} times that of the others in "
+            f"{gain.events} events; look at its gain"
         )
     if result is not None:
         console.print(score_line(result))

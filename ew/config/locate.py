@@ -76,7 +76,12 @@ class LocateConfig(BaseModel):
     depth_spread_km: float = Field(
         default=30.0, gt=0, description="how freely depth may leave the usual one, km"
     )
-    max_depth_km: float = Field(default=60.0, gt=0, le=100, description="deepest trial depth, km")
+    max_depth_km: float = Field(
+        default=700.0,
+        gt=0,
+        le=700,
+        description="deepest trial depth, km; no earthquake is deeper than 700",
+    )
     pd_relation: Literal["kuyuk-allen-2013", "wu-zhao-2006"] = Field(
         default="kuyuk-allen-2013",
         description="magnitude from peak displacement; see ew/locate/magnitude.py for the sources",

@@ -104,6 +104,7 @@ class PeakBins:
             noise_m=np.maximum(self.bins[:, :NOISE_BINS].max(axis=1), 1e-12),
             window_s=window_s,
             tau_c_s=self.tau_c_s,
+            passes=1 + integrations(self.channel),
         )
 
 
@@ -142,7 +143,7 @@ class PeakTracker(PeakBins):
         displacement_peaks(
             samples,
             1 / self.channel.gain,
-            2 if self.channel.input_units == "M/S**2" else 1,
+            integrations(self.channel),
             dt,
             self._biquads,
             self._state,
@@ -158,6 +159,11 @@ class PeakTracker(PeakBins):
         before = [p.samples for p in packets if seconds_from_ns(p.end_ns) < self.onset_s - GUARD_S]
         samples = np.concatenate(before or [packets[0].samples]).astype(np.float64)
         self._offset = float(np.nanmean(np.where(np.isfinite(samples), samples, np.nan)))
+
+
+def integrations(channel: Channel) -> int:
+    """So many lead from a channel's motion to displacement."""
+    return 2 if channel.input_units == "M/S**2" else 1
 
 
 def high_pass(corner_hz: float, rate: float) -> list[float]:

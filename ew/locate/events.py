@@ -17,7 +17,7 @@ from ew.locate.amplitudes import log_acceleration
 from ew.locate.associator import Associator, Candidate
 from ew.locate.event import Event
 from ew.locate.locator import MAX_PICKS, Hypocentre, Locator
-from ew.locate.magnitude import network_magnitude
+from ew.locate.magnitude import damped, network_magnitude
 from ew.locate.onsets import Onset
 from ew.locate.reports import PickReport
 from ew.locate.sizing import station_magnitudes
@@ -396,7 +396,8 @@ class EventEngine:
             self._config.pd_relation,
             np.array([motions[s].pgd_m if s in motions else 0.0 for s in event.trackers]),
         )
-        event.magnitude, event.magnitude_error = network_magnitude(event.stations)
+        now, event.magnitude_error = network_magnitude(event.stations)
+        event.magnitude = damped(event.magnitude, now, event.magnitude_error)
         event.motions = tuple(m for m in motions.values() if m.pga_m_s2 >= LEAST_SHAKEN_M_S2)
 
     def _motions(self, event: Event) -> dict[int, StationMotion]:

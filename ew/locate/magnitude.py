@@ -7,9 +7,10 @@ Relations (Pd in cm, R hypocentral km):
 | kuyuk-allen-2013 | M = 5.39 + 1.23 log10 Pd + 1.38 log10 R | Kuyuk & Allen 2013, Geophys. Res. Lett. 40, eq. 1 |
 | wu-zhao-2006 | M = (log10 Pd + 3.463 + 1.374 log10 R) / 0.729 | Wu & Zhao 2006, Geophys. Res. Lett. 33, eq. 2 |
 
-Both are for displacement high-passed at 0.075 Hz. Low-cost sensors are too noisy for that corner at small magnitudes,
-so Pd is taken at the lowest corner at which it stands out of the noise, and what the higher corner took away is given
-back: for an omega-squared source (Brune 1970) the share of a pulse's peak above f is 1 - (2/pi) atan(f / fc).
+Both are for displacement high-passed once at 0.075 Hz. Low-cost sensors are too noisy for that corner at small
+magnitudes, so Pd is taken at the lowest corner at which it stands out of the noise, and what the filters took away is
+given back: the pulse of a Brune source (1970), t exp(-2 pi fc t), is sent through the same cascade of high-passes, one
+before each integration and one after, and its peak compared (``share_kept``).
 """
 
 import math
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 from ew.records import StationMagnitude
 
 CORNERS_HZ = (0.075, 0.3, 1.0)
+PASSES_OF_RELATIONS = 1
+"""So many high-passes the relations' own displacement has been through."""
 CLEAR = 3.0
 """Pd over the peak of the noise before it at which a corner is taken."""
 CERTAIN = 10.0
@@ -32,6 +35,14 @@ SHEAR_VELOCITY_KM_S = 3.5
 P_TO_S_CORNER = 1.5
 """P corner over S corner (Madariaga 1976)."""
 TAU_C_STATIONS = 4
+FEW_STATIONS = 6
+"""Below so many the median stands for the mean: of few, one outlier moves a mean too far."""
+LARGEST_SHARE = 0.25
+"""No station of six or more counts for more than this of the whole."""
+OFF, LONE = 0.8, 1.6
+"""Stations this far from the median count for less, and beyond the second for nothing: single stations scatter by 0.3."""
+FALL_SHARE = 0.5
+"""A fall within the error is followed by half at each look: stations that join would make the number go to and fro."""
 FULL_WINDOW_S = 4.0
 """The relations were fitted on so much of the P-wave; shorter windows count for less."""
 
@@ -41,7 +52,8 @@ class Peaks:
     """Peak displacement at one station up to the end of its window, a row a corner.
 
     ``pd_m`` and ``noise_m`` (F,) f8: peaks after and before the onset, m; ``window_s``: data after the onset used;
-    ``tau_c_s``: predominant period of the first seconds, NaN before they are in.
+    ``tau_c_s``: predominant period of the first seconds, NaN before they are in. ``passes``: high-passes the displacement
+    went through, one more than integrations.
     """
 
     seed_id: str
@@ -50,6 +62,7 @@ class Peaks:
     noise_m: NDArray[np.float64]
     window_s: float
     tau_c_s: float = math.nan
+    passes: int = PASSES_OF_RELATIONS
 
 
 def corner_hz(magnitude: float) -> float:
@@ -61,8 +74,25 @@ def corner_hz(magnitude: float) -> float:
 
 
 def share_above(frequency_hz: float, corner: float) -> float:
-    """Share of a pulse's peak left by a high-pass at ``frequency_hz`` for a source with ``corner``."""
+    """Share of a pulse's spectrum left above ``frequency_hz`` for a source with ``corner`` (Brune 1970)."""
     return 1 - 2 / math.pi * math.atan(frequency_hz / corner)
+
+
+PULSE_RATIOS = np.array([0.05, 0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 40.0])
+"""Corner of the source over that of the high-pass."""
+PULSE_KEPT = (
+    np.array([0.058, 0.108, 0.191, 0.362, 0.523, 0.617, 0.680, 0.758, 0.837, 0.910, 0.955, 0.968]),
+    np.array([0.029, 0.056, 0.106, 0.230, 0.363, 0.454, 0.522, 0.617, 0.723, 0.839, 0.912, 0.937]),
+    np.array([0.022, 0.044, 0.086, 0.195, 0.323, 0.402, 0.450, 0.522, 0.640, 0.776, 0.869, 0.907]),
+)
+"""Share of the pulse's peak after one, two and three causal Butterworth high-passes (computed, see the tests)."""
+
+
+def share_kept(frequency_hz: float, corner: float, passes: int) -> float:
+    """Share of a Brune pulse's peak that ``passes`` high-passes at ``frequency_hz`` leave, for a source with ``corner``."""
+    kept = PULSE_KEPT[min(max(passes, 1), len(PULSE_KEPT)) - 1]
+    at = math.log(min(max(corner / frequency_hz, PULSE_RATIOS[0]), PULSE_RATIOS[-1]))
+    return float(np.exp(np.interp(at, np.log(PULSE_RATIOS), np.log(kept))))
 
 
 def from_pd(pd_m: float, distance_km: float, relation: str) -> float:
@@ -124,7 +154,8 @@ def station_magnitude(
     magnitude = from_pd(pd_m, peaks.distance_km, relation)
     for _ in range(4):
         source = corner_hz(magnitude)
-        lost = share_above(CORNERS_HZ[corner], source) / share_above(CORNERS_HZ[0], source)
+        lost = share_kept(CORNERS_HZ[corner], source, peaks.passes)
+        lost /= share_kept(CORNERS_HZ[0], source, PASSES_OF_RELATIONS)
         magnitude = from_pd(pd_m / lost, peaks.distance_km, relation)
     clarity = min(max((ratio - 1) / (CERTAIN - 1), 0.02), 1.0)
     weight = clarity * min(peaks.window_s / whole_s, 1.0) ** 2
@@ -134,23 +165,60 @@ def station_magnitude(
 
 
 def network_magnitude(stations: Sequence[StationMagnitude]) -> tuple[float, float]:
-    """Magnitude of the event and its standard error: a weighted mean about the weighted median.
+    """Magnitude of the event and its standard error; no station decides it alone.
 
-    Stations more than 0.8 from the median count for less (Huber weights): one bad sensor must not size an earthquake.
+    Of fewer than ``FEW_STATIONS`` the weighted median, where no weight is above the median weight: of three and more
+    none has half of the whole. Of more the weighted mean about that median, none above ``LARGEST_SHARE``, those more than
+    ``OFF`` away counting for less (Huber 1964) and those more than ``LONE`` away for nothing.
     """
     if not stations:
         return math.nan, math.nan
     values = np.array([s.magnitude for s in stations])
     weights = np.array([max(s.weight, 1e-3) for s in stations])
-    order = np.argsort(values)
-    middle = int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2))
-    centre = values[order][min(middle, len(values) - 1)]
-    weights = weights * np.minimum(1.0, 0.8 / np.maximum(np.abs(values - centre), 1e-9))
-    mean = float((weights * values).sum() / weights.sum())
+    is_many = len(values) >= FEW_STATIONS
+    bounded = _bounded(weights) if is_many else np.minimum(weights, np.median(weights))
+    centre = _median(values, bounded)
+    away = np.abs(values - centre)
+    weights = bounded * np.minimum(1.0, OFF / np.maximum(away, 1e-9)) * (away <= LONE)
+    if not weights.any():
+        # Two halves far apart, and their middle near neither
+        weights = np.ones(len(values))
+    mean = float((weights * values).sum() / weights.sum()) if is_many else centre
     scatter = float((weights * (values - mean) ** 2).sum() / weights.sum())
     effective = float(weights.sum() ** 2 / (weights**2).sum())
     # 0.3: the scatter of single-station Pd magnitudes (Kuyuk & Allen 2013)
     return mean, math.sqrt(max(scatter, 0.3**2) / effective)
+
+
+def _median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Weighted median: where half of the weight is passed, the middle of two where it is met."""
+    order = np.argsort(values, kind="stable")
+    values, passed = values[order], np.cumsum(weights[order])
+    half = passed[-1] / 2
+    low = min(int(np.searchsorted(passed, half * (1 - 1e-9))), len(values) - 1)
+    high = min(int(np.searchsorted(passed, half * (1 + 1e-9))), len(values) - 1)
+    return float(values[low] + values[high]) / 2
+
+
+def _bounded(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of which none is above ``LARGEST_SHARE`` of all, or equal ones where there are too few."""
+    largest = max(LARGEST_SHARE, 1 / len(weights))
+    for _ in range(len(weights)):
+        top = largest * float(weights.sum())
+        if float(weights.max()) <= top * (1 + 1e-6):
+            break
+        weights = np.minimum(weights, top)
+    return weights
+
+
+def damped(before: float, now: float, error: float) -> float:
+    """The magnitude to tell after ``before``: a rise at once, a fall within the ``error`` by ``FALL_SHARE`` a look.
+
+    A fall beyond twice the error is a correction and is followed at once.
+    """
+    if not before - 2 * error <= now < before:
+        return now
+    return before + FALL_SHARE * (now - before)
 
 
 def tau_c_magnitude(stations: Sequence[StationMagnitude]) -> float:

@@ -432,6 +432,10 @@ class Service:
                 s.station: {"residual_s": round(s.residual_s, 2), "events": s.events}
                 for s in self.pipeline.timing.suspects
             },
+            "suspect_gains": {
+                s.station: {"factor": float(f"{s.factor:.3g}"), "events": s.events}
+                for s in self.pipeline.gains.suspects
+            },
             "last_event_id": self.last_event_id,
             "broker": {
                 "url": self.broker.url,

@@ -23,9 +23,12 @@ HIGHEST = 12.0
 
 
 def csis_sichuan(magnitude: float, distance_km: Floats, depth_km: float) -> Floats:
-    """Instrumental intensity in Sichuan and Tibet; the 13 km stand for the usual depth."""
-    del depth_km
-    return 3.6113 + 1.4347 * magnitude - 3.8477 * np.log10(distance_km + 13.0)
+    """Instrumental intensity in Sichuan and Tibet; the 13 km stand for the usual depth.
+
+    Above a deeper source the hypocentral distance counts where it is larger.
+    """
+    distance = np.maximum(distance_km + 13.0, np.hypot(distance_km, depth_km))
+    return 3.6113 + 1.4347 * magnitude - 3.8477 * np.log10(distance)
 
 
 def csis_west(magnitude: float, distance_km: Floats, depth_km: float) -> Floats:

@@ -5,16 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from ew import Channel, Config, Origin, Packet
 from ew.geo import distance_km
 from ew.locate.amplitudes import PeakTracker
 from ew.locate.magnitude import (
+    CORNERS_HZ,
     Peaks,
+    corner_hz,
+    damped,
     from_displacement,
     from_pd,
     full_window_s,
     network_magnitude,
+    share_kept,
     station_magnitude,
     tau_c_magnitude,
     with_whole_wave,
@@ -158,3 +163,44 @@ def test_large_rupture_seen_only_within_forty_kilometres_keeps_growing_after_s(
     ]
     largest = max(v.origin.magnitude for v in told)
     assert largest == pytest.approx(7.0, abs=0.4)
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3])
+@pytest.mark.parametrize("ratio", [0.1, 0.7, 1.5, 4.0, 20.0])
+def test_share_kept_is_that_of_a_filtered_brune_pulse(ratio: float, passes: int) -> None:
+    t = np.arange(0.0, 40.0, 1 / 400.0)
+    pulse = t * np.exp(-2 * np.pi * ratio * t)
+    left = pulse
+    for _ in range(passes):
+        left = signal.lfilter(*signal.butter(2, 1.0, "high", fs=400.0), left)
+    share = float(np.abs(left).max() / pulse.max())
+    assert share_kept(1.0, ratio, passes) == pytest.approx(share, rel=0.06)
+
+
+@pytest.mark.parametrize("corner", [1, 2])
+def test_what_three_high_passes_take_is_given_back(corner: int) -> None:
+    """An M 5 on a noisy accelerometer, where only a higher corner stands out."""
+    true = peaks(5.0, 60.0, 4.0)
+    pd_m = true.pd_m / share_kept(CORNERS_HZ[0], corner_hz(5.0), 1)
+    kept = np.array([share_kept(hz, corner_hz(5.0), 3) for hz in CORNERS_HZ])
+    noise_m = np.where(np.arange(3) < corner, pd_m, pd_m / 1e4)
+    found = station_magnitude(replace(true, pd_m=pd_m * kept, noise_m=noise_m, passes=3), RELATION)
+    assert found.magnitude == pytest.approx(5.0, abs=0.08)
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6, 12])
+@pytest.mark.parametrize("off", [-3.7, -1.2, 1.2, 3.7])
+def test_no_station_decides_the_magnitude_however_clear(count: int, off: float) -> None:
+    """The lone one is the clearest of all, as one with too large a gain is."""
+    good = [
+        StationMagnitude(f"A{i}", 5.0 + 0.1 * (i % 3 - 1), 1e-4, 2.0, 0.1) for i in range(count - 1)
+    ]
+    magnitude, _ = network_magnitude([*good, StationMagnitude("BAD", 5.0 + off, 1.0, 4.0, 1.0)])
+    assert magnitude == pytest.approx(5.0, abs=0.35)
+
+
+def test_magnitude_does_not_go_to_and_fro_and_growth_is_not_held_back() -> None:
+    assert damped(math.nan, 5.0, 0.2) == 5.0
+    assert damped(5.0, 6.4, 0.2) == 6.4
+    assert damped(5.0, 4.8, 0.2) == pytest.approx(4.9)
+    assert damped(8.9, 5.2, 0.2) == 5.2
