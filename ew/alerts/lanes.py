@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ew.alerts.planner import EVENTS_KEPT, AlertPlan, SendingOrder
+from ew.shaking.targets import Targets
 
 USEFUL_LEAD_S = 4.0
 """What people need to drop and cover; asked for only where messages wait."""
@@ -35,34 +36,60 @@ class _Known:
     """
 
     def __init__(self, first: AlertPlan) -> None:
-        self.size = len(first.targets)
+        self.targets = first.targets
         self._first: AlertPlan | None = first
         self._popped: set[int] = set()
         self._newest = np.empty(0, np.int32)
         self._was_told = np.empty(0, np.bool_)
 
+    def moved(self, targets: Targets) -> None:
+        """Go on with another list of targets: devices came, moved or went."""
+        self._spread()
+        rows = targets.rows_of(self.targets.ids)
+        stay = np.flatnonzero(rows >= 0)
+        newest, was_told = np.zeros(len(targets), np.int32), np.zeros(len(targets), np.bool_)
+        newest[rows[stay]] = self._newest[stay]
+        was_told[rows[stay]] = self._was_told[stay]
+        self.targets, self._newest, self._was_told = targets, newest, was_told
+
+    def _spread(self) -> None:
+        """Columns for all targets, in place of the first plan."""
+        if self._first is None:
+            return
+        is_first = self._first.order.is_chosen
+        self._newest = np.where(is_first, np.int32(self._first.version.version), np.int32(0))
+        self._was_told = np.zeros(len(self.targets), np.bool_)
+        self._was_told[list(self._popped)] = True
+        self._first = None
+
     def add(self, plan: AlertPlan) -> NDArray[np.bool_]:
         """A further plan; which of those it is for were told something before."""
-        if self._first is not None:
-            is_first = self._first.order.is_chosen
-            self._newest = np.where(is_first, np.int32(self._first.version.version), np.int32(0))
-            self._was_told = np.zeros(self.size, np.bool_)
-            self._was_told[list(self._popped)] = True
-            self._first = None
+        self._spread()
         is_chosen, version = plan.order.is_chosen, np.int32(plan.version.version)
         np.maximum(self._newest, version, out=self._newest, where=is_chosen)
         return is_chosen & self._was_told
 
-    def is_replaced(self, target: int, version: int) -> bool:
-        """Whether a newer version than this is there for a target."""
-        return self._first is None and bool(self._newest[target] > version)
+    def is_replaced(self, due: Due) -> bool:
+        """Whether a newer version than this is there for its target."""
+        if self._first is not None:
+            return False
+        row = self._row(due)
+        return row is not None and bool(self._newest[row] > due.plan.version.version)
 
-    def note(self, target: int) -> None:
-        """A target has been told."""
+    def note(self, due: Due) -> None:
+        """Its target has been told."""
+        row = self._row(due)
+        if row is None:
+            return
         if self._first is None:
-            self._was_told[target] = True
+            self._was_told[row] = True
         else:
-            self._popped.add(target)
+            self._popped.add(row)
+
+    def _row(self, due: Due) -> int | None:
+        """Where the target of a message stands now; ``None``: it has left."""
+        row, targets = due.plan.order[due.place], due.plan.targets
+        return row if targets is self.targets else self.targets.row_of.get(targets.ids[row])
 
 
 def _is_too_late(due: Due, now_s: float) -> bool:
@@ -89,10 +116,12 @@ class AlertQueue:
         if not len(plan):
             return
         known = self._known.get(_key(plan))
-        if known is None or known.size != len(plan.targets):
+        if known is None:
             self._know(plan)
             self._push(plan, 0, is_change=False)
             return
+        if known.targets is not plan.targets:
+            known.moved(plan.targets)
         is_change = known.add(plan)
         if not is_change.any():
             self._push(plan, 0, is_change=False)
@@ -112,14 +141,14 @@ class AlertQueue:
                 if place + 1 < len(plan):
                     self._push(plan, place + 1, is_change=tier == _CHANGE)
                 due, is_late = Due(plan, place), tier == _LATE
-            if self._is_replaced(due):
+            known = self._known.get(_key(due.plan))
+            if known is not None and known.is_replaced(due):
                 continue
             if not is_late and _is_too_late(due, now_s):
                 self._late.append(due)
                 continue
-            known = self._known.get(_key(due.plan))
-            if known is not None and known.size == len(due.plan.targets):
-                known.note(due.plan.order[due.place])
+            if known is not None:
+                known.note(due)
             return due
         return None
 
@@ -130,18 +159,6 @@ class AlertQueue:
     def pending(self) -> int:
         """How many messages are still to be popped, those a newer version has replaced among them."""
         return len(self._late) + sum(len(plan) - place for *_, place, plan in self._heap)
-
-    def forget(self, event_id: str) -> None:
-        """Let go of what is known of an event that is over."""
-        for key in [key for key in self._known if key[0] == event_id]:
-            del self._known[key]
-
-    def _is_replaced(self, due: Due) -> bool:
-        plan = due.plan
-        known = self._known.get(_key(plan))
-        if known is None or known.size != len(plan.targets):
-            return False
-        return known.is_replaced(plan.order[due.place], plan.version.version)
 
     def _push(self, plan: AlertPlan, place: int, *, is_change: bool) -> None:
         self._serial += 1

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE, AlertTemplate, ReceiptRequest
 from ew.alerts.signing import Signer
+from ew.alerts.told import Told
 from ew.config import Config
 from ew.geo import ecef_km, in_polygon, local_radius_km
 from ew.records import EventVersion, VersionKind
@@ -26,10 +27,18 @@ from ew.traveltimes import TravelTimes
 
 LANES = 4
 NOT_TOLD = 65535
+OUT_OF_REACH = 99.0
+"""A least intensity that nothing reaches."""
 LANE_BITS = 13
 """A key is 3 bits of lane above so many of time; ``NOT_TOLD`` would be the last of the last lane."""
 EVENTS_KEPT = 16
 """Of so many events it is known who was told what, 8 bytes a target each; older ones are over."""
+TOLD_KEPT_S = 900.0
+"""After this long an event is neither updated nor cancelled any more."""
+WARNED_FOR_S = 300.0
+"""S reaches 1,000 km in 250 s; of an older earthquake there is nothing left to warn of."""
+AHEAD_MOST_S = 10.0
+"""An origin may lie ahead of the clock by so much: clocks and first locations are a little off."""
 KEY_STEPS_PER_S = 20.0
 """S arrival in a key is good to 0.05 s; 13 bits reach 409 s, beyond any region."""
 
@@ -68,48 +77,6 @@ class SendingOrder:
         inside = np.flatnonzero(is_inside & self.is_chosen)
         self._sorted.append(inside[np.argsort(self._keys[inside], kind="stable")])
         self._ends.append(len(inside) + (self._ends[-1] if self._ends else 0))
-
-
-class _Told:
-    """What each target of a group was told of one event: ``knows`` (D,) bool who, intensity and S arrival (s after ``base_s``).
-
-    The first version's columns are taken over as they are, and a further version is worked in when the one after it asks
-    (``catch_up``): no first message waits for it.
-    """
-
-    def __init__(
-        self,
-        knows: NDArray[np.bool_],
-        intensity: NDArray[np.float32],
-        s_since_base: NDArray[np.float32],
-        base_s: float,
-    ) -> None:
-        self.knows, self.intensity, self.s_since_base = knows, intensity, s_since_base
-        self.base_s = base_s
-        self._are_ours = False  # the columns are the first plan's until they have to change
-        self._next: tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]] | None = None
-
-    def note(
-        self,
-        is_chosen: NDArray[np.bool_],
-        intensity: NDArray[np.float32],
-        s_since_base: NDArray[np.float32],
-    ) -> None:
-        """A further version has been told to those chosen."""
-        self._next = (is_chosen, intensity, s_since_base)
-
-    def catch_up(self) -> None:
-        """Work in the version that was noted last."""
-        if self._next is None:
-            return
-        is_chosen, intensity, s_since_base = self._next
-        self._next = None
-        self.knows = self.knows | is_chosen  # a plan holds the old one
-        if not self._are_ours:
-            self.intensity, self.s_since_base = self.intensity.copy(), self.s_since_base.copy()
-            self._are_ours = True
-        np.copyto(self.intensity, intensity, where=is_chosen)
-        np.copyto(self.s_since_base, s_since_base, where=is_chosen)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,9 +158,31 @@ class AlertPlan:
 class _Group:
     targets: Targets
     least: NDArray[np.float32]
-    in_region: NDArray[np.bool_]
-    told: dict[str, _Told] = field(default_factory=dict)
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """Where the targets of the group before stand in this one, -1: they have left."""
+    told: dict[str, Told] = field(default_factory=dict)
     least_by_met: dict[tuple[bool, ...], NDArray[np.float32]] = field(default_factory=dict)
+
+    def take_over(self, before: "_Group") -> None:
+        """Go on with other targets: those told before stay until their events are over.
+
+        A target that left after it was told is kept out of reach of new alerts (``least`` 99), and
+        hears updates and the cancel of what it was told.
+        """
+        if not before.told:
+            return
+        rows = self.rows
+        for told in before.told.values():
+            told.catch_up()
+        was_told = np.logical_or.reduce([told.knows for told in before.told.values()])
+        left = np.flatnonzero((rows < 0) & was_told)
+        if len(left):
+            rows[left] = len(self.targets) + np.arange(len(left))
+            self.targets = self.targets.joined(before.targets.some(left))
+            out_of_reach = np.full(len(left), OUT_OF_REACH, np.float32)
+            self.least = np.concatenate([self.least, out_of_reach])
+        count = len(self.targets)
+        self.told = {event_id: told.moved(rows, count) for event_id, told in before.told.items()}
 
 
 class AlertPlanner:
@@ -218,9 +207,33 @@ class AlertPlanner:
         }
         self._groups = [self._group(targets) for targets in groups if len(targets)]
 
-    def set_groups(self, groups: Sequence[Targets]) -> None:
-        """Use other targets from now on (devices came or went); what was told is forgotten."""
-        self._groups = [self._group(targets) for targets in groups if len(targets)]
+    def prepare(self, groups: Sequence[Targets]) -> list[_Group]:
+        """What takes long about other targets; may be called while plans are made elsewhere."""
+        before = {group.targets.address: group for group in self._groups}
+        prepared = [self._group(targets) for targets in groups if len(targets)]
+        prepared += [
+            self._group(old.targets.some(np.empty(0, np.int64)))  # the last of them have left
+            for address, old in before.items()
+            if address not in {group.targets.address for group in prepared}
+        ]
+        for group in prepared:
+            if old := before.get(group.targets.address):
+                group.rows = group.targets.rows_of(old.targets.ids)
+        return prepared
+
+    def set_groups(self, prepared: Sequence[_Group], now_s: float) -> None:
+        """Use other targets (``prepare``) from now on: devices came, moved or went.
+
+        What each target was told is kept, so that updates and cancels reach all of them.
+        """
+        before = {group.targets.address: group for group in self._groups}
+        for group in prepared:
+            if old := before.get(group.targets.address):
+                over = [i for i, told in old.told.items() if now_s - told.base_s > TOLD_KEPT_S]
+                for event_id in over:
+                    del old.told[event_id]
+                group.take_over(old)
+        self._groups = [group for group in prepared if len(group.targets)]
 
     @property
     def has_groups(self) -> bool:
@@ -229,13 +242,11 @@ class AlertPlanner:
 
     def plan(self, version: EventVersion, now_s: float) -> list[AlertPlan]:
         """One plan for each group that has someone to tell."""
+        since_s = now_s - version.origin.time_s
+        if version.kind != "cancel" and not -AHEAD_MOST_S <= since_s <= WARNED_FOR_S:
+            return []  # nobody can be warned of it, or it cannot be
         plans = [self._plan(group, version, now_s) for group in self._groups]
         return [plan for plan in plans if len(plan)]
-
-    def forget(self, event_id: str) -> None:
-        """Let go of an event that is over."""
-        for group in self._groups:
-            group.told.pop(event_id, None)
 
     def _group(self, targets: Targets) -> _Group:
         if targets.address == "cell":
@@ -255,8 +266,8 @@ class AlertPlanner:
             ],
             dtype=np.bool_,
         )
-        least = np.where(in_region, least, np.float32(99.0)).astype(np.float32)
-        return _Group(targets, least, in_region)
+        least = np.where(in_region, least, np.float32(OUT_OF_REACH)).astype(np.float32)
+        return _Group(targets, least)
 
     def _plan(self, group: _Group, version: EventVersion, now_s: float) -> AlertPlan:
         count = len(group.targets)
@@ -335,20 +346,20 @@ class AlertPlanner:
         if group.targets.address == "cell":
             kinds = [k for k in self._kinds if k.address == "cell"]
             is_met = any(magnitude >= k.min_magnitude for k in kinds)
-            return group.least if is_met else np.full_like(group.least, 99.0)
+            return group.least if is_met else np.full_like(group.least, OUT_OF_REACH)
         met = tuple(magnitude >= k.min_magnitude for k in self._kinds)
         known = group.least_by_met.get(met)
         if (
             known is None
         ):  # a gather over all devices, the same for every version between two thresholds
             can_hear = np.array(met)[group.targets.kinds]
-            known = np.where(can_hear, group.least, np.float32(99.0)).astype(np.float32)
+            known = np.where(can_hear, group.least, np.float32(OUT_OF_REACH)).astype(np.float32)
             group.least_by_met = {met: known}
         return known
 
     def _order(
         self,
-        told: _Told | None,
+        told: Told | None,
         version: EventVersion,
         keys: NDArray[np.uint16],
         since_base: NDArray[np.float32],
@@ -369,7 +380,7 @@ class AlertPlanner:
     @staticmethod
     def _note(
         group: _Group,
-        told: _Told | None,
+        told: Told | None,
         version: EventVersion,
         order: SendingOrder,
         since_base: NDArray[np.float32],
@@ -381,6 +392,6 @@ class AlertPlanner:
             while len(group.told) >= EVENTS_KEPT:
                 del group.told[next(iter(group.told))]
             base_s = version.origin.time_s
-            group.told[version.event_id] = _Told(order.is_chosen, strength, since_base, base_s)
+            group.told[version.event_id] = Told(order.is_chosen, strength, since_base, base_s)
             return
         told.note(order.is_chosen, strength, since_base)

@@ -332,8 +332,9 @@ class Service:
             else:
                 self._devices_error = None
                 groups.append(devices)
+            prepared = await asyncio.to_thread(self.planner.prepare, groups)
             async with self._pipeline_lock:
-                await self._in_pipeline_thread(self.planner.set_groups, groups)
+                await self._in_pipeline_thread(self.planner.set_groups, prepared, time.time())
 
     async def _cell_group(self) -> Targets:
         if self._cell_targets is None:

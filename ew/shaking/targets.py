@@ -6,6 +6,7 @@ that nobody in the cell is told too late.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import h3
@@ -23,7 +24,7 @@ CELL_RADIUS_KM = 10.9
 Address: TypeAlias = Literal["cell", "device"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Targets:
     """D targets of one address.
 
@@ -41,6 +42,40 @@ class Targets:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Where each id stands; takes 0.2 s for a million when first asked for."""
+        return {name: row for row, name in enumerate(self.ids)}
+
+    def rows_of(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Where other targets' ids stand here; -1 where they don't."""
+        row_of = self.row_of
+        return np.fromiter((row_of.get(name, -1) for name in ids), np.int64, len(ids))
+
+    def some(self, rows: NDArray[np.int64]) -> "Targets":
+        """The targets of these rows."""
+        return Targets(
+            self.address,
+            [self.ids[row] for row in rows.tolist()],
+            self.kinds[rows],
+            np.ascontiguousarray(self.ecef[:, rows]),
+            self.radius_km[rows],
+            self.latitudes[rows],
+            self.longitudes[rows],
+        )
+
+    def joined(self, other: "Targets") -> "Targets":
+        """These targets and then the others, of the same address."""
+        return Targets(
+            self.address,
+            [*self.ids, *other.ids],
+            np.concatenate([self.kinds, other.kinds]),
+            np.concatenate([self.ecef, other.ecef], axis=1),
+            np.concatenate([self.radius_km, other.radius_km]),
+            np.concatenate([self.latitudes, other.latitudes]),
+            np.concatenate([self.longitudes, other.longitudes]),
+        )
 
 
 def cell_of(latitude: float, longitude: float) -> str:

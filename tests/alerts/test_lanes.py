@@ -13,6 +13,9 @@ from ew.alerts.planner import AlertPlanner
 from ew.alerts.signing import Signer
 from ew.shaking.targets import Targets, device_targets
 from ew.traveltimes import TravelTimes
+from tests.alerts.conftest import ORIGIN
+
+NOW_S = ORIGIN.time_s + 8.0
 
 
 def drain(queue: AlertQueue) -> list[tuple[str, int, int, float]]:
@@ -102,12 +105,12 @@ def test_nobody_hears_an_older_version_after_a_newer_one(
 def test_update_reaches_only_whom_it_changes_something_for(
     planner: AlertPlanner, make_version: Callable[..., EventVersion]
 ) -> None:
-    first = planner.plan(make_version(1, magnitude=5.0), 0.0)
-    for plan in planner.plan(make_version(2, magnitude=5.02), 0.0):
+    first = planner.plan(make_version(1, magnitude=5.0), NOW_S)
+    for plan in planner.plan(make_version(2, magnitude=5.02), NOW_S):
         assert all(
             plan.is_first(place) for place in range(len(plan))
         )  # only who has just come above the threshold
-    grown = planner.plan(make_version(3, magnitude=5.8), 0.0)
+    grown = planner.plan(make_version(3, magnitude=5.8), NOW_S)
     assert sum(map(len, grown)) > sum(map(len, first))
     assert not all(plan.is_first(place) for plan in grown for place in range(len(plan)))
 
@@ -115,9 +118,11 @@ def test_update_reaches_only_whom_it_changes_something_for(
 def test_cancel_reaches_everyone_who_was_told_and_nobody_else(
     planner: AlertPlanner, make_version: Callable[..., EventVersion]
 ) -> None:
-    told = {p.topic(i) for p in planner.plan(make_version(1), 0.0) for i in range(len(p))}
+    told = {p.topic(i) for p in planner.plan(make_version(1), NOW_S) for i in range(len(p))}
     cancelled = {
-        p.topic(i) for p in planner.plan(make_version(2, kind="cancel"), 0.0) for i in range(len(p))
+        p.topic(i)
+        for p in planner.plan(make_version(2, kind="cancel"), NOW_S)
+        for i in range(len(p))
     }
     assert cancelled == told
 
@@ -125,7 +130,7 @@ def test_cancel_reaches_everyone_who_was_told_and_nobody_else(
 def test_cancel_of_an_event_nobody_heard_of_is_not_sent(
     planner: AlertPlanner, make_version: Callable[..., EventVersion]
 ) -> None:
-    assert planner.plan(make_version(1, kind="cancel"), 0.0) == []
+    assert planner.plan(make_version(1, kind="cancel"), NOW_S) == []
 
 
 def _tvs(count: int) -> Targets:
