@@ -21,6 +21,7 @@ from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
 from ew.delivery.embedded.packets import V5, V311, Prop, Publish
 from ew.delivery.link import Link, LinkError, Login, open_link
+from ew.delivery.retained import Published, RetainedAlerts, SendRecord
 from ew.delivery.tally import Tallies
 from ew.errors import BrokerError
 
@@ -35,19 +36,6 @@ TICK_S = 1.0
 REPEAT_AFTER_S = 2.0
 
 
-@dataclass(slots=True)
-class SendRecord:
-    """The receipt of one alert inside ``ew``; wall-clock nanoseconds, 0 where it did not happen yet."""
-
-    topic: str
-    event_id: str
-    version: int
-    submitted_ns: int
-    sent_ns: int = 0
-    acked_ns: int = 0
-    signed_ns: int = 0  # what building and signing took
-
-
 @dataclass(slots=True, eq=False)
 class _Outgoing:
     topic: str
@@ -55,7 +43,6 @@ class _Outgoing:
     qos: int
     retain: bool
     expires_s: float | None = None
-    due: Due | None = None
     record: SendRecord | None = None
     number: int = 0  # in the order of sending
 
@@ -98,8 +85,8 @@ class Publisher:
         self.tallies = Tallies(time.time_ns)
         self._again: deque[_Outgoing] = deque()
         self._others: deque[_Outgoing] = deque()
-        self._held: deque[tuple[SendRecord, Due, float]] = deque()  # to be said once more
-        self._latest: dict[str, tuple[SendRecord, Due, float]] = {}  # by topic, with its expiry
+        self._held: deque[Published] = deque()  # to be said once more
+        self._retained = RetainedAlerts()
         self._has_lost = False
         self._repeat: asyncio.TimerHandle | None = None
         self._pending = 0
@@ -167,11 +154,15 @@ class Publisher:
 
     def clear_expired(self) -> None:
         """Clear retained alerts whose time is over, for brokers without message expiry (MQTT 3.1.1)."""
-        now_s = self._now_s()
-        for topic in [topic for topic, (*_, until) in self._latest.items() if until < now_s]:
-            del self._latest[topic]
-            if self._config.retain and self._version != V5:
+        emptied, put_back = self._retained.expire(self._now_s())
+        if not self._config.retain:
+            return
+        if self._version != V5:
+            for topic in emptied:
                 self.publish(topic, b"", retain=True)
+        if put_back:
+            self._held.extend(put_back)
+            self._wake_all()
 
     # Sending
 
@@ -193,8 +184,7 @@ class Publisher:
                 return self._alert(due)
             self.status.expired += 1
         while self._held:
-            record, due_again, expires_s = self._held.popleft()
-            again = self._outgoing(record, due_again, expires_s)
+            again = self._outgoing(self._held.popleft())
             if not self._is_stale(again):
                 return again
         return self._others.popleft() if self._others else None
@@ -203,10 +193,11 @@ class Publisher:
         """Whether a message that broke off is out of date by now, or a newer version went over another connection."""
         if outgoing.expires_s is not None and outgoing.expires_s <= self._now_s():
             return True
-        latest, record = self._latest.get(outgoing.topic), outgoing.record
-        if latest is None or record is None or latest[0].event_id != record.event_id:
+        record = outgoing.record
+        if record is None:
             return False
-        return latest[0].version > record.version
+        newest = self._retained.newest(outgoing.topic, record.event_id)
+        return newest is not None and newest.record.version > record.version
 
     def _alert(self, due: Due) -> _Outgoing:
         plan, place = due.plan, due.place
@@ -215,16 +206,19 @@ class Publisher:
         submitted_ns = tally.submitted_ns if tally else 0
         record = SendRecord(topic, plan.version.event_id, plan.version.version, submitted_ns)
         self.records.append(record)
-        expires_s = plan.expires_s(place)
-        self._latest[topic] = (record, due, expires_s)
-        return self._outgoing(record, due, expires_s)
+        alert = Published(record, due, plan.expires_s(place))
+        in_its_place = self._retained.note(alert, self._now_s())
+        if in_its_place is not None:
+            self._held.append(in_its_place)
+        return self._outgoing(alert)
 
-    def _outgoing(self, record: SendRecord, due: Due, expires_s: float) -> _Outgoing:
+    def _outgoing(self, alert: Published) -> _Outgoing:
+        due, record = alert.due, alert.record
         begin_ns = time.perf_counter_ns()
         payload = due.plan.message(due.place, self.signer)
         record.signed_ns = time.perf_counter_ns() - begin_ns
-        config = self._config
-        return _Outgoing(record.topic, payload, config.qos, config.retain, expires_s, due, record)
+        retain = self._config.retain and alert.is_retained
+        return _Outgoing(record.topic, payload, self._config.qos, retain, alert.expires_s, record)
 
     def _repeat_later(self) -> None:
         """After a loss, say all that still holds once more when devices have had time to come back.
@@ -240,7 +234,7 @@ class Publisher:
 
     def _say_again(self) -> None:
         now_s = self._now_s()
-        held = [one for one in self._latest.values() if one[2] > now_s and one[0].acked_ns]
+        held = [one for one in self._retained if one.expires_s > now_s and one.record.acked_ns]
         self._held.extend(held)
         self.status.repeated += len(held)
         if held:

@@ -27,7 +27,7 @@ from ew.alerts.message import (
     parse_event,
     signed,
 )
-from ew.alerts.planner import AlertPlanner
+from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.alerts.trust import Verifier
 from ew.config import Config
 from ew.delivery.publisher import Publisher
@@ -191,7 +191,8 @@ class Service:
         if told:
             log.info("going on from %d versions told before", len(told))
             self.last_event_id = told[-1].event_id
-            await self._in_pipeline_thread(self._remember, told)
+            for plan in await self._in_pipeline_thread(self._remember, told):
+                self.publisher.submit(plan)
         if not will_repeat and not told:
             return
         begin = time.monotonic()
@@ -204,11 +205,17 @@ class Service:
         self.pipeline.wake_at_ns = time.time_ns()
         log.info("%d packets read again in %.1f s", packets, time.monotonic() - begin)
 
-    def _remember(self, told: Sequence[EventVersion]) -> None:
-        """Let the engine count on from these versions, and the planner know whom they were told to."""
+    def _remember(self, told: Sequence[EventVersion]) -> list[AlertPlan]:
+        """Let the engine count on from these versions, and the planner know whom they were told to.
+
+        Returns their plans, to be sent once more: the end may have come before the last alert left,
+        and devices act on each version but once.
+        """
+        plans = []
         for version in told:
             self.pipeline.engine.hear(version)
-            self.planner.plan(version, version.issued_s)
+            plans += self.planner.plan(version, version.issued_s)
+        return plans
 
     # The alert path
 

@@ -26,7 +26,12 @@ def make_plan(travel_times: TravelTimes) -> PlanMaker:
     """Makes a plan of a strong earthquake for TVs in a row away from the epicentre, nearest first."""
 
     def make(
-        ids: Sequence[str], *, event_id: str = "round-001", version: int = 1, before_s: float = 0.0
+        ids: Sequence[str],
+        *,
+        event_id: str = "round-001",
+        version: int = 1,
+        before_s: float = 0.0,
+        magnitude: float = 7.8,
     ) -> AlertPlan:
         now_s = time.time() - before_s
         latitudes = 30.0 + 0.3 + np.arange(len(ids)) / max(100, len(ids))
@@ -34,7 +39,7 @@ def make_plan(travel_times: TravelTimes) -> PlanMaker:
             ids, np.full(len(ids), 1, np.uint8), latitudes, np.full(len(ids), 103.0)
         )
         config = Config(policy=PolicyConfig(mode="test"))
-        origin = Origin(now_s - 4.0, 30.0, 103.0, 10.0, 7.8)
+        origin = Origin(now_s - 4.0, 30.0, 103.0, 10.0, magnitude)
         planner = AlertPlanner(config, travel_times, [targets], key_id="test")
         (plan,) = planner.plan(EventVersion(event_id, version, "alert", now_s, origin, 6), now_s)
         assert len(plan) == len(ids)
