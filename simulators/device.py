@@ -44,7 +44,9 @@ OFFSET_SHARE = 0.2
 STEP_US = 2 * US_PER_S
 SAME_S = 20.0
 SAME_KM = 100.0
-"""Alerts of two ids whose origins are so near are of one earthquake: two services may name it before they hear each other."""
+SAME_MAGNITUDE = 1.0
+"""Alerts of two ids with origins this near are of one earthquake: two services may name it before
+they hear each other. One this much larger than what sounded is another earthquake and sounds again."""
 
 
 WAITING_MOST = 16
@@ -97,6 +99,25 @@ def check_with(verifier: Verifier) -> Check:
     return check
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An earthquake that a device has been alerted of, at its own place."""
+
+    event_id: str
+    s_arrival_us: int
+    intensity: float
+    is_drill: bool
+
+    def state(self, now_us: int) -> State:
+        """What is seen of it at a moment."""
+        since_s = (now_us - self.s_arrival_us) / US_PER_S
+        if since_s < 0:
+            return "countdown"
+        if since_s < SHAKING_S:
+            return "shaking"
+        return "all-clear" if since_s < SHAKING_S + ALL_CLEAR_S else "idle"
+
+
 @dataclass(slots=True)
 class DeviceMachine:
     """One device's state; ``on_*`` take what arrives with the device's own clock (µs) and return what it does."""
@@ -105,7 +126,6 @@ class DeviceMachine:
     check: Check
     travel_times: TravelTimes
     state: State = "idle"
-    is_drill: bool = False
     offset_us: int | None = None
     kinds: Mapping[str, KindPolicy] = field(default_factory=lambda: KINDS)
     seed: int = 0
@@ -118,10 +138,9 @@ class DeviceMachine:
     )  # the newest alert of neighbours' cells
     _levels: dict[str, Level] = field(default_factory=dict)  # the highest acted on, by event
     _versions: dict[str, int] = field(default_factory=dict)
-    _origins: dict[str, OriginBody] = field(default_factory=dict)
-    _sounded: set[str] = field(default_factory=set)
-    _event_id: str = ""
-    _s_arrival_us: int = 0
+    _sounded: dict[str, OriginBody] = field(default_factory=dict)  # newest origins of what sounded
+    _expected: dict[str, Expected] = field(default_factory=dict)  # by event
+    _shown: Expected | None = None
     _waiting: list[bytes] = field(default_factory=list)  # heard before it could be checked
 
     def __post_init__(self) -> None:
@@ -269,29 +288,42 @@ class DeviceMachine:
         due_us = now_us + round(lot.random() * asked.within_s * US_PER_S)
         self.receipts.append(Receipt(answer, due_us))
 
+    @property
+    def is_drill(self) -> bool:
+        """Whether what is shown is no real alert."""
+        return self._shown is not None and self._shown.is_drill
+
     def tick(self, clock_us: int) -> State:
-        """The state at a moment: the countdown runs out, shaking passes, all is clear."""
-        since_s = (self.now_us(clock_us) - self._s_arrival_us) / US_PER_S
-        if self.state == "countdown" and since_s >= 0:
-            self.state = "shaking"
-        if self.state == "shaking" and since_s >= SHAKING_S:
-            self.state = "all-clear"
-        if self.state == "all-clear" and since_s >= SHAKING_S + ALL_CLEAR_S:
-            self.state = "idle"
+        """The state at a moment: the countdown runs out, shaking passes, all is clear.
+
+        Of several earthquakes the strongest that is still to come or shaking is shown.
+        """
+        return self._look(self.now_us(clock_us))
+
+    def _look(self, now_us: int) -> State:
+        states = {one.event_id: one.state(now_us) for one in self._expected.values()}
+        self._expected = {i: one for i, one in self._expected.items() if states[i] != "idle"}
+        self._shown = max(
+            self._expected.values(),
+            key=lambda one: (states[one.event_id] != "all-clear", one.intensity, -one.s_arrival_us),
+            default=None,
+        )
+        self.state = "idle" if self._shown is None else states[self._shown.event_id]
         return self.state
 
     def countdown_s(self, clock_us: int) -> float:
         """Seconds until S arrives here, NaN when nothing is expected."""
-        if self.state == "idle":
+        if self._shown is None:
             return math.nan
-        return (self._s_arrival_us - self.now_us(clock_us)) / US_PER_S
+        return (self._shown.s_arrival_us - self.now_us(clock_us)) / US_PER_S
 
     def _refuse(self, reason: str) -> None:
         self.refused[reason] = self.refused.get(reason, 0) + 1
 
     def _cancel(self, body: AlertBody, now_us: int) -> Reaction:
-        if self._event_id == body.event_id:
-            self.state = "idle"
+        """End this event alone: another one's countdown goes on."""
+        self._expected.pop(body.event_id, None)
+        self._look(now_us)
         return self._reaction(body, now_us, "notice", body.s_arrival_us, sounds=False)
 
     def _act(self, body: AlertBody, now_us: int) -> Reaction:
@@ -300,13 +332,13 @@ class DeviceMachine:
             level, self._levels.get(body.event_id, "silent"), key=LEVELS.index
         )
         s_arrival_us = self._own_arrival_us(body)
-        earthquake = self._earthquake(body)
-        sounds = level == "full" and self.policy.sound and earthquake not in self._sounded
-        if sounds:
-            self._sounded.add(earthquake)
-        self._event_id, self._s_arrival_us = body.event_id, s_arrival_us
-        self.is_drill = body.status != "actual"
-        self.state = "countdown" if s_arrival_us > now_us else "shaking"
+        sounds = level == "full" and self.policy.sound and not self._has_sounded(body)
+        if sounds or body.event_id in self._sounded:
+            self._sounded[body.event_id] = body.origin
+        self._expected[body.event_id] = Expected(
+            body.event_id, s_arrival_us, body.intensity, body.status != "actual"
+        )
+        self._look(now_us)
         return self._reaction(body, now_us, level, s_arrival_us, sounds=sounds)
 
     def _level(self, body: AlertBody) -> Level:
@@ -314,17 +346,19 @@ class DeviceMachine:
             return "full"
         return "notice" if body.intensity >= self.policy.min_intensity else "silent"
 
-    def _earthquake(self, body: AlertBody) -> str:
-        """The first id under which this earthquake was told."""
-        for event_id, origin in self._origins.items():
-            apart_km = distance_km(
-                origin.latitude, origin.longitude, body.origin.latitude, body.origin.longitude
+    def _has_sounded(self, body: AlertBody) -> bool:
+        """Whether this earthquake has made its sound, under this id or another."""
+        now = body.origin
+        for event_id, then in self._sounded.items():
+            if event_id == body.event_id:
+                return True
+            apart_km = float(
+                distance_km(then.latitude, then.longitude, now.latitude, now.longitude)
             )
-            apart_s = abs(origin.time_us - body.origin.time_us) / US_PER_S
-            if event_id == body.event_id or (apart_s < SAME_S and float(apart_km) < SAME_KM):
-                return event_id
-        self._origins[body.event_id] = body.origin
-        return body.event_id
+            is_near = apart_km < SAME_KM and abs(then.time_us - now.time_us) < SAME_S * US_PER_S
+            if is_near and now.magnitude - then.magnitude < SAME_MAGNITUDE:
+                return True
+        return False
 
     def _own_arrival_us(self, body: AlertBody) -> int:
         """S arrival at the device's own place; its cell's was that of the cell's nearest point."""
