@@ -120,7 +120,11 @@ async def unregister(request: Request, device_id: str, _: Registrar) -> None:
 
 @router.post("/origins", status_code=202)
 async def partner_origin(request: Request, origin: OriginIn, _: Partner) -> dict[str, Any]:
-    """Take another agency's origin; it is merged with ours when they are the same earthquake."""
+    """Take another agency's origin; it is merged with ours when they are the same earthquake.
+
+    The answer names what has been told; its kind is ``unchanged`` where nothing was: the version is
+    known or older than one that is, or it cancels what stands on our own picks as well.
+    """
     if origin.source == "ew":
         raise HTTPException(422, "source 'ew' is our own")
     version = EventVersion(
@@ -144,6 +148,8 @@ async def partner_origin(request: Request, origin: OriginIn, _: Partner) -> dict
         raise HTTPException(503, str(error)) from error
     except MessageError as error:
         raise HTTPException(422, str(error)) from error
+    if merged is None:
+        return {"event_id": version.event_id, "version": version.version, "kind": "unchanged"}
     return {"event_id": merged.event_id, "version": merged.version, "kind": merged.kind}
 
 

@@ -202,14 +202,14 @@ class Backend:
         found: dict[str, Any] = answer["body"]
         return found
 
-    async def partner_origin(self, version: EventVersion) -> EventVersion:
-        """Have the service act on another agency's origin; the version it has told.
+    async def partner_origin(self, version: EventVersion) -> EventVersion | None:
+        """Have the service act on another agency's origin; the version it has told, if any.
 
         Raises:
             MessageError: the service refuses it, or can't be reached.
         """
         answer = await self.command(orders.ORIGIN, version_body(version))
-        return version_of(answer)
+        return version_of(answer) if answer else None
 
     async def use_cells(self, cells: set[str]) -> None:
         """Alert these cells (as well).

@@ -24,8 +24,18 @@ SHAKEN_M_S2 = 0.1
 """Or where the ground shakes harder than this (CSIS 3.4, felt by many) and ``HARDER`` times as hard as was told."""
 HARDER = 1.5
 STAYS_KM, STAYS_ERRORS = 30.0, 3.0
+
 MERGE_S = 20.0
 MERGE_KM = 100.0
+"""Origins nearer than this in time and place are of one earthquake."""
+
+
+def is_same_earthquake(one: Origin, other: Origin) -> bool:
+    """Whether two origins are of one earthquake."""
+    if abs(one.time_s - other.time_s) >= MERGE_S:
+        return False
+    apart = distance_km(one.latitude, one.longitude, other.latitude, other.longitude)
+    return float(apart) < MERGE_KM
 
 
 @dataclass(slots=True, eq=False)
@@ -126,6 +136,4 @@ class Event:
 
     def is_same(self, theirs: Origin) -> bool:
         """Whether another origin is of this earthquake."""
-        ours = self.hypocentre
-        apart = float(distance_km(ours.latitude, ours.longitude, theirs.latitude, theirs.longitude))
-        return abs(ours.time_s - theirs.time_s) < MERGE_S and apart < MERGE_KM
+        return is_same_earthquake(self.origin, theirs)

@@ -19,12 +19,20 @@ from ew.locate.event import Event
 from ew.locate.locator import MAX_PICKS, Hypocentre, Locator
 from ew.locate.magnitude import damped, network_magnitude
 from ew.locate.onsets import Onset
+from ew.locate.partners import PartnerSolutions
 from ew.locate.reports import PickReport
 from ew.locate.sizing import station_magnitudes
 from ew.locate.stations import Network
 from ew.locate.strong import StrongRule
 from ew.locate.waves import Waves
-from ew.records import Arrival, EventVersion, Inventory, Packet, Pick, StationMotion
+from ew.records import (
+    Arrival,
+    EventVersion,
+    Inventory,
+    Packet,
+    Pick,
+    StationMotion,
+)
 from ew.stopwatch import Stopwatch
 from ew.times import iso_from_seconds, ns_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
@@ -83,6 +91,7 @@ class EventEngine:
         self._free: list[Onset] = []
         self._events: list[Event] = []
         self._told: dict[str, EventVersion] = {}
+        self._partners = PartnerSolutions()
         self._recalled: dict[str, Event] = {}
         self.wake_at_s: float | None = None
 
@@ -125,6 +134,8 @@ class EventEngine:
     def hear(self, told: EventVersion) -> None:
         """Another associator of the same stations told of a version: go on from it instead of telling the same again."""
         self._told[told.event_id] = told
+        if told.source != "ew":
+            self._partners.recall(told)
         by_id = {event.event_id: event for event in self._events}
         if told.event_id in by_id:
             self._go_on_from(by_id[told.event_id], told)
@@ -161,23 +172,13 @@ class EventEngine:
         if told.event_id > event.event_id and event.version:
             return
         if told.event_id != event.event_id or told.version > event.version:
+            self._partners.rename(event.event_id, told.event_id)
             event.event_id, event.version = told.event_id, max(told.version, event.version)
             event.issued, event.issued_count = told.origin, told.stations
 
-    def add_origin(self, version: EventVersion, now_s: float) -> EventVersion:
-        """Another agency's origin; returns the version to act on, under the id of our event if it is the same earthquake."""
-        for event in self._events:
-            if event.is_same(version.origin):
-                event.version += 1
-                event.looked_s, event.issued = now_s, version.origin
-                return replace(
-                    version,
-                    event_id=event.event_id,
-                    version=event.version,
-                    kind="update",
-                    issued_s=now_s,
-                )
-        return replace(version, issued_s=now_s)
+    def add_origin(self, theirs: EventVersion, now_s: float) -> EventVersion | None:
+        """Another agency's solution, with its own id and version numbers (``PartnerSolutions.add``)."""
+        return self._partners.add(replace(theirs, issued_s=now_s), self._events, self._told)
 
     # What comes in
 
@@ -269,7 +270,8 @@ class EventEngine:
             self._join(event, onset)
         ours = {e.event_id for e in self._events}
         for told in self._told.values():
-            if told.event_id not in ours and event.is_same(told.origin):
+            is_withdrawn = told.kind == "cancel" and told.source != "ew"
+            if told.event_id not in ours and event.is_same(told.origin) and not is_withdrawn:
                 self._go_on_from(event, told)
         self._recalled.pop(event.event_id, None)
         self._events.append(event)
@@ -306,8 +308,7 @@ class EventEngine:
         with self._stopwatch.stage("size"):
             self._size(event)
         if event.version and self._is_refuted(event, now_s):
-            event.is_cancelled = True
-            return event.issue("cancel", now_s, self._arrivals(event))
+            return self._cancel(event, now_s)
         if event.version and not event.is_changed:
             return None
         if math.isnan(event.magnitude) and now_s - event.declared_s < UNSIZED_S:
@@ -315,6 +316,17 @@ class EventEngine:
             event.looked_s = -math.inf
             return None
         return event.issue("update" if event.version else "alert", now_s, self._arrivals(event))
+
+    def _cancel(self, event: Event, now_s: float) -> EventVersion:
+        """Our part of an event ends, and the event itself unless it stands on a partner as well."""
+        event.is_cancelled = True
+        left = self._partners.standing(event.event_id)
+        if left is None:
+            return event.issue("cancel", now_s, self._arrivals(event))
+        self._told[event.event_id] = self._partners.next_version(
+            event.event_id, event, self._told, replace(left, issued_s=now_s)
+        )
+        return self._told[event.event_id]
 
     def _relocate(self, event: Event, now_s: float) -> None:
         """The hypocentre again; a young event of few onsets may turn out to be another one, with other onsets."""
@@ -443,6 +455,7 @@ class EventEngine:
         self._heard = [o for o in self._heard if now_s - o.time_s <= KEEP_PICKS_S]
         self._free = [o for o in self._free if now_s - o.time_s <= KEEP_PICKS_S]
         self._waves.forget(now_s - KEEP_PICKS_S)
+        self._partners.forget(now_s - CLAIM_S)
         self._told = {k: v for k, v in self._told.items() if now_s - v.origin.time_s <= CLAIM_S}
         self._recalled = {k: e for k, e in self._recalled.items() if k in self._told}
         for event in self._events:

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from ew.service.runtime import Service
 
 ORIGIN = "origin"
-"""Another agency's origin: the body is an event version; so is the answer, as it was told."""
+"""Another agency's origin: the body is an event version; so is the answer, as it was told.
+
+The answer is empty where nothing is told: it is known, or cancels what stands on others as well."""
 DEVICES = "devices"
 """Devices have been registered, moved or removed: read them again. Empty body and answer."""
 CELLS = "cells"
@@ -27,7 +29,8 @@ class Orders:
         return {ORIGIN: self._origin, DEVICES: self._devices, CELLS: self._cells}
 
     async def _origin(self, body: dict[str, Any]) -> dict[str, Any]:
-        return version_body(await self._service.partner_origin(version_of(body)))
+        told = await self._service.partner_origin(version_of(body))
+        return {} if told is None else version_body(told)
 
     async def _devices(self, _: dict[str, Any]) -> dict[str, Any]:
         await self._service.reload_targets()

@@ -299,11 +299,14 @@ class Service:
             version.origin.magnitude,
         )
 
-    async def partner_origin(self, version: EventVersion) -> EventVersion:
-        """Act on another agency's origin as on our own."""
+    async def partner_origin(self, version: EventVersion) -> EventVersion | None:
+        """Act on another agency's origin as on our own; ``None``: it changes nothing that is told."""
         async with self._pipeline_lock:
             now_s = time.time()
             merged = self.pipeline.engine.add_origin(version, now_s)
+            self.pipeline.wake_at_ns = round(now_s * NS_PER_S)  # ours may be told in its place
+            if merged is None:
+                return None
             plans = await self._in_pipeline_thread(self.planner.plan, merged, now_s)
         for plan in plans:
             self.counts.alerts += len(plan)
