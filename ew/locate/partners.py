@@ -36,7 +36,8 @@ class PartnerSolutions:
         event_id = next((i for i, p in self._parts.items() if theirs.event_id in p), None)
         if event_id is None:
             same = [e.event_id for e in events if e.is_same(theirs.origin)]
-            event_id = next(iter(same), None) or self._event_like(theirs.origin)
+            same += [i for i in self._parts if self._is_like(i, theirs.origin)]
+            event_id = next((i for i in same if not self._has_part_of(i, theirs.source)), None)
         ours = next((event for event in events if event.event_id == event_id), None)
         if theirs.kind == "cancel":
             return self._withdraw(event_id, ours, told, theirs)
@@ -85,12 +86,14 @@ class PartnerSolutions:
             return None
         return self.next_version(event_id, None, told, theirs)
 
-    def _event_like(self, origin: Origin) -> str | None:
-        """The event with a partner's solution of the same earthquake."""
-        for event_id, parts in self._parts.items():
-            if any(is_same_earthquake(part.origin, origin) for part in parts.values()):
-                return event_id
-        return None
+    def _is_like(self, event_id: str, origin: Origin) -> bool:
+        """Whether an event has a partner's solution of this earthquake."""
+        parts = self._parts[event_id].values()
+        return any(is_same_earthquake(part.origin, origin) for part in parts)
+
+    def _has_part_of(self, event_id: str, source: str) -> bool:
+        """Whether a partner's solution of an event is known: its other ids are other earthquakes."""
+        return any(part.source == source for part in self._parts.get(event_id, {}).values())
 
     def recall(self, told: EventVersion) -> None:
         """Know a partner's event again that was told before a restart."""

@@ -112,6 +112,17 @@ def test_two_partners_of_one_earthquake_are_one_event_until_both_withdraw(
     assert (ended.event_id, ended.kind, ended.version) == ("icl-1", "cancel", 4)
 
 
+def test_two_ids_of_one_partner_are_two_earthquakes(engine: EventEngine, picks: list[Pick]) -> None:
+    hear(engine, picks)
+    first, second = (
+        engine.add_origin(theirs(1, name=name), TRUTH.time_s + 9.0) for name in ("icl-1", "icl-2")
+    )
+    assert first is not None
+    assert second is not None
+    assert (second.event_id, second.version) == ("icl-2", 1)
+    assert first.event_id != second.event_id
+
+
 @pytest.mark.parametrize("has_partner", [True, False])
 def test_our_cancel_leaves_what_a_partner_says(
     engine: EventEngine,
