@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiomqtt
@@ -103,7 +104,7 @@ async def test_doors_are_kept(tmp_path: Path) -> None:
     ):
         async with httpx.AsyncClient(base_url=served.http) as stranger:
             origin = {
-                "source": "icl", "event_id": "1", "time": "2026-01-01T00:00:00Z", "latitude": 29.5, "longitude": 103.5,
+                "source": "icl", "event_id": "1", "time": datetime.now(UTC).isoformat(), "latitude": 29.5, "longitude": 103.5,
                 "magnitude": 6.0,
             }  # fmt: skip
             assert (await stranger.post("/origins", json=origin)).status_code == 401
