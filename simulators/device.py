@@ -40,8 +40,12 @@ Check: TypeAlias = Callable[[bytes, int], AlertBody]
 SHAKING_S = 30.0
 ALL_CLEAR_S = 20.0
 OFFSET_SHARE = 0.2
-"""How fast a new heartbeat moves the clock's offset: jitter averages out, a step is followed at once."""
+"""How fast a new heartbeat moves the clock's offset: jitter averages out, a step ahead is followed at
+once."""
 STEP_US = 2 * US_PER_S
+BEHIND_US = 5 * US_PER_S
+"""A clock is set back only when nothing but earlier times has been told for so long: one heartbeat
+replayed by a stranger, or many beside the service's own, must not make an old alert new again."""
 SAME_S = 20.0
 SAME_KM = 100.0
 SAME_MAGNITUDE = 1.0
@@ -141,6 +145,7 @@ class DeviceMachine:
     _sounded: dict[str, OriginBody] = field(default_factory=dict)  # newest origins of what sounded
     _expected: dict[str, Expected] = field(default_factory=dict)  # by event
     _shown: Expected | None = None
+    _behind_us: int | None = None  # since when heartbeats tell earlier times, by its own clock
     _waiting: list[bytes] = field(default_factory=list)  # heard before it could be checked
 
     def __post_init__(self) -> None:
@@ -195,14 +200,17 @@ class DeviceMachine:
         A heartbeat never comes early, so the offset leans to the largest.
         """
         offset = time_us - clock_us
-        if (
-            self.offset_us is None
-            or abs(offset - self.offset_us) > STEP_US
-            or offset > self.offset_us
-        ):
+        if self.offset_us is None or offset > self.offset_us:
             self.offset_us = offset
-        else:
+        elif self.offset_us - offset <= STEP_US:
             self.offset_us += round(OFFSET_SHARE * (offset - self.offset_us))
+        else:
+            self._behind_us = clock_us if self._behind_us is None else self._behind_us
+            if clock_us - self._behind_us < BEHIND_US:
+                self._refuse("old heartbeat")
+                return []
+            self.offset_us = offset
+        self._behind_us = None
         return self.on_keys(clock_us)
 
     def on_keys(self, clock_us: int) -> list[Reaction]:

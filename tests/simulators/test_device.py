@@ -150,6 +150,25 @@ def test_clock_is_learnt_to_within_the_jitter_of_heartbeats(
     assert abs(tv.now_us(truth_us + offset_us) - truth_us) <= max(delays_us)
 
 
+def test_replayed_heartbeat_does_not_make_an_old_alert_new() -> None:
+    tv = machine()
+    day_us = 86_400_000_000
+    for second in range(30):  # a stranger replays yesterday's beside the service's own
+        now_us = NOW_US + day_us + second * 1_000_000
+        tv.on_heartbeat(now_us, now_us)
+        tv.on_heartbeat(NOW_US + second * 1_000_000, now_us + 500_000)
+        assert tv.on_alert(alert(version=second + 1), now_us + 600_000) is None
+    assert tv.refused["old heartbeat"] == 30
+
+
+def test_clock_of_a_service_that_was_ahead_is_followed_back() -> None:
+    tv = DeviceMachine(TV, check_with(Verifier()), TABLE)
+    for second in range(30):
+        clock_us = NOW_US + second * 1_000_000
+        tv.on_heartbeat(clock_us + (3_600_000_000 if second < 10 else 0), clock_us)
+    assert tv.now_us(clock_us) == clock_us
+
+
 def test_signed_alert_sets_a_clock_that_is_behind() -> None:
     tv = DeviceMachine(TV, check_with(trusting([SIGNER], NOW_US)), TABLE)
     behind_us = NOW_US - 30_000_000

@@ -101,6 +101,25 @@ describe("clock", () => {
   });
 });
 
+describe("clock beside replayed heartbeats", () => {
+  it("is set back only when nothing else is told", () => {
+    let local = 0;
+    const clock = new ServiceClock(() => local);
+    const dayUs = 86_400e6;
+    for (let second = 0; second < 30; second++) {
+      local = second * 1e6;
+      clock.hear(dayUs + local);
+      clock.hear(local);
+      expect(clock.liveUs()).toBe(dayUs + local);
+    }
+    for (let second = 30; second < 40; second++) {
+      local = second * 1e6;
+      clock.hear(local);
+    }
+    expect(clock.liveUs()).toBe(local);
+  });
+});
+
 it("Chinese has a text for each English one", () => {
   expect(Object.keys(zh).sort()).toEqual(Object.keys(en).sort());
 });

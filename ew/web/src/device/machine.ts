@@ -13,7 +13,7 @@ const ALL_CLEAR_S = 20;
 /** Two ids are one earthquake where origins are this near and magnitudes this alike. */
 const SAME_S = 20;
 const SAME_KM = 100;
-const SAME_MAGNITUDE = 1.5;
+const SAME_MAGNITUDE = 1.0;
 
 export type Thresholds = { notice: number; full: number };
 export const THRESHOLDS: Thresholds = { notice: 2, full: 3 };
@@ -28,7 +28,8 @@ export class DeviceMachine {
   refused = 0;
   private readonly known = new Map<string, Known>();
   private readonly versions = new Map<string, number>();
-  private readonly sounded: Alert[] = [];
+  /** The newest alert of each event that has sounded. */
+  private readonly sounded = new Map<string, Alert>();
 
   constructor(
     public place: Place,
@@ -58,7 +59,7 @@ export class DeviceMachine {
     const level = this.level(alert.intensity);
     this.known.set(alert.eventId, { alert, sArrivalUs, level });
     const sounds = level === "full" && !this.hasSounded(alert);
-    if (sounds) this.sounded.push(alert);
+    if (sounds || this.sounded.has(alert.eventId)) this.sounded.set(alert.eventId, alert);
     return { alert, level, sounds, sArrivalUs };
   }
 
@@ -82,10 +83,10 @@ export class DeviceMachine {
   }
 
   private hasSounded(alert: Alert): boolean {
-    return this.sounded.some((before) => {
+    return [...this.sounded.values()].some((before) => {
+      if (before.eventId === alert.eventId) return true;
       const isLarger =
         (alert.origin.magnitude ?? 0) >= (before.origin.magnitude ?? 0) + SAME_MAGNITUDE;
-      if (before.eventId === alert.eventId) return true;
       const apartS = Math.abs(before.origin.time_us - alert.origin.time_us) / 1e6;
       const isNear = apartS < SAME_S && distanceKm(before.origin, alert.origin) < SAME_KM;
       return isNear && !isLarger;
