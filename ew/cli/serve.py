@@ -19,6 +19,7 @@ from ew.service.detector import Detector
 from ew.service.loading import load_inventory, load_keys
 from ew.service.runtime import Service
 from ew.service.tasks import Watch
+from ew.storage.keyring import ServiceKeys, write_public
 from ew.storage.secret import shared_secret
 
 log = logging.getLogger("ew.serve")
@@ -85,25 +86,35 @@ async def _run(config: Config, path: Path | None) -> None:
         web = WebProcess(path, listener, secret)
         watch.keep("web", web.run)
         loading = group.create_task(asyncio.to_thread(load_inventory, config), name="inventory")
-        is_detector = config.service.role == "detect"
-        if not is_detector:
-            load_keys(config)  # a missing key is told before anything is started
+        keys = None
+        if config.service.role != "detect":
+            keys = load_keys(config)  # a missing key is told before anything is started
+            if path is not None and config.service.keys_document is None:
+                _show_root(keys, path.parent / f"{config.service.database.stem}.root.pub.pem")
         async with open_broker(
             config.delivery.broker, port=config.delivery.broker_port, config=config.delivery
         ) as broker:
             web.tell_broker(broker)
             inventory = await loading  # read while the broker started
             service: Service | Detector
-            if is_detector:
+            if keys is None:
                 service = Detector(config, inventory, broker, watch)
             else:
-                service = Service(config, inventory, broker, secret, watch)
+                service = Service(config, inventory, broker, keys, secret, watch)
             service.on_status.append(web.tell_status)
             _announce(config, listener.getsockname()[1], broker)
             try:
                 await service.run()
             finally:
                 service.close()
+
+
+def _show_root(keys: ServiceKeys, file: Path) -> None:
+    """Write the public root key beside the configuration too, where whoever makes devices looks."""
+    try:
+        write_public(file, keys.root_pem)
+    except InputError as error:
+        log.info("%s; the root's public key stands beside the database alone", error)
 
 
 def _announce(config: Config, port: int, broker: BrokerAddress) -> None:

@@ -38,7 +38,6 @@ from ew.service.commands import Commands
 from ew.service.health import StationHealth, no_data
 from ew.service.intake import Intake
 from ew.service.latency import Latencies
-from ew.service.loading import load_keys
 from ew.service.orders import Orders
 from ew.service.recall import Recall
 from ew.service.supervisor import Supervisor
@@ -50,6 +49,7 @@ from ew.sources.listen import listen
 from ew.sources.picks import PickExchange
 from ew.stopwatch import Stopwatch
 from ew.storage.journal import Journal, read_targets
+from ew.storage.keyring import ServiceKeys
 from ew.times import NS_PER_S, iso_from_ns, us_from_seconds
 from ew.traveltimes import TravelTimes
 
@@ -73,13 +73,17 @@ class Counts:
 
 
 class Service:
-    """Everything of ``ew serve`` between its sources and its broker; ``secret`` seals what web processes say."""
+    """Everything of ``ew serve`` between its sources and its broker.
+
+    ``keys`` sign what it sends; ``secret`` seals what web processes say.
+    """
 
     def __init__(
         self,
         config: Config,
         inventory: Mapping[str, Channel],
         broker: BrokerAddress,
+        keys: ServiceKeys,
         secret: bytes,
         watch: Watch,
     ) -> None:
@@ -87,7 +91,7 @@ class Service:
         self.inventory = inventory
         self.broker = broker
         self.counts = Counts()
-        self.keys = load_keys(config)
+        self.keys = keys
         self.signer = self.keys.signer
         self._verifier = Verifier([self.keys.root])
         self._verifier.update(self.keys.document)

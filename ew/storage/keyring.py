@@ -11,7 +11,9 @@ The root is needed to ``init``, ``rotate`` and ``revoke`` only. Private files ca
 owner alone. Every change makes a document with a higher serial.
 """
 
+import contextlib
 import os
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -250,11 +252,18 @@ def _kept_document(
 
 
 def _kept_key(file: Path) -> Ed25519PrivateKey:
-    if file.exists():
-        return private_key_from_pem(read_file(file), str(file))
-    key = Ed25519PrivateKey.generate()
-    write_private(file, private_key_to_pem(key))
-    return key
+    """The key in a file, made if there is none: whole at once, and once if two services start at a time."""
+    if not file.exists():
+        part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
+        write_private(part, private_key_to_pem(Ed25519PrivateKey.generate()))
+        try:
+            with contextlib.suppress(FileExistsError):  # another service was a moment earlier
+                os.link(part, file)
+        except OSError as error:
+            raise InputError(f"{file}: can't be written: {error.strerror}") from error
+        finally:
+            part.unlink()
+    return private_key_from_pem(read_file(file), str(file))
 
 
 def _short(key_file: Path) -> str:
@@ -295,9 +304,13 @@ def write_private(path: Path, data: bytes) -> None:
 
 def write_public(path: Path, data: bytes) -> None:
     """Write a file in one step: whoever reads it has the old one or the new one whole."""
-    part = path.with_name(f"{path.name}.part")
-    _write(part, data, os.O_TRUNC, 0o644)
-    part.replace(path)
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        _write(part, data, os.O_EXCL, 0o644)
+        part.replace(path)
+    except InputError:
+        part.unlink(missing_ok=True)  # a full disk leaves half of it
+        raise
 
 
 def _write(path: Path, data: bytes, flag: int, mode: int) -> None:

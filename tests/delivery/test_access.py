@@ -235,7 +235,7 @@ TOPICS = {
 STATIONS = {"waveform", "pick", "detector"}
 SPEAKS = {
     Role.DEVICE: {"receipt"},
-    Role.STATION: STATIONS,
+    Role.STATION: STATIONS | {"receipt"},
     Role.OPEN_STATION: STATIONS | {"receipt"},
     Role.SERVICE: set(TOPICS.values()),
 }

@@ -4,6 +4,8 @@ import json
 import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,19 @@ def test_service_that_comes_back_has_its_root_and_key(tmp_path: Path) -> None:
     devices.update(first.document)
     assert devices.update(later.document).serial > json.loads(first.document)["serial"]
     assert "actual" not in first.signer.may_sign
+
+
+def test_services_that_start_at_one_time_share_one_root_and_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        begin = threading.Barrier(8)
+
+        def start() -> ServiceKeys:
+            begin.wait()
+            return ServiceKeys.beside(tmp_path / "ew.sqlite", NOW_US)
+
+        made = [one.result() for one in [threads.submit(start) for _ in range(8)]]
+    assert len({(one.root, one.signer.public_key()) for one in made}) == 1
+    assert not list(tmp_path.glob("*.part"))
 
 
 @pytest.mark.parametrize(

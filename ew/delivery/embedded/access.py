@@ -76,7 +76,7 @@ class Role(Enum):
 
 _RANKS = {Role.DEVICE: 0, Role.OPEN_STATION: 0, Role.STATION: 1, Role.SERVICE: 2}
 _SPEAKS: dict[Role, frozenset[str]] = {
-    Role.STATION: _STATIONS,
+    Role.STATION: _STATIONS | _RECEIPTS,
     Role.OPEN_STATION: _STATIONS | _RECEIPTS,
     Role.DEVICE: _RECEIPTS,
 }

@@ -1,0 +1,73 @@
+"""Over real MQTT: what a stranger can make of real messages moves no device."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import aiomqtt
+
+from ew.address import BrokerAddress
+from ew.alerts.message import TOPIC_DEVICE, TOPIC_HEARTBEAT, TOPIC_KEYS, heartbeat, signed
+from ew.alerts.signing import Signer
+from simulators.fleet import Fleet
+from simulators.population import Device
+from tests import trust
+from tests.delivery.conftest import PlanMaker
+
+TOPIC = TOPIC_DEVICE.format("tv-1")
+
+
+def changed(payload: bytes) -> Iterator[bytes]:
+    """One bit of each position, each member gone, and each number another."""
+    for position in range(len(payload)):
+        for bit in range(8):
+            other = bytearray(payload)
+            other[position] ^= 1 << bit
+            yield bytes(other)
+    body: dict[str, Any] = json.loads(payload)
+    for name, value in body.items():
+        yield json.dumps({key: body[key] for key in body if key != name}).encode()
+        if isinstance(value, int):
+            yield json.dumps({**body, name: value + 1}).encode()
+
+
+async def test_device_acts_on_none_of_ten_thousand_messages_a_stranger_can_make(
+    embedded: BrokerAddress, signer: Signer, make_plan: PlanMaker
+) -> None:
+    plan = make_plan(["tv-1"])
+    real, foreign = plan.message(0, signer), Signer.ephemeral(signer.key_id)
+    older = trust.document([foreign], serial=1)
+    forged = [*changed(real), plan.message(0, foreign)]
+    while len(forged) < 10_000:
+        forged += changed(make_plan(["tv-1"], version=2).message(0, signer))
+    tv = Device("tv-1", "tv", 30.3, 103.0, "here")
+    async with (
+        aiomqtt.Client(
+            embedded.host, embedded.port, username=embedded.username, password=embedded.password
+        ) as stranger,
+        Fleet([tv], embedded, roots=[trust.ROOT_PUBLIC]) as fleet,
+    ):
+        await stranger.publish(TOPIC_KEYS, trust.document([signer], serial=2), qos=1, retain=True)
+        beat = heartbeat(
+            now_us=plan_us(plan.version.issued_s),
+            version="1",
+            mode="test",
+            last_event_id=None,
+            health="ok",
+        )
+        await stranger.publish(TOPIC_HEARTBEAT, signed(beat, signer, "test"), qos=1)
+        await stranger.publish(TOPIC_KEYS, older, qos=1)
+        for payload in forged:
+            await stranger.publish(TOPIC, payload, qos=0)
+        await stranger.publish(TOPIC, real, qos=1)  # by which all before it have been judged
+        async with asyncio.timeout(60):
+            while not fleet.reactions:
+                await asyncio.sleep(0.02)
+    assert [(r["event_id"], r["version"]) for r in fleet.reactions] == [("round-001", 1)]
+    assert len(forged) >= 10_000
+    assert sum(fleet.refused.values()) == len(forged) + 1  # and the document that goes back
+
+
+def plan_us(moment_s: float) -> int:
+    return round(moment_s * 1e6)
