@@ -92,7 +92,8 @@ class ServiceConfig(BaseModel):
         default=False, description="take miniSEED records from ew/v1/waveform/+ on the broker"
     )
     watch: Path | None = Field(
-        default=None, description="take miniSEED files that appear in this directory"
+        default=None,
+        description="take miniSEED from the files of this directory and its folders, of any name, as they grow",
     )
     database: Path = Field(
         default=Path("ew.sqlite"), description="file of devices, journal and stream state"

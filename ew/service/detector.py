@@ -110,5 +110,6 @@ class Detector:
             "channels": len(self.inventory),
             "picks": self.picks,
             "packets_dropped": self.intake.dropped,
+            **self.intake.status(),
             "picker": self.bank.counters.as_dict(),
         }

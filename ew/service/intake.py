@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ew.service.tasks import Watch
 from ew.sources.backlog import Backlog
 from ew.sources.mqtt import MqttWaveforms
 from ew.sources.seedlink import SeedLinkClient
-from ew.sources.watch import watch
+from ew.sources.watch import WatchedFolder
 from ew.times import NS_PER_S
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 INBOX_LIMIT = 200_000
 """Packets waiting for the pipeline; beyond it the oldest go, counted: late data warn nobody."""
+
+NAMED, LISTED = 3, 20
+"""So many files that are left aside are named in a reason, and listed in the status."""
 
 REPEAT_LOOK_S = 0.1
 REPEAT_FIRST_S, REPEAT_IDLE_S = 3.0, 1.0
@@ -42,6 +45,8 @@ class Intake:
             SeedLinkClient(source, self.take, stations=stations)
             for source in config.service.seedlink
         ]
+        folder = config.service.watch
+        self.folder = None if folder is None else WatchedFolder(folder, self.take)
         self.backlog = Backlog()
         self.dropped = 0
         self.last_packet_s = 0.0
@@ -89,6 +94,40 @@ class Intake:
             for station, told in client.status.refused.items()
         }
 
+    def left_aside(self) -> list[str]:
+        """What sources do not read of what they are given, for health."""
+        if self.folder is None or not self.folder.left_aside:
+            return []
+        names = sorted(self.folder.left_aside)
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        return [f"{self.folder.folder}: left aside {', '.join(names[:NAMED])}{more}"]
+
+    def status(self) -> dict[str, Any]:
+        """How each source does, for the API."""
+        status: dict[str, Any] = {
+            "seedlink": {
+                client.name: {
+                    "connected": client.status.is_connected,
+                    "protocol": client.status.protocol,
+                    "packets": client.status.packets,
+                    "last_error": client.status.last_error,
+                    "refused": client.status.refused,
+                }
+                for client in self.seedlink
+            },
+            "backlog_left_out": self.backlog.left_out,
+        }
+        if self.folder is not None:
+            status["watch"] = {
+                "folder": str(self.folder.folder),
+                "files": self.folder.files,
+                "packets": self.folder.packets,
+                "packets_repeated": self.folder.repeated,
+                "left_aside": dict(sorted(self.folder.left_aside.items())[:LISTED]),
+                "left_aside_files": len(self.folder.left_aside),
+            }
+        return status
+
     def resume(self, sequences: Mapping[str, Mapping[str, int]]) -> None:
         """Have SeedLink servers send what came after these sequence numbers; call it before ``start``."""
         for client in self.seedlink:
@@ -120,6 +159,5 @@ class Intake:
             tasks.keep(f"seedlink {client.name}", client.run)
         if self._config.mqtt_waveforms:
             tasks.keep("waveforms", MqttWaveforms(self._broker, self.take).run)
-        folder = self._config.watch
-        if folder is not None:
-            tasks.keep("watch", lambda: watch(folder, self.take))
+        if self.folder is not None:
+            tasks.keep("watch", self.folder.run)

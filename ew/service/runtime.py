@@ -151,6 +151,8 @@ class Service:
             nothing = no_data(self.intake.last_packet_s, self.started_s, now_s)
             judged = self.stations.judge(now_s, self.started_s, self.intake.refused).reasons
             reasons += nothing or [f"degraded: {reason}" for reason in judged]
+            if reasons:  # a stray file beside data that flow is no trouble
+                reasons += self.intake.left_aside()
         reasons += self.watch.failing(time.time())
         if self.journal.error is not None:
             reasons.append(f"journal: {self.journal.error}")
@@ -461,15 +463,7 @@ class Service:
             "journal": self.journal.status(),
             "task_failures": {name: t.failures for name, t in self.watch.tasks.items()},
             "commands": {"done": self.commands.done, "refused": self.commands.refused},
-            "seedlink": {
-                client.name: {
-                    "connected": client.status.is_connected,
-                    "protocol": client.status.protocol,
-                    "packets": client.status.packets,
-                    "last_error": client.status.last_error,
-                }
-                for client in self.intake.seedlink
-            },
+            **self.intake.status(),
             "counts": {
                 **{name: getattr(self.counts, name) for name in Counts.__slots__},
                 "packets_dropped": self.intake.dropped,

@@ -10,12 +10,16 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from pymseed import MS3Record, MS3TraceList, PymseedError, sourceid2nslc
+from pymseed import MiniSEEDError, MS3Record, MS3TraceList, PymseedError, sourceid2nslc
 
 from ew.records import Packet
 
 # A miniSEED 2 record starts with six digits (or blanks) and a quality letter, a version 3 record with "MS" 3.
 _HEADER = re.compile(rb"[0-9 ]{6}[DRQM][ \x00]|MS\x03")
+_HEADERS = (b"000000D ", b"MS\x03")
+"""One header of each version, as far as ``_HEADER`` looks."""
+_LEAST_BYTES = 48
+"""So many bytes libmseed needs to tell what it has before it."""
 _SAMPLE_TYPES = {"i": np.int32, "f": np.float32, "d": np.float64}
 
 
@@ -39,34 +43,70 @@ def decode(data: bytes, name: str = "miniSEED") -> Decoded:
     return decoded
 
 
+def decode_growing(data: bytes, name: str = "miniSEED", at: int = 0) -> tuple[Decoded, int]:
+    """The packets of what is still being written, and how many of its bytes are done with.
+
+    ``at`` is where ``data`` begins in the file, for the notes. What remains is the begin of a record.
+    """
+    decoded, offset = Decoded([], []), 0
+    while offset < len(data):
+        after = _decode_one(data, offset, name, decoded, at, is_growing=True)
+        if after == offset:
+            break
+        offset = after
+    return decoded, offset
+
+
 def decode_each(payloads: Sequence[bytes], name: str = "miniSEED") -> list[Decoded]:
     """What each of many payloads holds."""
     return [decode(payload, name) for payload in payloads]
 
 
-def _decode_one(data: bytes, offset: int, name: str, decoded: Decoded) -> int:
-    """Decode the record at byte ``offset`` by libmseed; returns the byte after it, or of the next header."""
+def _decode_one(
+    data: bytes, offset: int, name: str, decoded: Decoded, at: int = 0, *, is_growing: bool = False
+) -> int:
+    """Decode the record at byte ``offset`` by libmseed.
+
+    Returns the byte after it, or of the next header; ``offset`` itself where more is to be waited for.
+    """
     try:
         record = MS3Record.parse(memoryview(data)[offset:], unpack_data=True)
     except PymseedError as error:
+        if is_growing and _is_unfinished(data, offset, error):
+            return offset
         problem = str(error).strip().splitlines()[0]
         found = _HEADER.search(data, offset + 1)
-        end = found.start() if found else len(data)
+        end = found.start() if found else len(data) - (_begun(data, offset) if is_growing else 0)
         decoded.notes.append(
-            f"{name}: {end - offset} bytes at byte {offset} can't be read: {problem}"
+            f"{name}: {end - offset} bytes at byte {at + offset} can't be read: {problem}"
         )
         return end
     try:
         packet = _packet(record)
     except ValueError:  # libmseed takes any byte for a code
-        decoded.notes.append(f"{name}: record at byte {offset} names no channel")
+        decoded.notes.append(f"{name}: record at byte {at + offset} names no channel")
         return offset + int(record.reclen)
     if packet is None:
-        decoded.notes.append(f"{name}: record at byte {offset} holds no samples")
+        decoded.notes.append(f"{name}: record at byte {at + offset} holds no samples")
     else:
         decoded.packets.append(packet)
         decoded.offsets.append(offset)
     return offset + int(record.reclen)
+
+
+def _is_unfinished(data: bytes, offset: int, error: PymseedError) -> bool:
+    if isinstance(error, MiniSEEDError) and error.status_code > 0:  # so many bytes are missing
+        return True
+    return len(data) - offset < _LEAST_BYTES and _may_begin(data[offset : offset + 8])
+
+
+def _begun(data: bytes, offset: int) -> int:
+    """How many of the last bytes after ``offset`` may be the begin of a header."""
+    return next((n for n in range(7, 0, -1) if n < len(data) - offset and _may_begin(data[-n:])), 0)
+
+
+def _may_begin(head: bytes) -> bool:
+    return any(_HEADER.match(head + whole[len(head) :]) for whole in _HEADERS)
 
 
 def read_runs(data: bytes, name: str = "miniSEED") -> Decoded:

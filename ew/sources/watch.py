@@ -1,9 +1,19 @@
-"""SHELL: miniSEED files that appear in a directory; each is read once, when it has stopped growing."""
+"""SHELL: a directory into which others write miniSEED, read as it grows.
+
+Every file in it and in its folders is read, whatever its name: what is in it decides. A file is read on from
+where it was read to; one that was rewritten is read from its begin, and each packet is handed on once. What
+can't be read is left aside and named, in the log once and in ``left_aside`` for as long as it is so.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from ew.records import Packet
 from ew.sources import miniseed
@@ -11,32 +21,182 @@ from ew.sources import miniseed
 log = logging.getLogger("ew.watch")
 
 LOOK_EVERY_S = 0.25
+PART_BYTES = 4 << 20
+"""So much of a file is read at a look, so that a large one does not hold up the others."""
+FOREIGN_BYTES = 1 << 20
+"""A file without a record in so many bytes is not read on: a full SEED volume's control headers are shorter."""
+MARK_BYTES = 64
+"""So much of a file's begin, and of the last record read, tells whether it was rewritten: their headers
+and the first samples; records end with zeros, which are alike."""
+UNFINISHED_S = 5.0
+"""A file that ends within a record and has not grown for so long is named."""
+REMEMBERED = 200_000
+"""So many packets are known again when a file is rewritten, renamed or copied."""
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.mseed"))
+State: TypeAlias = tuple[int, int, int]
+"""A file's inode, size in bytes and time of change in ns."""
 
 
-async def watch(folder: Path, take: Callable[[Packet], None]) -> None:
-    """Hand on the packets of new files, in order of time within each; returns never."""
-    sizes: dict[Path, int] = {}
-    done: set[Path] = set()
-    while True:
-        for path in await asyncio.to_thread(_files, folder):
-            if path in done:
-                continue
+class WatchedFolder:
+    """A directory and how far its files were read; ``run`` hands on their packets until it is cancelled.
+
+    ``left_aside``: what is not read, by path within the directory, with the reason; ``repeated`` counts
+    packets that had been read before.
+    """
+
+    def __init__(self, folder: Path, take: Callable[[Packet], None]) -> None:
+        self.folder = folder
+        self.packets = self.repeated = 0
+        self.left_aside: dict[str, str] = {}
+        self._take = take
+        self._files: dict[Path, _File] = {}
+        self._known: dict[int, None] = {}
+
+    @property
+    def files(self) -> int:
+        """How many files are in it."""
+        return len(self._files)
+
+    async def run(self) -> None:
+        """Look for what was written, ever again; returns never."""
+        while True:
+            for packet in await asyncio.to_thread(self.look, time.monotonic()):
+                self._take(packet)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    def look(self, now_s: float) -> list[Packet]:
+        """The packets written since the last look, by time; ``now_s`` is of any steady clock."""
+        left: dict[str, str] = {}
+        files: dict[Path, _File] = {}
+        packets: list[Packet] = []
+        for path, state in self._walk(self.folder, set(), left):
+            name = str(path.relative_to(self.folder))
             try:
-                size = path.stat().st_size
-                if sizes.get(path) != size:  # new, or still being written
-                    sizes[path] = size
-                    continue
-                decoded = miniseed.decode(path.read_bytes(), path.name)
+                file = files[path] = _looked_up(self._files.get(path), path, state)
+                packets += file.read(path, state, now_s)
+            except FileNotFoundError:
+                continue  # it has gone since
             except OSError as error:
-                log.warning("%s: can't read it: %s", path, error.strerror)
+                left[name] = f"can't read it: {error.strerror}"
                 continue
-            done.add(path)
-            for note in decoded.notes:
-                log.warning("%s", note)
-            for packet in sorted(decoded.packets, key=lambda p: p.start_ns):
-                take(packet)
-        await asyncio.sleep(LOOK_EVERY_S)
+            if reason := file.left(now_s):
+                left[name] = reason
+        for name in left.keys() - self.left_aside.keys():
+            log.warning("%s: %s left aside: %s", self.folder, name, left[name])
+        self._files, self.left_aside = files, left
+        fresh = [packet for packet in packets if self._is_new(packet)]
+        self.packets += len(fresh)
+        self.repeated += len(packets) - len(fresh)
+        return sorted(fresh, key=lambda packet: packet.start_ns)
+
+    def _walk(
+        self, folder: Path, seen: set[tuple[int, int]], left: dict[str, str]
+    ) -> Iterator[tuple[Path, State]]:
+        """All files below a folder; links are followed, each folder but once."""
+        try:
+            here = folder.stat()
+            if (here.st_dev, here.st_ino) in seen:
+                return
+            seen.add((here.st_dev, here.st_ino))
+            with os.scandir(folder) as entries:
+                paths = sorted(folder / entry.name for entry in entries)
+        except OSError as error:
+            left[str(folder.relative_to(self.folder))] = f"can't read it: {error.strerror}"
+            return
+        for path in paths:
+            try:
+                found = path.stat()
+            except OSError as error:
+                if path.is_symlink() or not isinstance(error, FileNotFoundError):
+                    left[str(path.relative_to(self.folder))] = f"can't read it: {error.strerror}"
+                continue
+            if stat.S_ISDIR(found.st_mode):
+                yield from self._walk(path, seen, left)
+            elif stat.S_ISREG(found.st_mode):
+                yield path, (found.st_ino, found.st_size, found.st_mtime_ns)
+            else:  # reading a pipe might never end
+                left[str(path.relative_to(self.folder))] = "neither a file nor a folder"
+
+    def _is_new(self, packet: Packet) -> bool:
+        key = hash((packet.seed_id, packet.start_ns, packet.sampling_rate, len(packet.samples)))
+        if key in self._known:
+            return False
+        self._known[key] = None
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
+        return True
+
+
+@dataclass(slots=True)
+class _File:
+    """How far a file was read: ``done`` bytes are decoded, the bytes to ``seen`` were looked at."""
+
+    state: State = (0, 0, 0)
+    done: int = 0
+    seen: int = 0
+    first: bytes = b""
+    last: bytes = b""
+    last_at: int = 0
+    packets: int = 0
+    places: int = 0
+    """How many places can't be read."""
+    note: str = ""
+    """What is wrong with the first of them."""
+    grew_s: float = 0.0
+
+    @property
+    def is_foreign(self) -> bool:
+        return not self.packets and self.done >= FOREIGN_BYTES
+
+    def goes_on(self, path: Path, state: State) -> bool:
+        """Whether a file that has changed still begins with what was read of it."""
+        if state[0] != self.state[0] or state[1] < self.done:
+            return False
+        with path.open("rb") as opened:
+            if opened.read(len(self.first)) != self.first:
+                return False
+            opened.seek(self.last_at)
+            return opened.read(len(self.last)) == self.last
+
+    def read(self, path: Path, state: State, now_s: float) -> list[Packet]:
+        """The packets that were written since it was read last, or some of them where they are many."""
+        if state == self.state and (self.seen >= state[1] or self.is_foreign):
+            return []
+        part = b""
+        if not self.is_foreign:
+            with path.open("rb") as opened:
+                opened.seek(self.done)
+                part = opened.read(PART_BYTES)
+        self.state, self.grew_s = state, now_s
+        decoded, count = miniseed.decode_growing(part, path.name, self.done)
+        if not count and len(part) == PART_BYTES:
+            count = len(part)  # no record is so long
+        self.first = self.first or part[: min(count, MARK_BYTES)]
+        if decoded.offsets:
+            last = decoded.offsets[-1]
+            self.last_at, self.last = self.done + last, part[last : min(count, last + MARK_BYTES)]
+        self.seen = self.done + len(part)
+        self.done += count
+        self.packets += len(decoded.packets)
+        self.places += len(decoded.notes)
+        self.note = self.note or next(iter(decoded.notes), "")
+        return decoded.packets
+
+    def left(self, now_s: float) -> str:
+        """What of it is left aside, in a few words; nothing where all is read."""
+        waiting = 0 if self.is_foreign else self.seen - self.done
+        is_stuck = waiting > 0 and now_s - self.grew_s > UNFINISHED_S
+        if not self.packets:
+            return "no miniSEED record in it" if self.places or is_stuck else ""
+        parts = [self.note] if self.places else []
+        parts += [f"and {self.places - 1} places more"] if self.places > 1 else []
+        parts += [f"its last {waiting} bytes are no whole record"] if is_stuck else []
+        return ", ".join(parts)
+
+
+def _looked_up(known: _File | None, path: Path, state: State) -> _File:
+    """What is known of a file, unless it was rewritten."""
+    if known is not None and (state == known.state or known.goes_on(path, state)):
+        return known
+    return _File()
