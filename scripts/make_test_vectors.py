@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ew.alerts.message import heartbeat, signed
 from ew.alerts.signing import Signer
 from ew.alerts.trust import KeyEntry, public_pem, sign_document
 from ew.shaking.targets import cell_of
@@ -79,6 +80,13 @@ def alert(
     return {**body, "signature": by.sign(rfc8785.dumps(body), "exercise")}
 
 
+def beat(time_us: int, by: Signer) -> bytes:
+    body = heartbeat(
+        now_us=time_us, version="1.0", mode="exercise", last_event_id=None, health="ok"
+    )
+    return signed(body, by, "exercise")
+
+
 def steps() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     now_us = START_US
@@ -88,7 +96,7 @@ def steps() -> list[dict[str, Any]]:
         found.append(
             {
                 "at_us": now_us,
-                "topic": "ew/v1/keys" if topic == "keys" else f"ew/v1/alert/cell/{CELL}",
+                "topic": f"ew/v1/{topic}",
                 "payload": text.decode(),
                 "accept": accept,
                 "why": why,
@@ -96,7 +104,7 @@ def steps() -> list[dict[str, Any]]:
         )
 
     def tell(why: str, message: dict[str, Any], *, accept: bool = False) -> None:
-        send("alert", message, why, accept=accept)
+        send(f"alert/cell/{CELL}", message, why, accept=accept)
 
     spoilt: list[tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = [
         ("the magnitude was changed", lambda a: {**a, "origin": {**a["origin"], "magnitude": 8.1}}),
@@ -111,6 +119,10 @@ def steps() -> list[dict[str, Any]]:
         ("there is no signature", lambda a: {n: v for n, v in a.items() if n != "signature"}),
     ]
     send("keys", keys(2, FIRST), "signed by the root", accept=True)
+    send("heartbeat", beat(now_us, FIRST), "by a key of the document", accept=True)
+    send("heartbeat", beat(now_us + SECOND_US, FOREIGN), "by a stranger's key", accept=False)
+    old_us = now_us - 11 * SECOND_US
+    send("heartbeat", beat(old_us, FIRST), "11 s older than the newest: a replay", accept=False)
     tell("signed, for this cell", alert(1, FIRST, now_us), accept=True)
     now_us += SECOND_US
     tell("acted on before", alert(1, FIRST, now_us - SECOND_US))
@@ -125,6 +137,7 @@ def steps() -> list[dict[str, Any]]:
     tell("unknown members are ignored", alert(2, FIRST, now_us, note="new"), accept=True)
     now_us += SECOND_US
     send("keys", keys(1, FIRST, SECOND), "the serial goes back", accept=False)
+    send("keys", keys(2, FIRST, SECOND), "another one with the serial known", accept=False)
     send("keys", keys(9, FOREIGN, root=FOREIGN_ROOT), "signed by no known root", accept=False)
     unsigned = json.loads(keys(9, FIRST, SECOND))
     send("keys", {**unsigned, "serial": 10}, "changed after it was signed", accept=False)
@@ -165,7 +178,7 @@ def _respelt(signature: str) -> str:
 def vectors() -> dict[str, Any]:
     return {
         "about": "A phone made with this root is sent these messages in this order; `at_us` is the "
-        "time by its clock. `accept`: it takes the document, or acts on the alert.",
+        "time by its clock. `accept`: it takes the document, believes the heartbeat, or acts on the alert.",
         "root": public_pem(ROOT.public_key().public_bytes_raw()).decode(),
         "latitude": PLACE[0],
         "longitude": PLACE[1],

@@ -217,8 +217,8 @@ def handle_mail(shared: Shared) -> list[dict[str, Any]]:
     if topic == TOPIC_HEARTBEAT:
         reactions = machine.on_heartbeat(shared.time_of(payload), clock_us)
     elif topic == TOPIC_KEYS:
-        shared.verifier.update(payload)
-        reactions = machine.on_keys(clock_us)
+        document = shared.verifier.update(payload)
+        reactions = machine.on_keys(document.serial, clock_us)
     else:
         reaction = machine.on_alert(payload, clock_us)
         reactions = [] if reaction is None else [reaction]

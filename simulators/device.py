@@ -44,8 +44,11 @@ OFFSET_SHARE = 0.2
 once."""
 STEP_US = 2 * US_PER_S
 BEHIND_US = 5 * US_PER_S
-"""A clock is set back only when nothing but earlier times has been told for so long: one heartbeat
-replayed by a stranger, or many beside the service's own, must not make an old alert new again."""
+"""Heartbeats may be held up on their way: only when they have been late for so long is the clock set
+back to them."""
+OLD_US = 10 * US_PER_S
+"""A heartbeat this much older than the newest one is a replay and is counted as refused. One a little
+older comes from another service beside it and is let pass unused."""
 SAME_S = 20.0
 SAME_KM = 100.0
 SAME_MAGNITUDE = 1.0
@@ -145,7 +148,9 @@ class DeviceMachine:
     _sounded: dict[str, OriginBody] = field(default_factory=dict)  # newest origins of what sounded
     _expected: dict[str, Expected] = field(default_factory=dict)  # by event
     _shown: Expected | None = None
-    _behind_us: int | None = None  # since when heartbeats tell earlier times, by its own clock
+    _newest_us: int = 0  # the latest time a heartbeat has told
+    _serial: int = 0  # of the document of keys it knows
+    _behind_us: int | None = None  # since when heartbeats have been late, by its own clock
     _waiting: list[bytes] = field(default_factory=list)  # heard before it could be checked
 
     def __post_init__(self) -> None:
@@ -197,8 +202,14 @@ class DeviceMachine:
     def on_heartbeat(self, time_us: int, clock_us: int) -> list[Reaction]:
         """Learn how far the own clock is off, and look again at what could not be checked before.
 
-        A heartbeat never comes early, so the offset leans to the largest.
+        A heartbeat never comes early, so the offset leans to the largest. One that tells no later time
+        than was told before is not used: replayed, it must not make an old alert new again.
         """
+        if time_us <= self._newest_us:
+            if time_us < self._newest_us - OLD_US:
+                self._refuse("old heartbeat")
+            return []
+        self._newest_us = time_us
         offset = time_us - clock_us
         if self.offset_us is None or offset > self.offset_us:
             self.offset_us = offset
@@ -207,14 +218,22 @@ class DeviceMachine:
         else:
             self._behind_us = clock_us if self._behind_us is None else self._behind_us
             if clock_us - self._behind_us < BEHIND_US:
-                self._refuse("old heartbeat")
                 return []
             self.offset_us = offset
         self._behind_us = None
-        return self.on_keys(clock_us)
+        return self._look_again(clock_us)
 
-    def on_keys(self, clock_us: int) -> list[Reaction]:
-        """Look again at what was heard before the time or the keys were known."""
+    def on_keys(self, serial: int, clock_us: int) -> list[Reaction]:
+        """A document of keys has been verified: look again at what was heard before it.
+
+        A newer document (``serial``) ends what heartbeats told before it: by issuing one, a service
+        whose clock was ahead has its devices learn the time anew. Nobody else can.
+        """
+        if serial > self._serial:
+            self._serial, self._newest_us = serial, 0
+        return self._look_again(clock_us)
+
+    def _look_again(self, clock_us: int) -> list[Reaction]:
         waiting, self._waiting = self._waiting, []
         found = [self.on_alert(payload, clock_us) for payload in waiting]
         return [reaction for reaction in found if reaction is not None]

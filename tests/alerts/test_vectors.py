@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from ew.alerts.message import parse_heartbeat
 from ew.alerts.trust import Verifier, root_from_pem
 from ew.errors import MessageError
 from ew.traveltimes import TravelTimes
 from simulators.device import DeviceMachine, check_with
 from simulators.population import Device
+from tests import asyncapi
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -32,17 +34,30 @@ def test_simulated_phone_judges_each_step_as_the_file_says() -> None:
     place = Device("phone", "phone", VECTORS["latitude"], VECTORS["longitude"], "Chengdu")
     phone = DeviceMachine(place, check_with(verifier), TravelTimes.load())
     for step in VECTORS["steps"]:
-        phone.on_heartbeat(step["at_us"], step["at_us"])
-        payload = step["payload"].encode()
-        if step["topic"] == "ew/v1/keys":
-            try:
-                verifier.update(payload)
-                found = True
-            except MessageError:
-                found = False
-        else:
-            found = phone.on_alert(payload, step["at_us"]) is not None
-        assert found == step["accept"], step["why"]
+        try:
+            is_taken = take(phone, verifier, step)
+        except MessageError:
+            is_taken = False
+        assert is_taken == step["accept"], step["why"]
+
+
+def test_messages_that_are_right_have_the_form_of_the_asyncapi_document() -> None:
+    right = [step for step in VECTORS["steps"] if step["accept"]]
+    found = {asyncapi.check(step["topic"], step["payload"].encode()) for step in right}
+    assert found == {"keys", "heartbeat", "cellAlert"}
+
+
+def take(phone: DeviceMachine, verifier: Verifier, step: dict[str, Any]) -> bool:
+    payload, at_us = step["payload"].encode(), step["at_us"]
+    if step["topic"] == "ew/v1/keys":
+        phone.on_keys(verifier.update(payload).serial, at_us)
+        return True
+    if step["topic"] == "ew/v1/heartbeat":
+        body, plain = parse_heartbeat(payload)
+        verifier.verify(plain, body.time_us)
+        phone.on_heartbeat(body.time_us, at_us)
+        return phone.refused.pop("old heartbeat", 0) == 0
+    return phone.on_alert(payload, at_us) is not None
 
 
 @pytest.mark.skipif(NODE is None, reason="node is not installed")

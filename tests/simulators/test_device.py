@@ -161,12 +161,38 @@ def test_replayed_heartbeat_does_not_make_an_old_alert_new() -> None:
     assert tv.refused["old heartbeat"] == 30
 
 
-def test_clock_of_a_service_that_was_ahead_is_followed_back() -> None:
+@given(st.lists(st.integers(0, 120), min_size=1, max_size=60))
+def test_heartbeats_replayed_while_the_service_is_silent_stop_no_clock(played_s: list[int]) -> None:
+    tv = machine()
+    last_us = NOW_US + 120_000_000
+    tv.on_heartbeat(last_us, last_us)
+    for second, old_s in enumerate(played_s, 1):
+        clock_us = last_us + second * 1_000_000
+        tv.on_heartbeat(NOW_US + old_s * 1_000_000, clock_us)
+        assert tv.now_us(clock_us) == clock_us
+
+
+def test_service_whose_clock_was_ahead_is_followed_back_with_its_next_document() -> None:
     tv = DeviceMachine(TV, check_with(Verifier()), TABLE)
+    tv.on_keys(7, NOW_US)
     for second in range(30):
         clock_us = NOW_US + second * 1_000_000
         tv.on_heartbeat(clock_us + (3_600_000_000 if second < 10 else 0), clock_us)
+        tv.on_keys(7, clock_us)  # the same one again, at a reconnect
+    assert tv.now_us(clock_us) == clock_us + 3_600_000_000
+    tv.on_keys(8, clock_us)
+    for second in range(30, 40):
+        clock_us = NOW_US + second * 1_000_000
+        tv.on_heartbeat(clock_us, clock_us)
     assert tv.now_us(clock_us) == clock_us
+
+
+def test_device_whose_own_clock_is_set_ahead_follows_the_heartbeats() -> None:
+    tv = machine()
+    for second in range(1, 10):
+        sent_us = NOW_US + second * 1_000_000
+        tv.on_heartbeat(sent_us, sent_us + 3_600_000_000)
+    assert tv.now_us(sent_us + 3_600_000_000) == sent_us
 
 
 def test_signed_alert_sets_a_clock_that_is_behind() -> None:

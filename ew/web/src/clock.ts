@@ -4,11 +4,10 @@
 /** Weight of a heartbeat that seems to have taken longer than the quickest one. */
 const LATE_WEIGHT = 0.02;
 const STEP_US = 2e6;
-/**
- * The clock is set back only when nothing but earlier times has been told for so long: one heartbeat
- * replayed by a stranger, or many beside the service's own, must not make an old alert new again.
- */
+/** Heartbeats may be held up: only when they have been late for so long is the clock set back to them. */
 const BEHIND_US = 5e6;
+/** A heartbeat this much older than the newest one is a replay. */
+const OLD_US = 10e6;
 
 export class ServiceClock {
   private offsetUs: number | null = null;
@@ -55,5 +54,27 @@ export class ServiceClock {
 
   get isPlayback(): boolean {
     return this.shownUs !== null;
+  }
+}
+
+/**
+ * Which of the heartbeats with a right signature are news. A replayed one must not set a device's clock
+ * back, or it would make an old alert new again.
+ */
+export class HeartbeatOrder {
+  private newestUs = 0;
+
+  /** `old`: a replay; `known`: no later than what was told before, by a second service beside it. */
+  judge(timeUs: number): "new" | "known" | "old" {
+    if (timeUs > this.newestUs) {
+      this.newestUs = timeUs;
+      return "new";
+    }
+    return timeUs < this.newestUs - OLD_US ? "old" : "known";
+  }
+
+  /** A newer document of keys has come: a service whose clock was ahead has the time learnt anew by it. */
+  forget(): void {
+    this.newestUs = 0;
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ServiceClock } from "../src/clock";
+import { HeartbeatOrder, ServiceClock } from "../src/clock";
 import { EventStore, mostUrgent, viewAt } from "../src/events";
 import { centreOf, distanceKm, interpolate, parsePlace, reachKm } from "../src/geo";
 import en from "../src/i18n/en.json";
@@ -117,6 +117,17 @@ describe("clock beside replayed heartbeats", () => {
       clock.hear(local);
     }
     expect(clock.liveUs()).toBe(local);
+  });
+});
+
+describe("heartbeats", () => {
+  it("count when they are later than all before, until a new document of keys comes", () => {
+    const order = new HeartbeatOrder();
+    expect([100e6, 99e6, 100e6, 89e6, 101e6].map((us) => order.judge(us))).toEqual([
+      "new", "known", "known", "old", "new",
+    ]);
+    order.forget();
+    expect(order.judge(50e6)).toBe("new");
   });
 });
 

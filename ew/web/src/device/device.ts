@@ -4,7 +4,7 @@
 import { latLngToCell } from "h3-js";
 import mqtt from "mqtt";
 import { Alarm } from "../alarm";
-import { ServiceClock } from "../clock";
+import { HeartbeatOrder, ServiceClock } from "../clock";
 import { intensityWord, roman } from "../colours";
 import { byId, byTestId, setText } from "../dom";
 import { parsePlace } from "../geo";
@@ -25,6 +25,7 @@ type Kind = "phone" | "tv";
 
 class DevicePage {
   private readonly clock = new ServiceClock();
+  private readonly heartbeats = new HeartbeatOrder();
   private readonly alarm = new Alarm();
   private readonly trust: Trust;
   private machine: DeviceMachine;
@@ -103,13 +104,18 @@ class DevicePage {
   private async take(topic: string, payload: Uint8Array): Promise<void> {
     try {
       if (topic === "ew/v1/keys") {
+        const before = this.trust.serial;
         await this.trust.takeDocument(payload);
+        if (this.trust.serial > before) this.heartbeats.forget();
         localStorage.setItem(SERIAL_KEPT, String(this.trust.serial));
         await this.takeWaiting();
       } else if (topic === "ew/v1/heartbeat") {
         // The key has to be valid at the time the heartbeat tells: the clock is learnt from it
         const timeUs = micros(parseObject(payload)["time_us"], "time_us");
         const body = await this.trust.open(payload, timeUs);
+        const order = this.heartbeats.judge(timeUs);
+        if (order === "old") throw new MessageError("an old heartbeat");
+        if (order === "known") return;
         this.clock.hear(timeUs);
         this.mode = body["mode"] as Status;
         await this.takeWaiting();
