@@ -1,13 +1,15 @@
 """A SeedLink server (versions 3 and 4) that plays packets over real TCP: a ring of records, selections, resume, and faults.
 
-Version 3: HELLO, STATION, SELECT, DATA and FETCH with a sequence number, TIME, END, BYE. Version 4 (FDSN SeedLink 4.0): HELLO, SLPROTO,
-USERAGENT, STATION, SELECT, DATA [seq | ALL], END, ENDFETCH, INFO ID, BYE, with the specification's error codes. Sequence numbers are
-shared by all stations. Faults are given as rates a record (``faults``).
+Version 3: HELLO, STATION, SELECT, DATA and FETCH with a sequence number, TIME, END, BYE, CAT, BATCH, uni-station mode. Version 4 (FDSN
+SeedLink 4.0): HELLO, SLPROTO, USERAGENT, STATION, SELECT, DATA [seq | ALL] [start [end]], END, ENDFETCH, BYE, with the specification's
+error codes. INFO of every level in both, at any time (``slinfo``). Sequence numbers are shared by all stations. Faults are given as rates
+a record (``faults``).
 """
 
 import asyncio
 import random
 import ssl
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, Self
@@ -18,7 +20,9 @@ from ew.records import Packet
 from ew.sources import miniseed
 from ew.times import NS_PER_S
 from simulators.faults import Cut, Faults, Wait, disturbed
-from simulators.slsession import END_OF_FETCH, Record, Session
+from simulators.slinfo import About, Connection
+from simulators.slring import Record, Ring
+from simulators.slsession import END_OF_FETCH, Session
 
 RECORD_BYTES = 512
 
@@ -44,20 +48,20 @@ class SeedLinkServer:
         self.connections = 0
         self.sessions: list[Session] = []
         self._protocols, self._payload = protocols, payload
-        self._ring: list[Record] = []
-        self._limit = ring
-        self._sequence = first_sequence
+        self._ring = Ring(ring, first_sequence)
+        self._started_ns = time.time_ns()
         self._faults = faults or Faults()
         self._random = random.Random(self._faults.seed)
         self._grown = asyncio.Condition()
         self._server: asyncio.Server | None = None
         self._asked_port, self._tls = port, tls
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._clients: dict[asyncio.StreamWriter, Connection] = {}
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Listen on a port of 127.0.0.1."""
         self._server = await asyncio.start_server(
-            self._client, "127.0.0.1", self._asked_port, ssl=self._tls
+            self._accept, "127.0.0.1", self._asked_port, ssl=self._tls
         )
         return self
 
@@ -66,6 +70,7 @@ class SeedLinkServer:
         if self._server is not None:
             self._server.close()
         self.cut()
+        await asyncio.gather(*self._serving)
 
     @property
     def port(self) -> int:
@@ -76,7 +81,7 @@ class SeedLinkServer:
 
     def cut(self) -> None:
         """End all connections now."""
-        for writer in list(self._writers):
+        for writer in list(self._clients):
             writer.transport.abort()
 
     async def put(self, packet: Packet) -> None:
@@ -87,9 +92,9 @@ class SeedLinkServer:
                 plain = data[at : at + RECORD_BYTES]
                 (part,) = miniseed.decode(plain).packets
                 payload = plain if self._payload == 2 else miniseed.encode(part, version=3)
-                self._ring.append(Record(self._sequence, packet.seed_id, plain, payload))
-                self._sequence += 1
-            del self._ring[: -self._limit]
+                number = self._ring.next_sequence
+                times = part.start_ns, part.end_ns
+                self._ring.add(Record(number, packet.seed_id, plain, payload, *times))
             self._grown.notify_all()
 
     async def play(self, arrivals: Iterable[tuple[int, Packet]], *, speed: float = 1.0) -> None:
@@ -103,36 +108,71 @@ class SeedLinkServer:
                 await asyncio.sleep(due_s - loop.time())
             await self.put(packet)
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._client(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._writers.add(writer)
         session = Session(self._protocols)
         self.sessions.append(session)
+        host, port, *_ = writer.get_extra_info("peername")
+        self._clients[writer] = Connection(host, port, time.time_ns())
         try:
-            while not session.is_streaming:
-                command = await _command(reader)
-                answer = session.answer(command, self._sequence)
-                if answer is None:
-                    return
-                writer.write(answer)
-            await self._stream(writer, session)
+            if await self._hear(reader, writer, session):
+                await self._serve(reader, writer, session)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return  # the client has gone
         finally:
-            self._writers.discard(writer)
+            del self._clients[writer]
             writer.close()
+
+    async def _hear(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: Session
+    ) -> bool:
+        """Answer commands until the stream begins; whether it is to."""
+        has_begun = session.is_streaming
+        while session.is_streaming == has_begun:
+            command = await _command(reader)
+            connection = self._clients[writer]
+            clients = list(self._clients.values())
+            answer = session.answer(command, About(self._ring, self._started_ns, clients))
+            connection.version, connection.user_agent = session.version, session.user_agent
+            if answer is None:
+                return False
+            writer.write(answer)
+        return True
+
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: Session
+    ) -> None:
+        """Stream, and answer INFO beside it; the end of either is the end of the connection."""
+        tasks = {
+            asyncio.create_task(self._stream(writer, session)),
+            asyncio.create_task(self._hear(reader, writer, session)),
+        }
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _stream(self, writer: asyncio.StreamWriter, session: Session) -> None:
         at = session.since
         while True:
             async with self._grown:
-                while self._sequence <= at and not session.is_fetch:
+                while self._ring.next_sequence <= at and not session.is_over(self._ring.newest_ns):
                     await self._grown.wait()
-                oldest = self._ring[0].sequence if self._ring else self._sequence
-                batch = self._ring[max(0, at - oldest) :]
+                batch = self._ring.since(at)
             at = batch[-1].sequence + 1 if batch else at
             wanted = [record for record in batch if session.wants(record)]
             for action in disturbed(wanted, self._faults, self._random, _broken):
+                if writer.is_closing():
+                    return
                 if isinstance(action, Cut):
                     writer.transport.abort()
                     return
@@ -140,12 +180,20 @@ class SeedLinkServer:
                     await writer.drain()
                     await asyncio.sleep(action.seconds)
                 else:
-                    writer.write(session.packet(action.record))
+                    self._send(writer, session, action.record)
             await writer.drain()
-            if session.is_fetch:
+            if session.is_over(self._ring.newest_ns) and self._ring.next_sequence <= at:
                 writer.write(END_OF_FETCH)
                 await writer.drain()
                 return
+
+    def _send(self, writer: asyncio.StreamWriter, session: Session, record: Record) -> None:
+        packet = session.packet(record)
+        writer.write(packet)
+        connection = self._clients[writer]
+        connection.packets += 1
+        connection.bytes += len(packet)
+        connection.current_sequence = record.sequence
 
 
 def _broken(record: Record) -> Record:

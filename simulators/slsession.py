@@ -4,9 +4,18 @@ Written from the specifications and not from the client, so that the two do not 
 """
 
 import fnmatch
-import json
+import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
+
+import numpy as np
+from pymseed import DataEncoding, MS3Record, nslc2sourceid
+
+from ew.times import NS_PER_US, us_from_seconds
+from simulators import slinfo
+from simulators.slinfo import About
+from simulators.slring import Record, Ring
 
 GREETING = {
     (3,): b"SeedLink v3.1 (ew simulator) :: SLPROTO:3.1\r\newnet\r\n",
@@ -15,25 +24,22 @@ GREETING = {
 }
 OK = b"OK\r\n"
 END_OF_FETCH = b"END"
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record in the ring: ``plain`` is 512 bytes of miniSEED 2, ``payload`` what version 4 is sent of it."""
-
-    sequence: int
-    seed_id: str
-    plain: bytes
-    payload: bytes
+INFO_BYTES = 448
+"""So much of an answer in XML goes into a record of 512 bytes."""
 
 
 @dataclass(slots=True)
 class _Wish:
-    """One STATION command and what followed it; ``since`` ``None``: from the next record on."""
+    """One STATION command and what followed it; ``since`` ``None``: from the next record on.
+
+    Of a time window, records that end after ``begin_ns`` and begin no later than ``until_ns``.
+    """
 
     station: str
     selectors: list[str] = field(default_factory=list)
     since: int | None = None
+    begin_ns: int = -(2**63)
+    until_ns: int = 2**63
 
     def is_for(self, seed_id: str) -> bool:
         net, sta, *_ = seed_id.split(".")
@@ -54,29 +60,40 @@ class _Wish:
 
 
 class Session:
-    """The state of one connection."""
+    """The state of one connection.
+
+    Without STATION a client of version 3 is in uni-station mode: what it selects is of all stations, and DATA, FETCH or TIME
+    begins the stream, without an answer and without END.
+    """
 
     def __init__(self, protocols: tuple[int, ...]) -> None:
         self.version: Literal[3, 4] = 3
         self.is_streaming = self.is_fetch = False
         self.commands: list[str] = []
+        self.user_agent = ""
         self._protocols = protocols
         self._has_chosen = False
+        self._is_uni = False
         self._wishes: list[_Wish] = []
-        self._sinces: dict[str, list[int]] = {}  # by stream, once it streams
+        self._wishes_of: dict[str, list[_Wish]] = {}  # by stream, once it streams
 
     @property
     def since(self) -> int:
         """The first sequence number any wish reaches back to."""
         return min(wish.since for wish in self._wishes if wish.since is not None)
 
-    def answer(self, command: str, newest: int) -> bytes | None:
-        """The answer to a command, ``None`` to end the connection; ``newest`` is the number the next record will have."""
+    def answer(self, command: str, about: About) -> bytes | None:
+        """The answer to a command, ``None`` to end the connection."""
         self.commands.append(command)
         name, *words = command.split()
         name = name.upper()
         if name == "BYE":
             return None
+        if name == "INFO":  # at any time
+            return self._info(words, about)
+        return b"" if self.is_streaming else self._negotiate(name, words, about.ring)
+
+    def _negotiate(self, name: str, words: list[str], ring: Ring) -> bytes:
         if name == "HELLO":
             return GREETING[self._protocols]
         if name == "SLPROTO":
@@ -84,44 +101,57 @@ class Session:
         if self._protocols == (4,) and not self._has_chosen:
             return b"ERROR UNEXPECTED SLPROTO must come first\r\n"
         if name in ("END", "ENDFETCH") and self._wishes:
-            return self._end(newest, is_fetch=self.is_fetch or name == "ENDFETCH")
-        return self._modify(name, words, newest)
+            return self._end(ring, is_fetch=self.is_fetch or name == "ENDFETCH")
+        return self._modify(name, words, ring)
 
-    def _modify(self, name: str, words: list[str], newest: int) -> bytes:
+    def _modify(self, name: str, words: list[str], ring: Ring) -> bytes:
         if name == "STATION":
             return self._station(words)
         if name == "SELECT":
             return self._select(words)
-        if self.version == 4 and name in ("USERAGENT", "INFO"):
-            return OK if name == "USERAGENT" else self._info(words)
+        if name == ("USERAGENT" if self.version == 4 else "BATCH"):
+            self.user_agent = " ".join(words)
+            return OK
+        if self.version == 3 and name == "CAT":
+            return self._catalogue(ring)
         if name in (("DATA",) if self.version == 4 else ("DATA", "FETCH", "TIME")):
             self.is_fetch = self.is_fetch or name == "FETCH"
-            return self._data(words, newest)
+            return self._data(name, words, ring)
         return self._error("UNSUPPORTED", name)
 
-    def _end(self, newest: int, *, is_fetch: bool) -> bytes:
+    def _end(self, ring: Ring, *, is_fetch: bool) -> bytes:
         self.is_streaming, self.is_fetch = True, is_fetch
+        newest = ring.next_sequence
         for wish in self._wishes:
             wish.since = newest if wish.since is None else min(wish.since, newest)
         return b""
 
     def wants(self, record: Record) -> bool:
         """Whether the client is to have this record."""
-        sinces = self._sinces.get(record.seed_id)
-        if sinces is None:  # once a stream: a client may name hundreds of stations
-            sinces = self._sinces[record.seed_id] = self._sinces_of(record.seed_id)
-        return any(record.sequence >= since for since in sinces)
+        wishes = self._wishes_of.get(record.seed_id)
+        if wishes is None:  # once a stream: a client may name hundreds of stations
+            wishes = self._wishes_of[record.seed_id] = self._fitting(record)
+        return any(
+            record.sequence >= (wish.since or 0)
+            and record.end_ns > wish.begin_ns
+            and record.begin_ns <= wish.until_ns
+            for wish in wishes
+        )
 
-    def _sinces_of(self, seed_id: str) -> list[int]:
-        """From which numbers on a stream is wanted, one for each wish it fits."""
-        _, _, loc, cha = seed_id.split(".")
+    def is_over(self, newest_ns: int) -> bool:
+        """Whether nothing more is wanted once all there is has been sent; data reach to ``newest_ns``."""
+        return self.is_fetch or all(newest_ns > wish.until_ns for wish in self._wishes)
+
+    def _fitting(self, record: Record) -> list[_Wish]:
+        """The wishes a stream fits."""
+        _, _, loc, cha = record.seed_id.split(".")
         found = []
         for wish in self._wishes:
-            if not wish.is_for(seed_id):
+            if not wish.is_for(record.seed_id):
                 continue
-            names = (f"{loc}_{'_'.join(cha)}",) if self.version == 4 else (cha, (loc or "--") + cha)
+            names = (record.stream,) if self.version == 4 else (cha, (loc or "--") + cha)
             if wish.selects(names):
-                found.append(wish.since or 0)
+                found.append(wish)
             if self.version == 4:  # a station is the first matching command's alone
                 break
         return found
@@ -163,36 +193,90 @@ class Session:
         return OK
 
     def _station(self, words: list[str]) -> bytes:
-        if len(words) != (1 if self.version == 4 else 2):
+        if len(words) not in ((1,) if self.version == 4 else (1, 2)):
             return self._error("ARGUMENTS", "STATION takes one pattern")
-        self._wishes.append(_Wish(words[0] if self.version == 4 else f"{words[1]}_{words[0]}"))
+        station = words[0] if self.version == 4 else f"{words[1] if words[1:] else '*'}_{words[0]}"
+        self._wishes.append(_Wish(station))
         return OK
 
     def _select(self, words: list[str]) -> bytes:
-        if not self._wishes or not words:
+        if self.version == 4 and (not self._wishes or not words):
             return self._error("ARGUMENTS", "SELECT follows STATION and names a stream")
-        self._wishes[-1].selectors += [word.split(".")[0] for word in words]
+        self._wish().selectors += [word.split(".")[0] for word in words]
         return OK
 
-    def _data(self, words: list[str], newest: int) -> bytes:
+    def _wish(self) -> _Wish:
+        """The wish of the last STATION, or of uni-station mode."""
         if not self._wishes:
-            return self._error("UNEXPECTED", "STATION comes first")
-        first = words[0] if words else ""
-        if self.version == 4 and first and first != "ALL" and not first.isdecimal():
-            return self._error("ARGUMENTS", "DATA [seq]")
-        if first == "ALL":
-            self._wishes[-1].since = 0
-        elif self.version == 4 and first:
-            self._wishes[-1].since = int(first)
-        elif first and "," not in first:  # a time has commas
-            number = newest & ~0xFFFFFF | int(first, 16)
-            # The latest with these 24 bits that can have been sent
-            self._wishes[-1].since = number if number <= newest else max(0, number - 0x1000000)
-        return OK
+            self._is_uni = True
+            self._wishes.append(_Wish("*"))
+        return self._wishes[-1]
 
-    def _info(self, words: list[str]) -> bytes:
-        if [word.upper() for word in words] != ["ID"]:
-            error = {"error": {"code": "UNSUPPORTED", "message": "INFO ID alone"}}
-            return self._frame(b"JE", 0, "", json.dumps(error).encode())
-        said = {"software": "ew simulator", "organization": "ewnet"}
-        return self._frame(b"JI", 0, "", json.dumps(said).encode())
+    def _data(self, name: str, words: list[str], ring: Ring) -> bytes:
+        if self.version == 4 and not self._wishes:
+            return self._error("UNEXPECTED", "STATION comes first")
+        wish = self._wish()
+        times = [_time_ns(word) for word in words if _time_ns(word) is not None]
+        first = words[0] if words and _time_ns(words[0]) is None else ""
+        if self.version == 4 and first and first != "ALL" and not first.isdecimal():
+            return self._error("ARGUMENTS", "DATA [seq | ALL] [start [end]]")
+        if first == "ALL" or name == "TIME":
+            wish.since = 0
+        elif self.version == 4 and first:
+            wish.since = int(first)
+        elif first:
+            number = ring.next_sequence & ~0xFFFFFF | int(first, 16)
+            # The latest with these 24 bits that can have been sent
+            wish.since = number if number <= ring.next_sequence else max(0, number - 0x1000000)
+        elif name == "FETCH":
+            wish.since = 0
+        if name == "TIME" or self.version == 4:  # a time after DATA seq is of the last packet had
+            wish.begin_ns, wish.until_ns, *_ = [
+                *(time_ns for time_ns in times if time_ns is not None),
+                *(wish.begin_ns, wish.until_ns)[len(times) :],
+            ]
+        return self._end(ring, is_fetch=self.is_fetch) if self._is_uni else OK
+
+    def _info(self, words: list[str], about: About) -> bytes:
+        level = words[0].upper() if words else "ID"
+        if self.version == 3:
+            return _info_records(slinfo.xml(level, about))
+        found = slinfo.document(level, about, *words[1:3])
+        if found is None:
+            error = {"error": {"code": "ARGUMENTS", "message": f"no INFO {level}"}}
+            return self._frame(b"JE", 0, "", slinfo.encoded(error))
+        return self._frame(b"JI", 0, "", slinfo.encoded(found))
+
+    @staticmethod
+    def _catalogue(ring: Ring) -> bytes:
+        stations = sorted({stream.last.station for stream in ring.streams().values()})
+        lines = [f"{one.replace('_', ' ', 1)}\r\n" for one in stations]
+        return "".join(lines).encode() + b"END"
+
+
+def _time_ns(word: str) -> int | None:
+    """A time as version 3 (``2024,1,31,12,0,0``) or version 4 (ISO 8601) writes it; ``None``: it is none."""
+    if re.fullmatch(r"\d{4}(,\d+){5}", word):
+        moment = datetime.strptime(word, "%Y,%m,%d,%H,%M,%S").replace(tzinfo=UTC)
+    elif re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z?", word):
+        moment = datetime.fromisoformat(word.rstrip("Z")).replace(tzinfo=UTC)
+    else:
+        return None
+    return us_from_seconds(moment.timestamp()) * NS_PER_US
+
+
+def _info_records(text: bytes | None) -> bytes:
+    """Text in records of SeedLink 3, all but the last one marked as going on; ``None``: a level that is not known."""
+    channel = "INF" if text is not None else "ERR"
+    told = text or b'<?xml version="1.0"?><seedlink/>'
+    packets = []
+    for at in range(0, len(told), INFO_BYTES):
+        part = told[at : at + INFO_BYTES]
+        record = MS3Record()
+        record.sourceid, record.reclen = nslc2sourceid("SL", "INFO", "", channel), 512
+        record.formatversion, record.encoding = 2, DataEncoding.TEXT
+        record.starttime, record.samprate = 0, 0
+        (packed,) = record.generate(np.frombuffer(part, np.uint8), "t")
+        mark = b"SLINFO *" if at + INFO_BYTES < len(told) else b"SLINFO  "
+        packets.append(mark + bytes(packed))
+    return b"".join(packets)

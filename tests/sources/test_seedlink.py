@@ -19,7 +19,9 @@ from ew.sources import miniseed, seedlink
 from ew.sources.seedlink import SeedLinkClient
 from simulators.faults import Faults
 from simulators.seedlink import SeedLinkServer
-from simulators.slsession import Record, Session
+from simulators.slinfo import About
+from simulators.slring import Record
+from simulators.slsession import Session
 from tests.tls import make_certificate
 
 START_NS = 1_600_000_000_000_000_000
@@ -196,7 +198,7 @@ V3 = b"SeedLink v3.1 (other)\r\nsomebody\r\n"
 def frames(version: int, *wanted: Packet) -> bytes:
     session = Session((3, 4))
     if version == 4:
-        session.answer("SLPROTO 4.0", 0)
+        session.answer("SLPROTO 4.0", About())
     records = [miniseed.encode(p) for p in wanted]
     return b"".join(
         session.packet(Record(k, p.seed_id, data, data))
@@ -296,7 +298,7 @@ async def test_record_shorter_than_it_says_takes_nothing_from_the_next() -> None
     first, second = packets(2)
     whole = miniseed.encode(first)
     session = Session((4,))
-    session.answer("SLPROTO 4.0", 0)
+    session.answer("SLPROTO 4.0", About())
     cut_short = session.packet(Record(1, first.seed_id, b"", whole[:256]))
     async with scripted({"HELLO": V4}, cut_short + frames(4, second)) as port:
         async with reading(port) as at:
