@@ -7,6 +7,7 @@ again if no packet comes. ``replay`` drives it by data time, ``serve`` by the wa
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ew.alerts.door import Door
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.components import verticals_of
 from ew.config import Config
@@ -50,7 +51,8 @@ class Pipeline:
     """Packets in, alert plans out.
 
     Only channels in ``inventory`` are used; the others are named in ``unknown_channels`` and skipped. P-waves
-    are picked on the vertical components (``ew.components``); the rest serve amplitudes.
+    are picked on the vertical components (``ew.components``); the rest serve amplitudes. With a ``door``
+    only what it lets through is told.
     """
 
     def __init__(
@@ -60,7 +62,9 @@ class Pipeline:
         travel_times: TravelTimes,
         planner: AlertPlanner | None = None,
         stopwatch: Stopwatch | None = None,
+        door: Door | None = None,
     ) -> None:
+        self.door = door
         self.stopwatch = stopwatch or Stopwatch()
         self.bank = PickerBank(config.picker)
         self._sensors = SensorPicker(self.bank, verticals_of(inventory))
@@ -70,6 +74,7 @@ class Pipeline:
         self.planner = planner
         self.wake_at_ns: int | None = None
         self.unknown_channels: set[str] = set()
+        self._is_feeding_again = False
         self._inventory = inventory
         self._config = config
         self._travel = travel_times
@@ -88,6 +93,7 @@ class Pipeline:
         them go on from what was told. Nothing is taken to have come after ``now_ns``.
         """
         planner, self.planner = self.planner, None
+        self._is_feeding_again = True
         try:
             ticks: dict[int, list[Packet]] = {}
             for packet in packets:
@@ -96,6 +102,7 @@ class Pipeline:
                 self.feed(ticks[tick], min(tick * AGAIN_TICK_NS, now_ns))
         finally:
             self.planner = planner
+            self._is_feeding_again = False
 
     def feed_picks(self, picks: Sequence[Pick], packets: Sequence[Packet], now_ns: int) -> Output:
         """The same from picks on, for picks made elsewhere; ``packets`` only serve amplitudes."""
@@ -103,14 +110,25 @@ class Pipeline:
         versions = self.engine.feed(picks, packets, now_s)
         self.timing.feed(picks, versions, now_s)
         self.gains.feed(picks, versions, now_s)
-        plans: tuple[AlertPlan, ...] = ()
-        if self.planner is not None:
-            with self.stopwatch.stage("estimate"):
-                plans = tuple(plan for v in versions for plan in self.planner.plan(v, now_s))
+        if self.door is not None:
+            self.door.note(picks, now_s)
+        told, plans = self.tell(versions, now_s)
         wake_at_s = self.engine.wake_at_s
         self.wake_at_ns = None if wake_at_s is None else ns_from_seconds(wake_at_s)
         stages = self.stopwatch.take()
-        return Output(tuple(picks), tuple(versions), plans, self.wake_at_ns, stages)
+        return Output(tuple(picks), told, plans, self.wake_at_ns, stages)
+
+    def tell(
+        self, versions: Sequence[EventVersion], now_s: float
+    ) -> tuple[tuple[EventVersion, ...], tuple[AlertPlan, ...]]:
+        """Those of ``versions`` that may be told at ``now_s`` (epoch seconds), and to whom."""
+        if self.door is not None and not self._is_feeding_again:
+            versions = self.door.let_through(versions, now_s)
+        if self.planner is None:
+            return tuple(versions), ()
+        with self.stopwatch.stage("estimate"):
+            plans = tuple(plan for v in versions for plan in self.planner.plan(v, now_s))
+        return tuple(versions), plans
 
     def feed_reports(
         self,

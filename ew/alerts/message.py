@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ew.alerts.reading import MOST_INT, read_object
 from ew.alerts.signing import Signer
+from ew.alerts.trust import Verifier
 from ew.errors import MessageError
 from ew.records import EventVersion, Origin, Status, VersionKind
 from ew.times import US_PER_S, us_from_seconds
@@ -344,6 +345,20 @@ def parse_event(payload: bytes) -> tuple[EventVersion, dict[str, object]]:
     return EventVersion(
         body.event_id, body.version, body.kind, issued_s, origin, body.stations, source=body.source
     ), plain
+
+
+def verified_event(payload: bytes, verifier: Verifier, status: Status, now_us: int) -> EventVersion:
+    """An event that another service of the same stations tells with this status, signed with a key they share.
+
+    Raises:
+        MessageError: it is no event message, not signed so, or told with another status: a drill must
+            not go on as real, nor the other way round.
+    """
+    version, plain = parse_event(payload)
+    verifier.verify(plain, now_us)
+    if plain["status"] != status:
+        raise MessageError(f"event {version.event_id} is told as {plain['status']}, not {status}")
+    return version
 
 
 def _number(value: float | None) -> float:

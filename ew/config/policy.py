@@ -111,6 +111,13 @@ class PolicyConfig(BaseModel):
         description="an alert expires so long after S arrives (or after issue), s",
     )
 
+    data_age_s: float = Field(
+        default=30.0,
+        gt=0,
+        le=120,
+        description="in mode actual: a pick of data older than this bears no alert out, s",
+    )
+
     @model_validator(mode="after")
     def _sane(self) -> Self:
         if list(self.lanes) != sorted(self.lanes, reverse=True):

@@ -63,6 +63,26 @@ class SeedLinkSource(BaseModel):
         return ((self.host, self.port), *((host, int(port)) for host, _, port in nodes))
 
 
+class Partner(BaseModel):
+    """Another agency whose origins are taken."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9._-]{1,32}$", description="what it says as its source; not 'ew'"
+    )
+    trusted_alone: bool = Field(
+        default=False,
+        description="in mode actual: its origins are told also where no station of ours bears them out",
+    )
+
+    @model_validator(mode="after")
+    def _is_not_us(self) -> Self:
+        if self.name == "ew":
+            raise ValueError("'ew' is our own source")
+        return self
+
+
 class ServiceConfig(BaseModel):
     """Inventory, sources, key, database and HTTP address of ``ew serve``."""
 
@@ -115,6 +135,9 @@ class ServiceConfig(BaseModel):
     api_token: str | None = Field(
         default=None,
         description="bearer token of partners and of device registration; none: origins are refused",
+    )
+    partners: tuple[Partner, ...] = Field(
+        default=(), description="what is known of agencies whose origins are taken"
     )
     link_secret: Path | None = Field(
         default=None,

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ew.errors import InputError
-from ew.records import EventVersion
+from ew.records import EventVersion, Status
 from ew.storage.resume import Resume, load_resume, save_resume
 
 log = logging.getLogger("ew.recall")
@@ -36,12 +36,13 @@ Sequences = Mapping[str, Mapping[str, int]]
 
 
 class Recall:
-    """``sequences`` tells how far each SeedLink server has been read now."""
+    """``sequences`` tells how far each SeedLink server has been read now; ``mode``: the status of what is told."""
 
-    def __init__(self, path: Path, sequences: Callable[[], Sequences]) -> None:
+    def __init__(self, path: Path, sequences: Callable[[], Sequences], mode: Status) -> None:
         self.path = path
         self.error: str | None = None
         self._sequences = sequences
+        self._mode = mode
         self._versions: list[EventVersion] = []
         self._snapshots: deque[tuple[float, Sequences]] = deque(maxlen=SNAPSHOTS_KEPT)
         self._changed = asyncio.Event()
@@ -62,7 +63,11 @@ class Recall:
         except InputError as error:
             log.warning("%s; starting without it", error)
             return {}
-        self._versions = [v for v in kept.versions if now_s - v.issued_s < KEPT_S]
+        if kept.mode == self._mode:
+            self._versions = [v for v in kept.versions if now_s - v.issued_s < KEPT_S]
+        elif kept.versions:
+            # What was told as a drill must not go on as real, nor the other way round
+            log.warning("%s: told in mode %s, not gone on from", self.path, kept.mode)
         if not kept.sequences or now_s - kept.sequences_s > OLD_S:
             return {}
         self._snapshots.append((kept.sequences_s, kept.sequences))
@@ -109,7 +114,7 @@ class Recall:
         origins_s = [v.origin.time_s for v in versions if now_s - v.origin.time_s < UNDER_WAY_S]
         wanted_s = min([now_s - QUIET_S, *(time_s - BEFORE_ORIGIN_S for time_s in origins_s)])
         taken_s, sequences = self._snapshot(wanted_s)
-        return Resume(versions, sequences, taken_s)
+        return Resume(versions, sequences, taken_s, self._mode)
 
     def _snapshot(self, wanted_s: float) -> tuple[float, Sequences]:
         """The newest snapshot from before a moment, or the oldest of all."""

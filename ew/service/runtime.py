@@ -17,6 +17,7 @@ from typing import Any
 
 from ew import __version__
 from ew.address import BrokerAddress
+from ew.alerts.door import Door
 from ew.alerts.message import (
     TOPIC_EVENT,
     TOPIC_HEARTBEAT,
@@ -24,8 +25,8 @@ from ew.alerts.message import (
     TOPIC_RECEIPT,
     event_body,
     heartbeat,
-    parse_event,
     signed,
+    verified_event,
 )
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.alerts.trust import Verifier
@@ -97,8 +98,14 @@ class Service:
         self._verifier.update(self.keys.document)
         self.travel_times = TravelTimes.of(config.locate)
         self.planner = AlertPlanner(config, self.travel_times, [], self.signer.key_id)
+        self.door = Door(config, inventory, self.travel_times) if self.mode == "actual" else None
         self.pipeline = Pipeline(
-            config, inventory, self.travel_times, self.planner, Stopwatch(time.perf_counter_ns)
+            config,
+            inventory,
+            self.travel_times,
+            self.planner,
+            Stopwatch(time.perf_counter_ns),
+            self.door,
         )
         self.publisher = Publisher(broker, self.signer, config.delivery)
         self.live = Telling(config.service.name, secret, self.publisher)
@@ -108,7 +115,7 @@ class Service:
         self.stations = StationHealth(inventory, config.locate.min_stations)
         self.intake.stations = self.stations
         self.recall = Recall(
-            config.service.database.with_suffix(".resume.json"), self.intake.sequences
+            config.service.database.with_suffix(".resume.json"), self.intake.sequences, self.mode
         )
         self.exchange = (
             PickExchange(broker, self._check_event) if config.service.role == "associate" else None
@@ -122,6 +129,7 @@ class Service:
         self.supervisor = Supervisor()
         self.last_event_id: str | None = None
         self.started_s = time.time()
+        self._held: dict[str, str] = {}
         self._cells: set[str] = set()
         self._cell_targets: Targets | None = None
         self._devices_error: str | None = None
@@ -153,6 +161,10 @@ class Service:
             reasons += nothing or [f"degraded: {reason}" for reason in judged]
             if reasons:  # a stray file beside data that flow is no trouble
                 reasons += self.intake.left_aside()
+        reasons += [
+            f"held back: {held.version.event_id} M {held.version.origin.magnitude:.1f}: {held.reason}"
+            for held in (self.door.held if self.door else ())
+        ]
         reasons += self.watch.failing(time.time())
         if self.journal.error is not None:
             reasons.append(f"journal: {self.journal.error}")
@@ -220,6 +232,8 @@ class Service:
         plans = []
         for version in told:
             self.pipeline.engine.hear(version)
+            if self.door is not None:
+                self.door.recall(version)
             plans += self.planner.plan(version, version.issued_s)
         return plans
 
@@ -255,14 +269,8 @@ class Service:
         return self.pipeline.feed(packets, now_ns)
 
     def _check_event(self, payload: bytes) -> EventVersion:
-        """What another associator tells, if it is signed with the key they share.
-
-        Raises:
-            MessageError: it is not, or is no event message.
-        """
-        version, plain = parse_event(payload)
-        self._verifier.verify(plain, time.time_ns() // 1000)
-        return version
+        """What another associator tells in the same mode."""
+        return verified_event(payload, self._verifier, self.mode, time.time_ns() // 1000)
 
     def _act(self, output: Output) -> None:
         """Alerts first; then the journal and whoever looks on."""
@@ -272,6 +280,7 @@ class Service:
         for version in output.versions:
             self.latencies.note(version, output.picks, output.stages)
             self._publish_version(version)
+        self._tell_held()
         self.counts.picks += len(output.picks)
         self.live.say_all(
             [
@@ -284,6 +293,14 @@ class Service:
                 for pick in output.picks
             ]
         )
+
+    def _tell_held(self) -> None:
+        """Log, once for each reason, what the door holds back."""
+        held = {one.version.event_id: one.reason for one in self.door.held} if self.door else {}
+        for event_id, reason in held.items():
+            if self._held.get(event_id) != reason:
+                log.warning("event %s is held back: %s", event_id, reason)
+        self._held = held
 
     def _publish_version(self, version: EventVersion) -> None:
         self.counts.versions += 1
@@ -306,20 +323,17 @@ class Service:
         )
 
     async def partner_origin(self, version: EventVersion) -> EventVersion | None:
-        """Act on another agency's origin as on our own; ``None``: it changes nothing that is told."""
+        """Act on another agency's origin as on our own; ``None``: it changes nothing that is told, or is held back."""
         async with self._pipeline_lock:
             now_s = time.time()
             merged = self.pipeline.engine.add_origin(version, now_s)
             self.pipeline.wake_at_ns = round(now_s * NS_PER_S)  # ours may be told in its place
             if merged is None:
                 return None
-            plans = await self._in_pipeline_thread(self.planner.plan, merged, now_s)
-        for plan in plans:
-            self.counts.alerts += len(plan)
-            self.publisher.submit(plan)
-        self.latencies.note(merged)
-        self._publish_version(merged)
-        return merged
+            told, plans = await self._in_pipeline_thread(self.pipeline.tell, [merged], now_s)
+        self._act(Output(versions=told, plans=plans))
+        mine = [version for version in told if version.event_id == merged.event_id]
+        return mine[0] if mine else None
 
     # Who is told
 

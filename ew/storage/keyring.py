@@ -227,12 +227,19 @@ def _unfit(
     if entry is None:
         known = ", ".join(key.key_id for key in document.keys)
         return f"service.key_id {signer.key_id!r} is not in it; it lists {known}"
+    return _unfit_entry(entry, signer, mode, now_us)
+
+
+def _unfit_entry(entry: KeyEntry, signer: Signer, mode: Status, now_us: int) -> str:
     if entry.public_key != signer.public_key():
         return f"key {signer.key_id!r} is another one than service.key_file holds"
-    if mode not in entry.statuses:
-        return f"key {signer.key_id!r} may sign {', '.join(entry.statuses)}, not {mode}"
     if not entry.not_before_us <= now_us <= entry.not_after_us:
         return f"key {signer.key_id!r} is not valid now"
+    may_sign = ", ".join(entry.statuses)
+    if mode not in entry.statuses:
+        return f"key {signer.key_id!r} may sign {may_sign}, not {mode}"
+    if mode != "actual" and "actual" in entry.statuses:
+        return f"key {signer.key_id!r} may sign {may_sign}; what is no real alert must not reach it"
     return ""
 
 

@@ -14,17 +14,18 @@ from typing import Any
 import orjson
 
 from ew.errors import InputError
-from ew.records import EventVersion
+from ew.records import EventVersion, Status
 from ew.storage.versions import version_body, version_of
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """``versions`` told, oldest first; ``sequences`` by SeedLink server and key, as they were at ``sequences_s``."""
+    """``versions`` told with status ``mode``, oldest first; ``sequences`` by SeedLink server and key, at ``sequences_s``."""
 
     versions: tuple[EventVersion, ...] = ()
     sequences: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     sequences_s: float = 0.0
+    mode: Status | None = None
 
 
 def save_resume(path: Path, resume: Resume) -> None:
@@ -38,6 +39,7 @@ def save_resume(path: Path, resume: Resume) -> None:
         "versions": [version_body(version) for version in resume.versions],
         "sequences": {name: dict(numbers) for name, numbers in resume.sequences.items()},
         "sequences_s": resume.sequences_s,
+        "mode": resume.mode,
     }
     part = path.with_name(f"{path.name}.part")
     try:
@@ -67,7 +69,8 @@ def load_resume(path: Path) -> Resume:
             for name, numbers in body["sequences"].items()
         }
         sequences_s = float(body["sequences_s"])
+        mode = body.get("mode")  # a file of an earlier release does not tell it
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError,
             AttributeError) as error:  # fmt: skip
         raise InputError(f"{path}: not a resume file: {error}") from error
-    return Resume(versions, sequences, sequences_s)
+    return Resume(versions, sequences, sequences_s, mode)

@@ -10,7 +10,7 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ew import EventVersion, Origin
-from ew.alerts.message import AlertTemplate, heartbeat, signed
+from ew.alerts.message import AlertTemplate, event_body, heartbeat, signed, verified_event
 from ew.alerts.signing import Signer, base64url, from_base64url
 from ew.alerts.trust import DOCUMENT_LIFE_US, KeyEntry, Verifier, read_document, sign_document
 from ew.errors import MessageError
@@ -110,6 +110,16 @@ def test_heartbeat_is_signed_for_its_mode() -> None:
     forged = {**json.loads(signed(beat, SIGNER, "exercise")), "mode": "test"}
     with pytest.raises(MessageError, match="signature is wrong"):
         verifier.verify(forged, NOW_US)
+
+
+def test_event_told_as_a_drill_is_no_real_one_to_an_associator() -> None:
+    verifier = trusting([SIGNER], NOW_US)
+    now_s = NOW_US / 1e6
+    told = EventVersion("ew-1", 1, "alert", now_s, Origin(now_s - 5, 28.0, 104.0, 10.0, 6.0), 5)
+    payload = signed(event_body(told, "exercise", NOW_US + 60_000_000), SIGNER, "exercise")
+    assert verified_event(payload, verifier, "exercise", NOW_US).event_id == "ew-1"
+    with pytest.raises(MessageError, match="told as exercise, not actual"):
+        verified_event(payload, verifier, "actual", NOW_US)
 
 
 @pytest.mark.parametrize("text", ["", "A", "AA=", "AB", "A+/A", "A A", "AAAA\n", "ÄAAA"])

@@ -9,10 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ew.alerts.trust import Verifier, root_from_pem
+from ew.alerts.signing import Signer
+from ew.alerts.trust import Verifier, public_pem, root_from_pem
 from ew.errors import ConfigError
 from ew.storage.keyring import OVERLAP_US, Keyring, ServiceKeys, load_service_keys
+from tests import trust
 
 NOW_US = 1_800_000_000_000_000
 
@@ -101,6 +104,18 @@ def test_key_that_no_device_would_believe_is_refused_at_the_start(
             folder / "signing" / f"{name}.pem", key_id, folder / "keys.json",
             folder / "root.pub.pem", mode, NOW_US,  # type: ignore[arg-type]
         )  # fmt: skip
+
+
+def test_key_that_may_sign_actual_signs_nothing_else(tmp_path: Path) -> None:
+    """One key for all would be reached by drills and tests as well."""
+    signer = Signer(Ed25519PrivateKey.generate(), "all", ("actual", "exercise", "test"))
+    (tmp_path / "all.pem").write_bytes(signer.to_pem())
+    (tmp_path / "keys.json").write_bytes(trust.document([signer], NOW_US))
+    (tmp_path / "root.pub.pem").write_bytes(public_pem(trust.ROOT_PUBLIC))
+    files = (tmp_path / "keys.json", tmp_path / "root.pub.pem")
+    ServiceKeys.configured(tmp_path / "all.pem", "all", *files, "actual", NOW_US)
+    with pytest.raises(ConfigError, match="'all' may sign actual, exercise, test; what is"):
+        ServiceKeys.configured(tmp_path / "all.pem", "all", *files, "exercise", NOW_US)
 
 
 def test_mode_actual_needs_a_key_and_its_document(tmp_path: Path) -> None:

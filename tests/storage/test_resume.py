@@ -17,8 +17,9 @@ VERSION = EventVersion(
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "ew.resume.json"
-    save_resume(path, Resume((VERSION,), {"host:18000": {"*": 17, "XS_A": 12}}, 1e9))
+    save_resume(path, Resume((VERSION,), {"host:18000": {"*": 17, "XS_A": 12}}, 1e9, "exercise"))
     found = load_resume(path)
+    assert found.mode == "exercise"
     assert found.sequences == {"host:18000": {"*": 17, "XS_A": 12}}
     assert found.sequences_s == 1e9
     (version,) = found.versions

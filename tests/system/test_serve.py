@@ -15,6 +15,7 @@ import websockets
 
 from ew.alerts.message import parse_alert
 from ew.alerts.trust import Verifier, root_from_pem
+from ew.storage.keyring import Keyring
 from simulators.network import shifted
 from simulators.scenario import Play
 from simulators.seedlink import SeedLinkServer
@@ -122,6 +123,51 @@ async def test_doors_are_kept(tmp_path: Path) -> None:
             assert accepted.status_code == 202
             assert accepted.json()["event_id"] == "icl-1"
             assert (await stranger.get("/events")).json()[0]["source"] == "icl"
+
+
+async def test_partner_that_no_station_bears_out_is_told_as_real_only_where_it_is_trusted_alone(
+    tmp_path: Path,
+) -> None:
+    keyring = Keyring.init(tmp_path / "keys", time.time_ns() // 1000)
+    async with SeedLinkServer() as seedlink:
+        config = write_config(tmp_path, play(), seedlink.port)
+        text = config.read_text().replace(
+            '[policy]\nmode = "exercise"',
+            f"""key_file = "{keyring.path}/signing/actual-1.pem"
+key_id = "actual-1"
+keys_document = "{keyring.path}/keys.json"
+partners = [{{ name = "trusted", trusted_alone = true }}]
+[policy]
+mode = "actual\"""",
+        )
+        config.write_text(text)
+        origin = {
+            "event_id": "1", "time": datetime.now(UTC).isoformat(), "latitude": 29.5, "longitude": 103.5, "magnitude": 8.1,
+        }  # fmt: skip
+        async with (
+            serving(config) as served,
+            httpx.AsyncClient(
+                base_url=served.http, headers={"Authorization": f"Bearer {TOKEN}"}
+            ) as web,
+            aiomqtt.Client(served.host, served.port) as mqtt,
+        ):
+            await mqtt.subscribe("ew/v1/event/#", qos=1)
+            answer = await web.post("/origins", json={**origin, "source": "stranger"})
+            assert answer.json()["kind"] == "unchanged"
+            elsewhere = {**origin, "source": "trusted", "longitude": 105.5}
+            answer = await web.post("/origins", json=elsewhere)
+            assert answer.json()["kind"] == "alert"
+            message = await anext(mqtt.messages)
+            assert isinstance(message.payload, bytes)
+            told = json.loads(message.payload)
+            assert (told["event_id"], told["status"]) == ("trusted-1", "actual")
+            verifier = Verifier([root_from_pem((keyring.path / "root.pub.pem").read_bytes(), "")])
+            verifier.update((keyring.path / "keys.json").read_bytes())
+            verifier.verify(told, time.time_ns() // 1000)
+            async with asyncio.timeout(20):
+                while "held back" not in (told := (await web.get("/health")).json()["health"]):
+                    await asyncio.sleep(0.1)
+            assert "held back: stranger-1 M 8.1: stranger's origin is borne out by 0 of our" in told
 
 
 def test_port_in_use_is_one_clear_line(tmp_path: Path) -> None:

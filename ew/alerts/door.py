@@ -1,0 +1,210 @@
+"""PURE: the door before the key that signs ``actual``: what our stations do not bear out is not told.
+
+A system once told the public of an M 8.1 that was a test. So each version is looked at once more before
+it is signed as real, from picks and travel times alone and not from how it was found:
+
+- ours needs as many sites as a declaration does, whose data were fresh when the pick came, apart from
+  each other, with onsets that one P-wave (or the S the version rests on) can have made;
+- fewer are enough only where those that are there shake as a damaging earthquake makes them;
+- another agency's needs onsets at a quarter of our nearest sites that its P-wave has passed, and at
+  one at least, unless the configuration trusts that agency alone.
+
+What is held back is looked at again as picks come. Cancels pass for what has passed.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ew.components import verticals_of
+from ew.config import Config
+from ew.geo import distance_km, ecef_km
+from ew.records import EventVersion, Inventory, Pick
+from ew.times import NS_PER_S, seconds_from_ns
+from ew.traveltimes import TravelTimes
+
+SITE_KM = 0.5
+"""Sensors nearer to each other feel the same door slam: they are one witness."""
+AHEAD_MOST_S = 10.0
+"""Data may end so far ahead of the clock: of a station whose clock is off, the fit decides."""
+KEPT_S = 180.0
+"""Picks are kept for a P-wave's way through the largest network, and the time in which versions come."""
+HELD_S = 60.0
+"""So long a version that was held back may still be told; then there is nobody left to warn."""
+PASSED_KEPT_S = 900.0
+FIT_S, FIT_SHARE = 2.0, 0.06
+"""An onset fits within this and a share of its travel time: first hypocentres are off by some km."""
+PG_FROM_KM, PG_KM_S = 120.0, 5.8
+"""Where Pn leads it is often too weak, and what is picked is up to Pg (ak135's upper crust)."""
+FELT_M_S2, STRONG_M_S2 = 0.1, 0.3
+"""Peak acceleration felt by many (CSIS 3.6) at one of three sites, by all (5.0) at both of two."""
+NEAREST, NEAREST_SHARE = 8, 0.25
+PASSED_BY_S = 2.0
+"""A site is counted on so long after P has passed it: a pick takes a second to be made and sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A version that was held back, since ``since_s`` (epoch seconds), and why."""
+
+    version: EventVersion
+    reason: str
+    since_s: float
+
+
+class Door:
+    """Lets versions through to be signed as ``actual``, or holds them back.
+
+    ``note`` takes what stations picked; ``let_through`` gives back what may be told. Times are
+    epoch seconds.
+    """
+
+    def __init__(self, config: Config, inventory: Inventory, travel_times: TravelTimes) -> None:
+        self._locate = config.locate
+        self._oldest_s = config.policy.data_age_s
+        self._trusted = {one.name for one in config.service.partners if one.trusted_alone}
+        self._travel = travel_times
+        seed_ids = sorted(set(verticals_of(inventory).values()))
+        self._slot = {seed_id: slot for slot, seed_id in enumerate(seed_ids)}
+        self._seed_ids = seed_ids
+        self._latitudes = np.array([inventory[one].latitude for one in seed_ids])
+        self._longitudes = np.array([inventory[one].longitude for one in seed_ids])
+        self._sites = _sites(self._latitudes, self._longitudes)
+        self._picks: list[tuple[float, int]] = []
+        self._passed: dict[str, float] = {}
+        self._held: dict[str, Held] = {}
+        self._has_new = False
+        self.stale = 0
+        """Picks that came from data too old, or ahead of the clock, to bear anything out."""
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """What is held back now."""
+        return tuple(self._held.values())
+
+    def note(self, picks: Iterable[Pick], now_s: float) -> None:
+        """Picks have come; those of data older than the configured age bear nothing out."""
+        for pick in picks:
+            slot = self._slot.get(pick.seed_id)
+            if slot is None:
+                continue
+            # What reports leave out is 0; the onset is then the best that is known of the data's age
+            age_s = now_s - max(pick.decided_ns, pick.time_ns) / NS_PER_S
+            if -AHEAD_MOST_S <= age_s <= self._oldest_s:
+                self._picks.append((seconds_from_ns(pick.time_ns), slot))
+                self._has_new = True
+            else:
+                self.stale += 1
+        if self._picks and self._picks[0][0] < now_s - KEPT_S:
+            self._picks = [one for one in self._picks if one[0] >= now_s - KEPT_S]
+
+    def recall(self, version: EventVersion) -> None:
+        """A version was told before a restart: its event has passed."""
+        self._passed[version.event_id] = version.issued_s
+
+    def let_through(self, versions: Sequence[EventVersion], now_s: float) -> list[EventVersion]:
+        """Those of ``versions``, and of what was held back before, that may be told now."""
+        told = [let for version in versions if (let := self._judge(version, now_s)) is not None]
+        if self._held and self._has_new:
+            fresh = {version.event_id for version in versions}
+            for held in self.held:
+                if held.version.event_id not in fresh:
+                    let = self._judge(held.version, now_s, held.since_s)
+                    told += [] if let is None else [replace(let, issued_s=now_s)]
+        self._has_new = False
+        self._held = {k: h for k, h in self._held.items() if now_s - h.since_s <= HELD_S}
+        self._passed = {k: s for k, s in self._passed.items() if now_s - s <= PASSED_KEPT_S}
+        return told
+
+    def _judge(
+        self, version: EventVersion, now_s: float, since_s: float | None = None
+    ) -> EventVersion | None:
+        event_id = version.event_id
+        if version.kind == "cancel":
+            self._held.pop(event_id, None)
+            return version if event_id in self._passed else None
+        reason = self.objection(version, now_s)
+        if reason:
+            since_s = now_s if since_s is None else since_s
+            self._held[event_id] = Held(version, reason, since_s)
+            return None
+        self._held.pop(event_id, None)
+        kind = version.kind if event_id in self._passed else "alert"
+        self._passed[event_id] = now_s
+        return replace(version, kind=kind)
+
+    def objection(self, version: EventVersion, now_s: float) -> str:
+        """Why a version is not to be told as real; empty: it is borne out."""
+        if version.source == "ew":
+            return self._objection_to_ours(version)
+        if version.source in self._trusted:
+            return ""
+        return self._objection_to_theirs(version, now_s)
+
+    def _objection_to_ours(self, version: EventVersion) -> str:
+        by_s = {a.pick.seed_id for a in version.arrivals if a.phase == "S"}
+        slots = self._supporting(version, by_s)
+        count, needed = len(set(self._sites[slots].tolist())), self._locate.min_stations
+        if count < needed and self._locate.strong_motion:
+            seed_ids = {self._seed_ids[slot] for slot in slots}
+            felt = [m.pga_m_s2 for m in version.motions if m.seed_id in seed_ids]
+            if sum(pga >= STRONG_M_S2 for pga in felt) >= 2:
+                needed = 2
+            elif any(pga >= FELT_M_S2 for pga in felt):
+                needed = min(3, needed)
+        return "" if count >= needed else f"{count} of {needed} sites bear it out"
+
+    def _objection_to_theirs(self, version: EventVersion, now_s: float) -> str:
+        origin = version.origin
+        away = self._distances_km(origin.latitude, origin.longitude)
+        by_distance = np.argsort(away)
+        nearest = list(dict.fromkeys(self._sites[by_distance].tolist()))[:NEAREST]
+        passed_s = origin.time_s + self._travel.p_s(away[nearest], origin.depth_km) + PASSED_BY_S
+        passed = int(np.count_nonzero(passed_s <= now_s))
+        needed = max(1, math.ceil(NEAREST_SHARE * passed))
+        found = set(self._sites[self._supporting(version, ())].tolist())
+        count = len(found.intersection(nearest))
+        if count >= needed:
+            return ""
+        return (
+            f"{version.source}'s origin is borne out by {count} of our {passed} nearest sites that P "
+            f"has passed, {needed} needed"
+        )
+
+    def _supporting(self, version: EventVersion, by_s: Iterable[str]) -> NDArray[np.int64]:
+        """Slots of the picks that the version's P-wave, or S where it rests on that, can have made."""
+        if not self._picks:
+            return np.empty(0, np.int64)
+        origin = version.origin
+        times = np.array([time_s for time_s, _ in self._picks])
+        slots = np.array([slot for _, slot in self._picks], dtype=np.int64)
+        away = self._distances_km(origin.latitude, origin.longitude)[slots]
+        since = times - origin.time_s
+        p_s = self._travel.p_s(away, origin.depth_km)
+        fits = np.abs(since - p_s) <= FIT_S + FIT_SHARE * p_s
+        pg_s = away / PG_KM_S
+        fits |= (away >= PG_FROM_KM) & (since > p_s) & (since <= pg_s + FIT_S + FIT_SHARE * pg_s)
+        if are_s := [self._slot[one] for one in by_s if one in self._slot]:
+            s_s = self._travel.s_s(away, origin.depth_km)
+            fits |= np.isin(slots, are_s) & (np.abs(since - s_s) <= FIT_S + FIT_SHARE * s_s)
+        return slots[fits]
+
+    def _distances_km(self, latitude: float, longitude: float) -> NDArray[np.float64]:
+        return distance_km(latitude, longitude, self._latitudes, self._longitudes)
+
+
+def _sites(latitudes: NDArray[np.float64], longitudes: NDArray[np.float64]) -> NDArray[np.int64]:
+    """For each station (S,) the first one that stands within ``SITE_KM`` and is no other's, (S,)."""
+    points = ecef_km(latitudes, longitudes).T
+    sites = np.arange(len(points))
+    firsts: list[int] = []
+    for number, point in enumerate(points):
+        near = [] if not firsts else np.linalg.norm(points[firsts] - point, axis=1) <= SITE_KM
+        if np.any(near):
+            sites[number] = firsts[int(np.argmax(near))]
+        else:
+            firsts.append(number)
+    return sites
