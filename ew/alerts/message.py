@@ -19,6 +19,8 @@ from ew.times import US_PER_S, us_from_seconds
 
 MAX_BYTES = 1024
 EVENT_MOST_BYTES = 16 * 1024
+HEALTH_MOST_BYTES = 500
+"""Of health in a heartbeat, as JSON: the other members leave so much of 1 KiB."""
 TOPIC_CELL = "ew/v1/alert/cell/{}"
 TOPIC_DEVICE = "ew/v1/alert/device/{}"
 TOPIC_EVENT = "ew/v1/event/{}"
@@ -238,7 +240,15 @@ def signed(body: dict[str, Any], signer: Signer, status: Status) -> bytes:
 def heartbeat(
     *, now_us: int, version: str, mode: Status, last_event_id: str | None, health: str
 ) -> dict[str, Any]:
-    """The body of the once-a-second heartbeat, from which devices learn the service's time."""
+    """The body of the once-a-second heartbeat, from which devices learn the service's time.
+
+    A long account of what is wrong is cut: devices take no heartbeat above 1 KiB.
+    """
+    if len(rfc8785.dumps(health)) > HEALTH_MOST_BYTES:
+        health = health[:HEALTH_MOST_BYTES]
+        while len(rfc8785.dumps(health + "…")) > HEALTH_MOST_BYTES:
+            health = health[:-1]
+        health += "…"
     return {
         "v": 1,
         "time_us": now_us,

@@ -29,16 +29,17 @@ from ew.alerts.message import (
     verified_event,
 )
 from ew.alerts.planner import AlertPlan, AlertPlanner
-from ew.alerts.trust import Verifier
 from ew.config import Config
 from ew.delivery.publisher import Publisher
 from ew.errors import InputError
 from ew.pipeline import TICK_NS, Output, Pipeline
 from ew.records import Channel, EventVersion, Status
+from ew.service.announcing import KeysAnnouncer
 from ew.service.commands import Commands
 from ew.service.health import StationHealth, no_data
 from ew.service.intake import Intake
 from ew.service.latency import Latencies
+from ew.service.loading import load_keys
 from ew.service.orders import Orders
 from ew.service.recall import Recall
 from ew.service.supervisor import Supervisor
@@ -92,10 +93,7 @@ class Service:
         self.inventory = inventory
         self.broker = broker
         self.counts = Counts()
-        self.keys = keys
-        self.signer = self.keys.signer
-        self._verifier = Verifier([self.keys.root])
-        self._verifier.update(self.keys.document)
+        self.signer = keys.signer
         self.travel_times = TravelTimes.of(config.locate)
         self.planner = AlertPlanner(config, self.travel_times, [], self.signer.key_id)
         self.door = Door(config, inventory, self.travel_times) if self.mode == "actual" else None
@@ -108,6 +106,11 @@ class Service:
             self.door,
         )
         self.publisher = Publisher(broker, self.signer, config.delivery)
+        self.announcer = KeysAnnouncer(
+            keys,
+            lambda document: self.publisher.publish(TOPIC_KEYS, document, retain=True),
+            lambda: load_keys(config),
+        )
         self.live = Telling(config.service.name, secret, self.publisher)
         self.journal = Journal(config.service.database)
         self.latencies = Latencies(self.publisher.tallies.of)
@@ -165,6 +168,7 @@ class Service:
             f"held back: {held.version.event_id} M {held.version.origin.magnitude:.1f}: {held.reason}"
             for held in (self.door.held if self.door else ())
         ]
+        reasons += self.announcer.trouble(time.time())
         reasons += self.watch.failing(time.time())
         if self.journal.error is not None:
             reasons.append(f"journal: {self.journal.error}")
@@ -182,13 +186,14 @@ class Service:
         await self.reload_targets()
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
         async with self.publisher:
-            self.publisher.publish(TOPIC_KEYS, self.keys.document, retain=True)
+            self.announcer.say()
             self.intake.start(self.watch)
             if self.exchange is not None:
                 self.watch.keep("picks", self.exchange.run)
             if self._asks_for_receipts:
                 self.watch.keep("receipts", self._hear_receipts)
             self.watch.keep("commands", self._hear_commands)
+            self.watch.keep("keys", self.announcer.keep)
             self.watch.keep("latencies", self._note_latencies_ever)
             self.watch.keep("heartbeat", self._pulse)
             self.watch.keep("devices", self._keep_devices)
@@ -270,7 +275,7 @@ class Service:
 
     def _check_event(self, payload: bytes) -> EventVersion:
         """What another associator tells in the same mode."""
-        return verified_event(payload, self._verifier, self.mode, time.time_ns() // 1000)
+        return verified_event(payload, self.announcer.verifier, self.mode, time.time_ns() // 1000)
 
     def _act(self, output: Output) -> None:
         """Alerts first; then the journal and whoever looks on."""
@@ -405,7 +410,14 @@ class Service:
             self.latencies.receive(topic, payload, now_us)
 
     async def _hear_commands(self) -> None:
-        await listen(self.broker, self.commands.wanted, self.commands.take, "commands")
+        wanted = [*self.commands.wanted, (TOPIC_KEYS, 1)]
+        await listen(self.broker, wanted, self._take_heard, "commands")
+
+    def _take_heard(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        for topic, payload in messages:
+            if topic == TOPIC_KEYS:
+                self.announcer.take(payload, time.time())
+        self.commands.take([one for one in messages if one[0] != TOPIC_KEYS])
 
     async def _note_latencies_ever(self) -> None:
         """Keep and show what is known of each version's way to the devices, as it comes to be known."""

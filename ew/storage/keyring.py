@@ -12,6 +12,7 @@ owner alone. Every change makes a document with a higher serial.
 """
 
 import contextlib
+import logging
 import os
 import secrets
 import time
@@ -34,6 +35,8 @@ from ew.alerts.trust import (
 from ew.errors import ConfigError, EwError, InputError, MessageError
 from ew.records import Status
 from ew.times import US_PER_S
+
+log = logging.getLogger("ew.keys")
 
 OVERLAP_US = 7 * 86_400 * US_PER_S
 """A rotated key stays valid this long: every device has heard of the new one by then."""
@@ -178,18 +181,22 @@ class ServiceKeys:
             public_pem(root.public_key().public_bytes_raw()),
         )
         file = database.with_suffix(".keys.json")
-        kept = _kept_document(file, root, signer, now_us)
-        if kept is not None:
-            return cls(signer, kept, root.public_key().public_bytes_raw())
-        made = cls._of(root, signer, now_us)
+        payload, serial = _kept_document(file, root, signer, now_us)
+        if payload is not None:
+            return cls(signer, payload, root.public_key().public_bytes_raw())
+        made = cls._of(root, signer, now_us, after=serial)
         write_public(file, made.document)
         return made
 
     @classmethod
-    def _of(cls, root: Ed25519PrivateKey, signer: Signer, now_us: int) -> "ServiceKeys":
-        # Seconds as serial: they rise by themselves, also where the last document was lost
+    def _of(
+        cls, root: Ed25519PrivateKey, signer: Signer, now_us: int, after: int = 0
+    ) -> "ServiceKeys":
+        # Seconds as serial: they rise by themselves, also where the last document was lost; where it
+        # was not, above it, or devices would refuse the new one of a clock that was set back
+        serial = max(now_us // US_PER_S, after + 1)
         document = sign_document(
-            root, [KeyEntry.of(signer, now_us)], serial=now_us // US_PER_S, issued_us=now_us
+            root, [KeyEntry.of(signer, now_us)], serial=serial, issued_us=now_us
         )
         return cls(signer, document, root.public_key().public_bytes_raw())
 
@@ -245,17 +252,18 @@ def _unfit_entry(entry: KeyEntry, signer: Signer, mode: Status, now_us: int) -> 
 
 def _kept_document(
     file: Path, root: Ed25519PrivateKey, signer: Signer, now_us: int
-) -> bytes | None:
+) -> tuple[bytes | None, int]:
+    """The document in a file, if it still serves, and its serial."""
     if not file.exists():
-        return None
+        return None, 0
     payload = read_file(file)
     try:
         document = read_document(payload, [root.public_key().public_bytes_raw()])
     except MessageError:
-        return None  # another root's, or damaged: it is made anew with a higher serial
+        return None, 0  # another root's, or damaged
     lists = any(key.public_key == signer.public_key() for key in document.keys)
     is_fresh = document.issued_us <= now_us < document.expires_us - DOCUMENT_LIFE_US // 2
-    return payload if lists and is_fresh else None
+    return payload if lists and is_fresh else None, document.serial
 
 
 def _kept_key(file: Path) -> Ed25519PrivateKey:
@@ -362,5 +370,6 @@ def load_service_keys(
         )
     try:
         return ServiceKeys.beside(database, now_us)
-    except EwError:
+    except EwError as error:
+        log.warning("%s; keys for this run alone are made", error)
         return ServiceKeys.ephemeral(mode, now_us=now_us)

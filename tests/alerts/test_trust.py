@@ -10,7 +10,14 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ew import EventVersion, Origin
-from ew.alerts.message import AlertTemplate, event_body, heartbeat, signed, verified_event
+from ew.alerts.message import (
+    AlertTemplate,
+    event_body,
+    heartbeat,
+    parse_heartbeat,
+    signed,
+    verified_event,
+)
 from ew.alerts.signing import Signer, base64url, from_base64url
 from ew.alerts.trust import DOCUMENT_LIFE_US, KeyEntry, Verifier, read_document, sign_document
 from ew.errors import MessageError
@@ -120,6 +127,15 @@ def test_event_told_as_a_drill_is_no_real_one_to_an_associator() -> None:
     assert verified_event(payload, verifier, "exercise", NOW_US).event_id == "ew-1"
     with pytest.raises(MessageError, match="told as exercise, not actual"):
         verified_event(payload, verifier, "actual", NOW_US)
+
+
+@pytest.mark.parametrize("letter", ["a", "\U0001f600", "\x01", '"'])
+def test_heartbeat_stays_readable_however_much_is_wrong(letter: str) -> None:
+    beat = heartbeat(
+        now_us=NOW_US, version="1", mode="exercise", last_event_id="e" * 64, health=letter * 5000
+    )
+    body, plain = parse_heartbeat(signed(beat, SIGNER, "exercise"))
+    trusting([SIGNER], NOW_US).verify(plain, body.time_us)
 
 
 @pytest.mark.parametrize("text", ["", "A", "AA=", "AB", "A+/A", "A A", "AAAA\n", "ÄAAA"])
