@@ -67,14 +67,14 @@ def figures(rows: list[dict[str, object]]) -> dict[str, float]:
     def worst(key: str, of: list[dict[str, object]]) -> float:
         return max((abs(float(str(r[key]))) for r in of), default=0.0)
 
+    def latest(of: list[dict[str, object]]) -> float:
+        """A large earthquake is told before its fourth onset: that is early, not late."""
+        return max((float(str(r["after 4th onset s"])) for r in of), default=0.0)
+
     by_packet = {p: [r for r in found if r["packets s"] == p] for p in PACKETS_S}
     return {
-        "recorded, first alert after the 4th onset, 1 s packets": worst(
-            "after 4th onset s", by_packet[1.0]
-        ),
-        "recorded, first alert after the 4th onset, 0.1 s packets": worst(
-            "after 4th onset s", by_packet[0.1]
-        ),
+        "recorded, first alert after the 4th onset, 1 s packets": latest(by_packet[1.0]),
+        "recorded, first alert after the 4th onset, 0.1 s packets": latest(by_packet[0.1]),
         "recorded, first epicentre": worst("first km", found),
         "recorded, last epicentre": worst("last km", found),
         "recorded, last magnitude": worst("last M", found),

@@ -43,6 +43,8 @@ CLAIM_S = 300.0
 S_TOLERANCE_S = 2.0
 CODA_FACTOR = 3.0
 """Coda lasts to about three S travel times (Rautian & Khalturin 1978 start theirs at two)."""
+PUT_OFF_S = 0.02
+"""A search that was put off follows with the next tick."""
 UNSIZED_S = 0.5
 """An event without a magnitude is not told for so long: nobody would be alerted by it."""
 WITHDRAW_AFTER_S = 8.0
@@ -91,6 +93,8 @@ class EventEngine:
         self._free: list[Onset] = []
         self._events: list[Event] = []
         self._told: dict[str, EventVersion] = {}
+        self._is_new = False  # a free onset has come since the last search for a further event
+        self._is_put_off = False
         self._partners = PartnerSolutions()
         self._recalled: dict[str, Event] = {}
         self.wake_at_s: float | None = None
@@ -105,20 +109,38 @@ class EventEngine:
     ) -> list[EventVersion]:
         """Take in a tick and return the event versions due at ``now_s`` (epoch seconds), oldest event first."""
         self._take_packets(packets)
-        is_new = False
         with self._stopwatch.stage("associate"):
             for pick in sorted(picks, key=lambda p: p.time_ns):
-                is_new |= self._take_pick(pick)
-            candidate = self._associator.declare(self._free) if is_new else None
+                self._is_new |= self._take_pick(pick)
+        versions = self._updates(now_s)
+        # What there is to tell does not wait for the search of a further earthquake, nor that twice
+        is_put_off = bool(versions) and self._is_new and not self._is_put_off
+        if not is_put_off and self._declare(now_s):
+            versions += self._updates(now_s)
+        self._is_put_off = is_put_off
+        self._forget(now_s)
+        wait_s = PUT_OFF_S if is_put_off else self._config.version_interval_s
+        is_going = is_put_off or any(self._is_open(event, now_s) for event in self._events)
+        self.wake_at_s = now_s + wait_s if is_going else None
+        return versions
+
+    def _declare(self, now_s: float) -> bool:
+        """Search for an earthquake among the free onsets; whether one has begun."""
+        with self._stopwatch.stage("associate"):
+            candidate = (
+                self._associator.declare(self._free) if self._is_new and self._free else None
+            )
             if candidate is None and self._config.strong_motion:
-                candidate = self._strong.find(self._free, now_s, is_new=is_new)
+                candidate = self._strong.find(self._free, now_s, is_new=self._is_new)
+            self._is_new = False
             if candidate is not None:
                 self._begin(candidate, now_s)
+        return candidate is not None
+
+    def _updates(self, now_s: float) -> list[EventVersion]:
+        """The versions that are due, oldest event first."""
         going = [event for event in self._events if self._is_open(event, now_s)]
-        versions = [v for event in going if (v := self._update(event, now_s)) is not None]
-        self._forget(now_s)
-        self.wake_at_s = now_s + self._config.version_interval_s if going else None
-        return versions
+        return [v for event in going if (v := self._update(event, now_s)) is not None]
 
     def take_reports(self, reports: Sequence[PickReport]) -> list[Pick]:
         """Take in what detectors elsewhere report; returns the picks that are new, for ``feed``."""

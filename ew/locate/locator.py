@@ -31,6 +31,9 @@ DEEP_PICKS = 5
 """Of four picks nearly any depth fits: place, time and depth are four unknowns."""
 DEEP_GAIN = 2.0
 """So much better (in log likelihood) than the best shallow one a deep hypocentre must be."""
+DEEP_MISFIT = 1.1
+"""And at most so much misfit a pick, the depth's own left aside: picks that belong to no one P-wave fit
+best far below, where all times are alike, and fit badly there (1.1-2.6; deep earthquakes 0.5-1.06)."""
 DEPTH_LOG_PRIOR = 1.6
 """Deep earthquakes are rare, not impossible: a share of 0.08 is at 100-200 km and 0.01 at 600 (global catalogues), which
 1.6 ln(1 + x) follows where x, the depth off the usual in spreads, would cut them off."""
@@ -158,8 +161,9 @@ class Locator:
         finer = self._search(
             *grid.place(), step_km, step_km / 2, grid.depths[[grid.best()[1]]], seen
         )
-        is_better = float(finer.misfit.min()) < shallow - DEEP_GAIN
-        return finer if is_better else None
+        own = float(self._depth_misfit(finer.depths)[0])
+        most = min(shallow - DEEP_GAIN, DEEP_MISFIT * len(seen.picks) + own)
+        return finer if float(finer.misfit.min()) < most else None
 
     def misfit_at(self, hypocentre: Hypocentre, seen: Observations) -> float:
         """The misfit of a known place for new observations."""
@@ -183,8 +187,7 @@ class Locator:
         self, latitudes: Floats, longitudes: Floats, depths: Floats, seen: Observations
     ) -> _Grid:
         nodes = np.ascontiguousarray(ecef_km(latitudes, longitudes).T)
-        off = np.abs(depths - self._config.depth_km) / self._config.depth_spread_km
-        prior = np.minimum(off, DEPTH_LOG_PRIOR * np.log1p(off))
+        prior = self._depth_misfit(depths)
         misfit, origin = np.empty((2, len(nodes), len(depths)))
         misfit_grid(
             nodes,
@@ -199,6 +202,11 @@ class Locator:
             origin,
         )
         return _Grid(latitudes, longitudes, depths, misfit, origin)
+
+    def _depth_misfit(self, depths: Floats) -> Floats:
+        """How unusual depths are, as minus the log of their likelihood."""
+        off = np.abs(depths - self._config.depth_km) / self._config.depth_spread_km
+        return np.minimum(off, DEPTH_LOG_PRIOR * np.log1p(off))
 
     def _with_spread(self, fine: _Grid, depths: Floats, seen: Observations) -> Hypocentre:
         """The best trial, with the spread of the likelihood exp(-misfit) over a wider grid around it."""

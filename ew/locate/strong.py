@@ -51,6 +51,9 @@ SEEN_KM = 60.0
 """P of a damaging earthquake does not pass a live station so near unseen."""
 RECENT_S = 60.0
 LOOK_S = 0.25
+FOLLOWED_MOST = 32
+"""Onsets looked at, those of the strongest first motion: each costs 50 us a look, and amid hundreds of
+noise picks a damaging earthquake's are among the strongest."""
 TRIED = 3
 """Pairs tried at once, the earliest first."""
 
@@ -77,6 +80,7 @@ class StrongRule:
         self._travel = travel_times
         self._associator = associator
         self._waves = waves
+        self._places: list[list[float]] = network.ecef.tolist()
         self._followed: dict[tuple[str, int], _Followed] = {}
         self._looked_s = -math.inf
 
@@ -87,6 +91,7 @@ class StrongRule:
         if len(calm) < 2:
             self._follow(())
             return None
+        calm = sorted(calm, key=_first_motion)[-FOLLOWED_MOST:]
         if not is_new and now_s - self._looked_s < LOOK_S:
             return None
         self._looked_s = now_s
@@ -113,9 +118,11 @@ class StrongRule:
 
     def _are_compatible(self, one: Onset, other: Onset) -> bool:
         """Whether one P-wave can have made both."""
-        places = self._network.ecef
-        apart_km = float(np.linalg.norm(places[one.station] - places[other.station]))
+        apart_km = self._apart_km(one, other)
         return abs(one.time_s - other.time_s) <= apart_km / SLOWEST_KM_S + APART_SLACK_S
+
+    def _apart_km(self, one: Onset, other: Onset) -> float:
+        return math.dist(self._places[one.station], self._places[other.station])
 
     def _around(
         self, pair: tuple[Onset, Onset], calm: Sequence[Onset], recent: Sequence[Onset]
@@ -136,10 +143,8 @@ class StrongRule:
     def _is_felt(self, pair: tuple[Onset, Onset], *, is_two: bool) -> bool:
         """Whether people near the two stations feel it; where two onsets are all there are, strongly and near each other."""
         felt = sorted(self._waves.motion(o.pick).pga_m_s2 for o in pair)
-        places = self._network.ecef
-        apart_km = float(np.linalg.norm(places[pair[0].station] - places[pair[1].station]))
         if is_two:
-            return apart_km <= NEAR_KM and felt[0] >= NEAR_FELT_M_S2
+            return self._apart_km(*pair) <= NEAR_KM and felt[0] >= NEAR_FELT_M_S2
         return felt[1] >= FELT_M_S2
 
     def _is_damaging(self, candidate: Candidate, pair: tuple[Onset, Onset]) -> bool:
@@ -166,6 +171,12 @@ class StrongRule:
             self._config.pd_relation,
             np.zeros(2),
         )
+
+
+def _first_motion(onset: Onset) -> tuple[float, float]:
+    """How strongly an onset begins: log10 m/s², and SNR where no amplitude is known."""
+    amplitude = onset.log_amplitude
+    return (-math.inf if math.isnan(amplitude) else amplitude), onset.pick.snr
 
 
 def lasts_s(peaks: PeakBins) -> float:
