@@ -47,16 +47,16 @@ class Config(BaseModel):
     @model_validator(mode="after")
     def _roles_fit(self) -> Self:
         service = self.service
-        has_sources = bool(service.seedlink or service.mqtt_waveforms or service.watch)
+        sources = "seedlink, mqtt_waveforms, watch, shakes or openeew"
         if service.role == "detect" and "://" not in self.delivery.broker:
             raise ValueError(
                 "service.role detect: delivery.broker must be the associators' broker, mqtt://HOST:PORT"
             )
-        if service.role == "detect" and not has_sources:
-            raise ValueError("service.role detect: needs seedlink, mqtt_waveforms or watch")
-        if service.role == "associate" and has_sources:
+        if service.role == "detect" and not service.has_sources:
+            raise ValueError(f"service.role detect: needs {sources}")
+        if service.role == "associate" and service.has_sources:
             raise ValueError(
-                "service.role associate: picks come from detectors; name seedlink, mqtt_waveforms and watch there"
+                f"service.role associate: picks come from detectors; name {sources} there"
             )
         return self
 

@@ -6,6 +6,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ew.config.sources import OpenEewSource, ShakeSource
+
 SELECTOR = re.compile(
     r"!?(?:(?:[A-Z0-9?-]{2})?[A-Z0-9?]{3}(?:\.[A-Z])?|[A-Z0-9?*]*_[A-Z0-9?*]_[A-Z0-9?*]_[A-Z0-9?*])"
 )
@@ -115,6 +117,12 @@ class ServiceConfig(BaseModel):
         default=None,
         description="take miniSEED from the files of this directory and its folders, of any name, as they grow",
     )
+    shakes: tuple[ShakeSource, ...] = Field(
+        default=(), description="Raspberry Shakes that cast their data here by UDP"
+    )
+    openeew: tuple[OpenEewSource, ...] = Field(
+        default=(), description="brokers on which OpenEEW sensors publish JSON"
+    )
     database: Path = Field(
         default=Path("ew.sqlite"), description="file of devices, journal and stream state"
     )
@@ -147,6 +155,13 @@ class ServiceConfig(BaseModel):
     log_level: Literal["debug", "info", "warning"] = Field(
         default="info", description="least level logged"
     )
+
+    @property
+    def has_sources(self) -> bool:
+        """Whether any source of waveforms is configured."""
+        return bool(
+            self.seedlink or self.mqtt_waveforms or self.watch or self.shakes or self.openeew
+        )
 
     @property
     def link_secret_file(self) -> Path:

@@ -14,7 +14,9 @@ from ew.records import Packet
 from ew.service.tasks import Watch
 from ew.sources.backlog import Backlog
 from ew.sources.mqtt import MqttWaveforms
+from ew.sources.openeew import OpenEew
 from ew.sources.seedlink import SeedLinkClient
+from ew.sources.shake import Shakes
 from ew.sources.watch import WatchedFolder
 from ew.times import NS_PER_S
 
@@ -47,6 +49,8 @@ class Intake:
         ]
         folder = config.service.watch
         self.folder = None if folder is None else WatchedFolder(folder, self.take)
+        self.shakes = Shakes(config.service.shakes, self.take)
+        self.openeew = [OpenEew(source, self.take) for source in config.service.openeew]
         self.backlog = Backlog()
         self.dropped = 0
         self.last_packet_s = 0.0
@@ -63,7 +67,7 @@ class Intake:
     @property
     def has_sources(self) -> bool:
         """Whether any source is configured."""
-        return bool(self.seedlink or self._config.mqtt_waveforms or self._config.watch)
+        return self._config.has_sources
 
     def take(self, packet: Packet) -> None:
         """Take a packet from a source, unless it is old data of a channel that is live."""
@@ -126,6 +130,22 @@ class Intake:
                 "left_aside": dict(sorted(self.folder.left_aside.items())[:LISTED]),
                 "left_aside_files": len(self.folder.left_aside),
             }
+        if self._config.shakes:
+            status["shakes"] = {
+                "packets": {name: one.packets for name, one in self.shakes.status.items()},
+                "refused": {name: one.refused for name, one in self.shakes.status.items()},
+                "strangers": self.shakes.strangers.refused,
+                "last_stranger": self.shakes.strangers.refused_from,
+            }
+        if self.openeew:
+            status["openeew"] = {
+                source.address.url: {
+                    "packets": source.packets,
+                    "refused": source.refused,
+                    "unknown_devices": sorted(source.unknown),
+                }
+                for source in self.openeew
+            }
         return status
 
     def resume(self, sequences: Mapping[str, Mapping[str, int]]) -> None:
@@ -161,3 +181,7 @@ class Intake:
             tasks.keep("waveforms", MqttWaveforms(self._broker, self.take).run)
         if self.folder is not None:
             tasks.keep("watch", self.folder.run)
+        if self._config.shakes:
+            tasks.keep("shakes", self.shakes.run)
+        for source in self.openeew:
+            tasks.keep(f"openeew {source.address.url}", source.run)

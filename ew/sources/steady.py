@@ -1,0 +1,42 @@
+"""PURE: packets that follow on, from a sensor whose clock jitters and whose sampling rate is not quite the nominal one.
+
+Low-cost sensors stamp a packet when they send it, some ms late by chance, and sample up to 1 % off the nominal rate. Taken as they
+say, a sample would be missing or twice every few packets. An alpha-beta filter follows the stamps: each packet begins where the last
+one ended, at a rate that makes its end approach what the stamps say.
+"""
+
+from dataclasses import dataclass
+
+ALPHA, BETA = 0.2, 0.02
+"""Shares of a stamp's deviation that go into time and rate; beta = alpha² / (2 - alpha) damps critically (Benedict and Bordner 1962)."""
+JUMP = 0.5
+"""A deviation of more than so much of a packet's length, or of ``LEAST_JUMP_S``, is a gap or a clock that was set."""
+LEAST_JUMP_S = 0.1
+RATE_OFF = 0.015
+"""The rate is followed so far from the nominal one; pickers restart at 2 %."""
+
+
+@dataclass(slots=True)
+class Steady:
+    """The clock of one sensor: when its next sample is due (epoch s), and its rate in Hz."""
+
+    next_s: float = 0.0
+    rate: float = 0.0
+    nominal: float = 0.0
+
+    def follow(self, start_s: float, count: int, nominal: float) -> tuple[float, float]:
+        """Start (epoch s) and rate (Hz) to give a packet of ``count`` samples that says it begins at ``start_s``."""
+        ahead_s = start_s - self.next_s
+        is_new = nominal != self.nominal
+        if is_new or abs(ahead_s) > max(JUMP * count / nominal, LEAST_JUMP_S):
+            self.rate = nominal if is_new else self.rate
+            self.nominal = nominal
+            self.next_s = start_s + count / self.rate
+            return start_s, self.rate
+        begin_s = self.next_s
+        period_s = 1 / self.rate + BETA * ahead_s / count
+        lowest, highest = (1 - RATE_OFF) * nominal, (1 + RATE_OFF) * nominal
+        self.rate = min(highest, max(lowest, 1 / period_s))
+        told = min(highest, max(lowest, 1 / (1 / self.rate + ALPHA * ahead_s / count)))
+        self.next_s = begin_s + count / told
+        return begin_s, told
