@@ -72,3 +72,27 @@ def test_without_a_supervisor_nothing_is_said_and_nothing_fails() -> None:
 
 def test_a_supervisor_that_has_gone_holds_nothing_up(tmp_path: Path) -> None:
     Supervisor({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready()
+
+
+def test_what_the_service_is_made_of_runs_where_no_memory_is_both_written_and_executed() -> None:
+    """As MemoryDenyWriteExecute of the units has it."""
+    program = """
+import ctypes, sys
+if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0):  # PR_SET_MDWE, from Linux 6.3
+    sys.exit(77)
+import numpy, orjson, sqlalchemy, uvicorn, uvloop, obspy, pymseed
+from ew import Packet, PickerBank
+from ew.alerts.signing import Signer
+from ew.cli.main import main
+from ew.shaking.targets import cell_of
+uvloop.new_event_loop().close()
+PickerBank().process([Packet("XX.A..HHZ", 0, 100.0, numpy.zeros(100, numpy.int32))])
+Signer.ephemeral().sign(b"x", "test")
+cell_of(30.0, 103.0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    if done.returncode == 77:
+        pytest.skip("this kernel can't forbid it")
+    assert done.returncode == 0, done.stderr
