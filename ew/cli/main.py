@@ -117,7 +117,11 @@ def demo(
 @app.command()
 def replay(
     event_dir: Annotated[
-        Path, typer.Argument(metavar="EVENT_DIR", help="waveforms.mseed, stations.xml or .csv, …")
+        str,
+        typer.Argument(
+            metavar="EVENT_DIR|sds:ARCHIVE",
+            help="waveforms.mseed, stations.xml or .csv, …; or an SDS archive, with --from and --to.",
+        ),
     ],
     packet: Annotated[
         float, typer.Option(min=0.01, max=60.0, metavar="SECONDS", help="Length of a packet.")
@@ -131,11 +135,41 @@ def replay(
     quakeml: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the events as QuakeML 1.2.")
     ] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Of an archive: ISO 8601, UTC.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Of an archive: ISO 8601, UTC.")
+    ] = None,
+    place: Annotated[
+        str | None,
+        typer.Option(metavar="LAT,LON,KM", help="Of an archive: stations within this radius."),
+    ] = None,
+    stations: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|URL", help="Of an archive: StationXML, CSV or an FDSN query's URL."
+        ),
+    ] = None,
 ) -> None:
     """Replay a recording as if it were live, and score it against the catalogue where there is one."""
     from ew.cli.replay import ReplayOptions, run_replay  # noqa: PLC0415
 
-    run_replay(ReplayOptions(event_dir, packet, speed_value(speed), report, config, plot, quakeml))
+    run_replay(
+        ReplayOptions(
+            event_dir,
+            packet,
+            speed_value(speed),
+            report,
+            config,
+            plot,
+            quakeml,
+            begin,
+            end,
+            place,
+            stations,
+        )
+    )
 
 
 @app.command()

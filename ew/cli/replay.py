@@ -17,22 +17,30 @@ from ew.locate.suspects import Suspect
 from ew.pipeline import Output, Pipeline
 from ew.records import EventVersion, Origin, Pick
 from ew.report import Score, by_event, physical_limit_s, report, score
+from ew.sources.archive import SCHEME, Wanted, load_sds
 from ew.sources.files import EventDir, load_event_dir
-from ew.times import NS_PER_S, iso_from_ns, iso_from_seconds
+from ew.times import NS_PER_S, iso_from_ns, iso_from_seconds, seconds_from_iso
 from ew.traveltimes import TravelTimes
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """What was asked for on the command line; ``speed`` is data seconds a second, infinity for no waiting."""
+    """What was asked for on the command line; ``speed`` is data seconds a second, infinity for no waiting.
 
-    event_dir: Path
+    ``begin``, ``end``, ``place`` and ``stations`` are those of an SDS archive.
+    """
+
+    source: str
     packet_s: float
     speed: float
     report: Path | None
     config: Path | None
     plot: Path | None
     quakeml: Path | None
+    begin: str | None = None
+    end: str | None = None
+    place: str | None = None
+    stations: str | None = None
 
 
 @dataclass(slots=True)
@@ -57,13 +65,10 @@ def run_replay(options: ReplayOptions) -> None:
         ConfigError: the directory or the configuration named does not exist or is wrong.
         InputError: the directory's files can't be used, or an output file can't be written.
     """
-    if not options.event_dir.is_dir():
-        raise ConfigError(
-            f"{options.event_dir}: no such directory; EVENT_DIR holds waveforms.mseed"
-        )
+    wanted = wanted_of(options)
     config = load_config(options.config)
     travel_times = TravelTimes.of(config.locate)
-    event_dir = load_event_dir(options.event_dir)
+    event_dir = _loaded(options.source, wanted)
     console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 120)
     for note in event_dir.notes:
         console.print(f"[yellow]skipped[/] {note}")
@@ -81,6 +86,54 @@ def run_replay(options: ReplayOptions) -> None:
         from ew.plot import plot_replay  # noqa: PLC0415 - matplotlib is slow to load
 
         plot_replay(options.plot, event_dir, run.picks, run.versions, travel_times)
+
+
+def wanted_of(options: ReplayOptions) -> Wanted | None:
+    """What of an archive is asked for; ``None`` for an EVENT_DIR.
+
+    Raises:
+        ConfigError: the options don't fit the source or can't be read, or there is no such directory.
+    """
+    given = {
+        "--from": options.begin,
+        "--to": options.end,
+        "--place": options.place,
+        "--stations": options.stations,
+    }
+    if not options.source.startswith(SCHEME):
+        if any(value is not None for value in given.values()):
+            names = ", ".join(name for name, value in given.items() if value is not None)
+            raise ConfigError(f"{names}: for an archive only, {SCHEME}DIRECTORY")
+        if not Path(options.source).is_dir():
+            raise ConfigError(
+                f"{options.source}: no such directory; EVENT_DIR holds waveforms.mseed"
+            )
+        return None
+    if options.begin is None or options.end is None:
+        raise ConfigError(f"{options.source}: needs --from TIME --to TIME")
+    try:
+        begin_s, end_s = seconds_from_iso(options.begin), seconds_from_iso(options.end)
+    except ValueError as error:
+        raise ConfigError(f"--from, --to: {error}; give ISO 8601, 2020-06-23T15:29:00") from error
+    return Wanted(begin_s, end_s, _place(options.place), options.stations)
+
+
+def _place(text: str | None) -> tuple[float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        latitude, longitude, radius_km = (float(part) for part in text.split(","))
+    except ValueError:
+        latitude = longitude = radius_km = math.nan
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and radius_km > 0):
+        raise ConfigError(f"--place {text!r}: give latitude,longitude,radius in km: 16.0,-97.5,200")
+    return latitude, longitude, radius_km
+
+
+def _loaded(source: str, wanted: Wanted | None) -> EventDir:
+    if wanted is None:
+        return load_event_dir(Path(source))
+    return load_sds(Path(source.removeprefix(SCHEME)), wanted)
 
 
 def replay(

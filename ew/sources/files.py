@@ -1,6 +1,7 @@
 """SHELL: a directory with a recording (``EVENT_DIR``), read to be replayed as if it were live.
 
-``waveforms.mseed``, ``stations.xml`` or ``stations.csv``; optionally ``event.json`` (a catalogue origin) and
+``waveforms.mseed``, or files in other formats (``recordings``); ``stations.xml`` or ``stations.csv``, which only headers that tell place
+and scale make needless; optionally ``event.json`` (a catalogue origin) and
 ``picks.csv``, which only score.
 """
 
@@ -8,7 +9,7 @@ import csv
 import heapq
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ew.components import verticals_of, without_vertical
 from ew.errors import InputError
 from ew.records import Channel, Origin, Packet
 from ew.sources import inventory, miniseed
+from ew.sources.recordings import Recording, read_files
 from ew.times import NS_PER_S, ns_from_seconds, seconds_from_iso, seconds_from_ns
 
 UNKNOWN = float("nan")
@@ -90,36 +92,67 @@ def load_event_dir(path: Path) -> EventDir:
     """
     if not path.is_dir():
         raise InputError(f"{path}: no such directory")
+    recording = _recording(path)
+    stations = _stations(path, seconds_from_ns(recording.runs[0].start_ns), recording)
+    event, picks = _event(path), _analyst_picks(path, recording.notes)
+    return assembled(path, recording, stations, event, picks)
+
+
+def _recording(path: Path) -> Recording:
+    """The waveforms of a directory: ``waveforms.mseed``, else all files of any format."""
     waveforms = path / "waveforms.mseed"
-    if not waveforms.is_file():
+    if waveforms.is_file():
+        try:
+            decoded = miniseed.read_runs(waveforms.read_bytes(), waveforms.name)
+        except OSError as error:
+            raise InputError(f"{waveforms}: can't read it: {error.strerror}") from error
+        if not decoded.packets:
+            raise InputError(f"{waveforms}: not one miniSEED record in it can be read")
+        return Recording(decoded.packets, {}, decoded.notes)
+    files = [file for file in sorted(path.iterdir()) if file.is_file() and not _is_beside(file)]
+    recording = read_files(files)
+    if not recording.runs:
+        found = f" ({recording.notes[0]})" if recording.notes else ""
         raise InputError(
-            f"{path}: no waveforms.mseed in it; EVENT_DIR holds waveforms.mseed and stations.csv or .xml"
+            f"{path}: no waveforms.mseed in it, nor waveforms in another format{found}; EVENT_DIR holds "
+            "waveforms and stations.csv or .xml"
         )
-    try:
-        decoded = miniseed.read_runs(waveforms.read_bytes(), waveforms.name)
-    except OSError as error:
-        raise InputError(f"{waveforms}: can't read it: {error.strerror}") from error
-    if not decoded.packets:
-        raise InputError(f"{waveforms}: not one miniSEED record in it can be read")
-    stations = _stations(path, seconds_from_ns(decoded.packets[0].start_ns))
-    notes = stations.notes + decoded.notes
+    return recording
+
+
+def assembled(
+    path: Path,
+    recording: Recording,
+    stations: inventory.Stations,
+    event: CatalogueEvent | None = None,
+    picks: Sequence[AnalystPick] = (),
+) -> EventDir:
+    """What can be replayed: waveforms whose place and gain a stations file or their own header tells.
+
+    Raises:
+        InputError: no vertical channel has both.
+    """
+    notes = stations.notes + recording.notes
+    known = recording.channels | stations.channels
     runs = []
-    for run in decoded.packets:
-        if run.seed_id in stations.channels:
+    for run in recording.runs:
+        if run.seed_id in known:
             runs.append(run)
         elif (
-            note := f"{run.seed_id}: in waveforms.mseed but not usable from the stations file"
+            note
+            := f"{run.seed_id}: has waveforms, but neither a stations file nor its header tells what its "
+            "counts are"
         ) not in notes:
             notes.append(note)
     used = {run.seed_id for run in runs}
-    channels = {seed_id: stations.channels[seed_id] for seed_id in sorted(used)}
+    channels = {seed_id: known[seed_id] for seed_id in sorted(used)}
     notes += _rate_notes(runs) + _deaf_notes(channels)
     if not verticals_of(channels):
         first = f": {notes[0]}" if notes else ""
         raise InputError(
             f"{path}: no vertical channel has both waveforms and usable metadata{first}"
         )
-    return EventDir(path, channels, runs, _event(path), _analyst_picks(path, notes), notes)
+    return EventDir(path, channels, runs, event, list(picks), notes)
 
 
 def _deaf_notes(channels: dict[str, Channel]) -> list[str]:
@@ -141,18 +174,30 @@ def _rate_notes(runs: list[Packet]) -> list[str]:
     ]
 
 
-def _stations(path: Path, at_s: float) -> inventory.Stations:
-    """The stations as they were at a moment (epoch s)."""
-    files = [file for file in sorted(path.iterdir()) if _is_station_file(file)]
-    if not files:
+def _stations(path: Path, at_s: float, recording: Recording) -> inventory.Stations:
+    """The stations as they were at a moment (epoch s); none are needed where headers tell."""
+    file = stations_file(path)
+    if file is None and recording.channels:
+        return inventory.Stations()
+    if file is None:
         raise InputError(f"{path}: neither stations.xml nor stations.csv in it")
-    # StationXML knows dips and epochs, CSV does not
-    file = min(files, key=lambda one: one.suffix.lower() == ".csv")
     stations = inventory.read_inventory(file, at_s)
     if not stations.channels:
         first = f": {stations.notes[0]}" if stations.notes else ""
         raise InputError(f"{file}: no usable channel in it{first}")
     return stations
+
+
+def stations_file(path: Path) -> Path | None:
+    """The stations file of a directory."""
+    files = [file for file in sorted(path.iterdir()) if _is_station_file(file)]
+    # StationXML knows dips and epochs, CSV does not
+    return min(files, key=lambda one: one.suffix.lower() == ".csv", default=None)
+
+
+def _is_beside(file: Path) -> bool:
+    """Whether a file of an EVENT_DIR holds something else than waveforms."""
+    return _is_station_file(file) or file.name in ("event.json", "picks.csv")
 
 
 def _is_station_file(file: Path) -> bool:

@@ -109,6 +109,11 @@ def _may_begin(head: bytes) -> bool:
     return any(_HEADER.match(head + whole[len(head) :]) for whole in _HEADERS)
 
 
+def begins(data: bytes) -> bool:
+    """Whether bytes begin with a record's header, or with a full SEED volume's."""
+    return _HEADER.match(data) is not None or data[6:8] == b"V "
+
+
 def read_runs(data: bytes, name: str = "miniSEED") -> Decoded:
     """Runs without a gap of all channels in a file's bytes, by channel and time.
 

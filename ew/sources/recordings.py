@@ -1,0 +1,122 @@
+"""SHELL: recordings in the formats of strong-motion and earthquake archives, read by obspy, with what their headers tell of the station.
+
+miniSEED, SAC, GSE2, K-NET and KiK-net and whatever else obspy knows by a file's content. K-NET's and KiK-net's headers hold place and
+scale; SAC's hold the place and, where the analyst has set it, the unit (nm/s or nm/s²). What a header does not tell comes from
+a stations file, which goes first where there is one.
+"""
+
+import io
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ew.records import Channel, InputUnits, Packet
+from ew.sources import miniseed
+from ew.times import ns_from_seconds
+
+INT32 = np.iinfo(np.int32)
+SAC_UNITS: dict[int, InputUnits] = {7: "M/S", 8: "M/S**2"}
+"""SAC's ``idep``: velocity in nm/s, acceleration in nm/s² (SAC manual, header variables)."""
+NM_A_M = 1e9
+KIKNET_LOCATIONS = {"": "", "1": "BH", "2": "SF"}
+"""KiK-net's sensors: 1 in the borehole, 2 at the surface."""
+KNET_CHANNELS = {"UD": "HNZ", "NS": "HNN", "EW": "HNE"}
+"""Dampened accelerometers at 100 Hz, as SEED names them; the axis is the last letter, as everywhere else here."""
+
+
+@dataclass(slots=True)
+class Recording:
+    """The runs of some files, the channels their headers describe, and a line for what can't be used."""
+
+    runs: list[Packet] = field(default_factory=list)
+    channels: dict[str, Channel] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_files(paths: Iterable[Path]) -> Recording:
+    """All that can be read of these files; the rest is named."""
+    recording = Recording()
+    for path in paths:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            recording.notes.append(f"{path.name}: can't read it: {error.strerror}")
+            continue
+        _read_one(data, path.name, recording)
+    recording.runs = list(miniseed.joined(recording.runs))
+    return recording
+
+
+def _read_one(data: bytes, name: str, recording: Recording) -> None:
+    if miniseed.begins(data):
+        decoded = miniseed.read_runs(data, name)
+        recording.runs += decoded.packets
+        recording.notes += decoded.notes
+        return
+    import obspy  # noqa: PLC0415 - slow to load, and only needed for other formats
+
+    try:
+        stream = obspy.read(io.BytesIO(data))
+    except Exception as error:  # noqa: BLE001 - its readers raise what they like
+        recording.notes.append(f"{name}: in no format that obspy reads ({type(error).__name__})")
+        return
+    for trace in stream:
+        add_trace(trace, name, recording)
+
+
+def add_trace(trace: Any, name: str, recording: Recording) -> None:  # noqa: ANN401 - obspy has no types
+    """Add one of obspy's traces, and the channel its header describes."""
+    seed_id, samples = _seed_id(trace), _samples(trace.data)
+    if samples is None or not len(samples) or not trace.stats.sampling_rate > 0:
+        recording.notes.append(f"{name}: {seed_id} has no samples that can be used")
+        return
+    start_ns = ns_from_seconds(trace.stats.starttime.timestamp)
+    recording.runs.append(Packet(seed_id, start_ns, float(trace.stats.sampling_rate), samples))
+    channel = _channel(trace, seed_id)
+    if channel is not None:
+        recording.channels[seed_id] = channel
+
+
+def _samples(data: Any) -> np.ndarray[Any, Any] | None:  # noqa: ANN401
+    if isinstance(data, np.ma.MaskedArray):  # gaps filled with nothing are cut by who merges
+        return None
+    if data.dtype.kind in "iu":
+        fits = not len(data) or (data.min() >= INT32.min and data.max() <= INT32.max)
+        return np.ascontiguousarray(data, np.int32 if fits else np.float64)
+    if data.dtype.kind != "f":
+        return None
+    return np.ascontiguousarray(data, np.float32 if data.dtype.itemsize == 4 else np.float64)
+
+
+def _seed_id(trace: Any) -> str:  # noqa: ANN401
+    stats = trace.stats
+    if "knet" in stats:
+        axis, sensor = stats.channel[:2], stats.channel[2:]
+        if axis in KNET_CHANNELS and sensor in KIKNET_LOCATIONS:
+            location = KIKNET_LOCATIONS[sensor]
+            return f"{stats.network}.{stats.station}.{location}.{KNET_CHANNELS[axis]}"
+    return str(trace.id)
+
+
+def _channel(trace: Any, seed_id: str) -> Channel | None:  # noqa: ANN401
+    """What a header tells; ``None`` where place or scale is missing."""
+    stats = trace.stats
+    if "knet" in stats:
+        place = (float(stats.knet.stla), float(stats.knet.stlo))
+        dip_deg = -90.0 if seed_id.endswith("Z") else 0.0
+        # calib is m/s² a count
+        gain = 1.0 / float(stats.calib)
+        return Channel(seed_id, *place, float(stats.knet.stel), gain, "M/S**2", dip_deg)
+    header = stats.get("sac", {})
+    units = SAC_UNITS.get(int(header.get("idep", 5)))
+    place = (float(header.get("stla", math.nan)), float(header.get("stlo", math.nan)))
+    if units is None or not (abs(place[0]) <= 90 and abs(place[1]) <= 180):
+        return None
+    incidence = float(header.get("cmpinc", math.nan))  # from the vertical, up
+    up_deg = incidence - 90.0 if math.isfinite(incidence) else None
+    elevation_m = float(header.get("stel", 0.0))
+    return Channel(seed_id, *place, elevation_m, NM_A_M, units, up_deg)
