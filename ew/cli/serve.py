@@ -92,7 +92,10 @@ async def _run(config: Config, path: Path | None) -> None:
             if path is not None and config.service.keys_document is None:
                 _show_root(keys, path.parent / f"{config.service.database.stem}.root.pub.pem")
         async with open_broker(
-            config.delivery.broker, port=config.delivery.broker_port, config=config.delivery
+            config.delivery.broker,
+            port=config.delivery.broker_port,
+            config=config.delivery,
+            keep=watch.keep,
         ) as broker:
             web.tell_broker(broker)
             inventory = await loading  # read while the broker started

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from ew.address import BrokerAddress, parse_url
 from ew.config import DeliveryConfig
+from ew.delivery.child import Child, Keep, end
 from ew.delivery.embedded.access import SECRET, SERVICE_USER
 from ew.errors import BrokerError
 
 log = logging.getLogger("ew.broker")
 
 START_WITHIN_S = 20.0
-STOP_WITHIN_S = 5.0
 
 
 @contextlib.asynccontextmanager
@@ -30,26 +30,28 @@ async def open_broker(
     port: int = 0,
     config: DeliveryConfig | None = None,
     secret: str | None = None,
+    keep: Keep | None = None,
 ) -> AsyncIterator[BrokerAddress]:
     """A broker for as long as the context lasts: ``embedded``, ``mosquitto``, ``nats`` or a URL (``ew.address``).
 
     All but the last run as child processes on ``port`` (0: a free one) of 127.0.0.1 and end with the context. ``config``
     gives the embedded broker its certificate and users; for a URL it names the certificates to trust
     and the file of the password. The embedded broker's address has the service's own name and
-    password, ``secret`` (``None``: a new one): nobody else may send alerts.
+    password, ``secret`` (``None``: a new one): nobody else may send alerts. With ``keep`` a child that ends or
+    hangs is started again on its port.
 
     Raises:
         ConfigError: ``spec`` is none of these, or its user's password can't be had.
         BrokerError: the broker can't be started or reached.
     """
     if spec == "embedded":
-        async with _embedded(port, config or DeliveryConfig(), secret) as address:
+        async with _embedded(port, config or DeliveryConfig(), secret, keep) as address:
             yield address
     elif spec == "mosquitto":
-        async with _mosquitto(port) as address:
+        async with _mosquitto(port, keep) as address:
             yield address
     elif spec == "nats":
-        async with _nats(port) as address:
+        async with _nats(port, keep) as address:
             yield address
     else:
         config = config or DeliveryConfig()
@@ -60,38 +62,52 @@ async def open_broker(
 
 @contextlib.asynccontextmanager
 async def _embedded(
-    port: int, config: DeliveryConfig, secret: str | None
+    port: int, config: DeliveryConfig, secret: str | None, keep: Keep | None
 ) -> AsyncIterator[BrokerAddress]:
     secret = secret or secrets.token_urlsafe(24)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "ew.delivery.embedded",
-        "--port",
-        str(port),
-        "--with-parent",
-        *_guards(config),
-        env={**os.environ, SECRET: secret},
-        stdin=asyncio.subprocess.PIPE,  # closed when we die, and the broker goes with us
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    listener: asyncio.Task[None] | None = None
+    ports = [port]  # plain, and over TLS; once known, the same for one that is started again
+    listeners: list[asyncio.Task[None]] = []
+
+    async def start() -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "ew.delivery.embedded",
+            "--port",
+            str(ports[0]),
+            "--with-parent",
+            *_guards(config),
+            env={**os.environ, SECRET: secret},
+            stdin=asyncio.subprocess.PIPE,  # closed when we die, and the broker goes with us
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            line = await _first_line(process, "embedded broker")
+        except BaseException:
+            await end(process)
+            raise
+        listeners.append(asyncio.create_task(_pass_on(process.stderr), name="broker-log"))
+        ports[:] = [int(part.rsplit(":", 1)[1]) for part in line.split(", ")]
+        return process
+
+    child = Child("embedded broker", start)
     try:
-        line = await _first_line(process, "embedded broker")
-        listener = asyncio.create_task(_pass_on(process.stderr), name="broker-log")
-        plain, _, tls = line.partition(", ")
-        yield BrokerAddress(
+        pid = await child.begin()
+        address = BrokerAddress(
             "127.0.0.1",
-            int(plain.rsplit(":", 1)[1]),
-            process.pid,
+            ports[0],
+            pid,
             username=SERVICE_USER,
             password=secret,
-            tls_port=int(tls.rsplit(":", 1)[1]) if tls else None,
+            tls_port=ports[1] if len(ports) > 1 else None,
         )
+        if keep is not None:
+            keep("broker", lambda: child.watch(address))
+        yield address
     finally:
-        await _end(process)
-        if listener is not None:
+        await child.end()
+        for listener in listeners:
             listener.cancel()
 
 
@@ -125,30 +141,32 @@ def find_program(name: str) -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def _mosquitto(port: int) -> AsyncIterator[BrokerAddress]:
+async def _mosquitto(port: int, keep: Keep | None) -> AsyncIterator[BrokerAddress]:
     port = port or free_port()
     settings = (
         f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 10000\n"
         "max_inflight_messages 0\nset_tcp_nodelay true\nlog_type error\nlog_dest stderr\n"
     )
-    async with _child("mosquitto", "mosquitto", settings, port) as address:
+    async with _child("mosquitto", "mosquitto", settings, port, keep) as address:
         yield address
 
 
 @contextlib.asynccontextmanager
-async def _nats(port: int) -> AsyncIterator[BrokerAddress]:
+async def _nats(port: int, keep: Keep | None) -> AsyncIterator[BrokerAddress]:
     port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="ew-nats-") as folder:
         settings = (
             f'server_name: ew\nlisten: "127.0.0.1:{free_port()}"\njetstream {{ store_dir: "{folder}" }}\n'
             f'mqtt {{ listen: "127.0.0.1:{port}" }}\n'
         )
-        async with _child("nats-server", "nats-server", settings, port) as address:
+        async with _child("nats-server", "nats-server", settings, port, keep) as address:
             yield address
 
 
 @contextlib.asynccontextmanager
-async def _child(name: str, package: str, settings: str, port: int) -> AsyncIterator[BrokerAddress]:
+async def _child(
+    name: str, package: str, settings: str, port: int, keep: Keep | None
+) -> AsyncIterator[BrokerAddress]:
     """A broker's program with a configuration file, until the context ends."""
     program = find_program(name)
     if program is None:
@@ -156,19 +174,30 @@ async def _child(name: str, package: str, settings: str, port: int) -> AsyncIter
             f"{name} is not installed: apt-get install {package}, or use --broker embedded"
         )
     with tempfile.TemporaryDirectory(prefix="ew-broker-") as folder:
-        file = Path(folder) / "broker.conf"
+        file, log = Path(folder) / "broker.conf", Path(folder) / "log"
         file.write_text(settings, encoding="utf-8")
-        # What it says goes to a file: nobody reads a pipe, and a full one would stop the broker
-        with (Path(folder) / "log").open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                program, "-c", str(file), stdout=log, stderr=log
-            )
-        address = BrokerAddress("127.0.0.1", port, process.pid)
+
+        async def start() -> asyncio.subprocess.Process:
+            # What it says goes to a file: nobody reads a pipe, and a full one would stop the broker
+            with log.open("ab") as out:
+                process = await asyncio.create_subprocess_exec(
+                    program, "-c", str(file), stdout=out, stderr=out
+                )
+            try:
+                await _reach(BrokerAddress("127.0.0.1", port), name, process, log)
+            except BaseException:
+                await end(process)
+                raise
+            return process
+
+        child = Child(name, start)
         try:
-            await _reach(address, name, process, Path(folder) / "log")
+            address = BrokerAddress("127.0.0.1", port, await child.begin())
+            if keep is not None:
+                keep("broker", lambda: child.watch(address))
             yield address
         finally:
-            await _end(process)
+            await child.end()
 
 
 async def _first_line(process: asyncio.subprocess.Process, name: str) -> str:
@@ -227,18 +256,6 @@ async def _reach(
 
 def _text_of(log: Path | None) -> str:
     return log.read_text(errors="replace").strip() if log else ""
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_WITHIN_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def free_port() -> int:

@@ -21,6 +21,7 @@ from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
 from ew.delivery.embedded.packets import V5, V311, Prop, Publish
 from ew.delivery.link import Link, LinkError, Login, open_link
+from ew.delivery.others import Others, Outgoing
 from ew.delivery.retained import Published, RetainedAlerts, SendRecord
 from ew.delivery.tally import Tallies
 from ew.errors import BrokerError
@@ -34,17 +35,6 @@ BATCH_MOST = 16
 """Alerts written in one call: about 1 ms of signing; the first of a plan goes alone."""
 TICK_S = 1.0
 REPEAT_AFTER_S = 2.0
-
-
-@dataclass(slots=True, eq=False)
-class _Outgoing:
-    topic: str
-    payload: bytes
-    qos: int
-    retain: bool
-    expires_s: float | None = None
-    record: SendRecord | None = None
-    number: int = 0  # in the order of sending
 
 
 @dataclass(slots=True)
@@ -83,8 +73,8 @@ class Publisher:
         self._now_s = now_s
         self._alerts = AlertQueue() if queue is None else queue
         self.tallies = Tallies(time.time_ns)
-        self._again: deque[_Outgoing] = deque()
-        self._others: deque[_Outgoing] = deque()
+        self._again: deque[Outgoing] = deque()
+        self.others = Others()
         self._held: deque[Published] = deque()  # to be said once more
         self._retained = RetainedAlerts()
         self._has_lost = False
@@ -144,8 +134,9 @@ class Publisher:
         retain: bool = False,
         expires_s: float | None = None,
     ) -> None:
-        """Send any other message, after the alerts that are pending."""
-        self._others.append(_Outgoing(topic, payload, qos, retain, expires_s))
+        """Send any other message, after the alerts that are pending; what is retained again after a loss."""
+        outgoing = Outgoing(topic, payload, qos, retain, expires_s)
+        self.others.put(outgoing, self._now_s(), is_connected=self.status.connected > 0)
         self._wake_all()
 
     async def drain(self) -> None:
@@ -171,7 +162,7 @@ class Publisher:
         for wake in self._wakes:
             wake.set()
 
-    def _next(self) -> _Outgoing | None:
+    def _next(self) -> Outgoing | None:
         """The next message: what broke off, then alerts by urgency, then the rest."""
         while self._again:
             outgoing = self._again.popleft()
@@ -187,11 +178,11 @@ class Publisher:
             again = self._outgoing(self._held.popleft())
             if not self._is_stale(again):
                 return again
-        return self._others.popleft() if self._others else None
+        return self.others.pop()
 
-    def _is_stale(self, outgoing: _Outgoing) -> bool:
+    def _is_stale(self, outgoing: Outgoing) -> bool:
         """Whether a message that broke off is out of date by now, or a newer version went over another connection."""
-        if outgoing.expires_s is not None and outgoing.expires_s <= self._now_s():
+        if outgoing.is_over(self._now_s()):
             return True
         record = outgoing.record
         if record is None:
@@ -199,7 +190,7 @@ class Publisher:
         newest = self._retained.newest(outgoing.topic, record.event_id)
         return newest is not None and newest.record.version > record.version
 
-    def _alert(self, due: Due) -> _Outgoing:
+    def _alert(self, due: Due) -> Outgoing:
         plan, place = due.plan, due.place
         topic = plan.topic(place)
         tally = self.tallies.of(plan.version.event_id, plan.version.version)
@@ -212,16 +203,16 @@ class Publisher:
             self._held.append(in_its_place)
         return self._outgoing(alert)
 
-    def _outgoing(self, alert: Published) -> _Outgoing:
+    def _outgoing(self, alert: Published) -> Outgoing:
         due, record = alert.due, alert.record
         begin_ns = time.perf_counter_ns()
         payload = due.plan.message(due.place, self.signer)
         record.signed_ns = time.perf_counter_ns() - begin_ns
         retain = self._config.retain and alert.is_retained
-        return _Outgoing(record.topic, payload, self._config.qos, retain, alert.expires_s, record)
+        return Outgoing(record.topic, payload, self._config.qos, retain, alert.expires_s, record)
 
     def _repeat_later(self) -> None:
-        """After a loss, say all that still holds once more when devices have had time to come back.
+        """After a loss, say all that still holds once more, the keys among it, when devices have had time to come back.
 
         A broker that restarted may have forgotten what it acknowledged, and in a cluster a device that subscribes on one
         node in the moment an alert comes to another can miss both the alert and its retained copy (seen with NATS 2.9).
@@ -236,9 +227,8 @@ class Publisher:
         now_s = self._now_s()
         held = [one for one in self._retained if one.expires_s > now_s and one.record.acked_ns]
         self._held.extend(held)
-        self.status.repeated += len(held)
-        if held:
-            self._wake_all()
+        self.status.repeated += len(held) + self.others.say_again(now_s)
+        self._wake_all()
 
     async def _worker(self, number: int, wake: asyncio.Event) -> None:
         """Keep one connection up and send over it; runs until it is cancelled.
@@ -253,7 +243,7 @@ class Publisher:
             login = Login(
                 version, KEEP_ALIVE_S, self.address.username, self.address.password, self._tls
             )
-            under_way: set[_Outgoing] = set()
+            under_way: set[Outgoing] = set()
             try:
                 link = await open_link(host, port, login, self._acknowledger(under_way, wake))
                 self.status.connected += 1
@@ -293,17 +283,17 @@ class Publisher:
         )
 
     def _acknowledger(
-        self, under_way: set[_Outgoing], wake: asyncio.Event
+        self, under_way: set[Outgoing], wake: asyncio.Event
     ) -> Callable[[object, int], None]:
         def acknowledged(token: object, reason: int) -> None:
-            if isinstance(token, _Outgoing) and token in under_way:
+            if isinstance(token, Outgoing) and token in under_way:
                 under_way.discard(token)
                 self._note_sent(token, reason)
             wake.set()
 
         return acknowledged
 
-    def _note_sent(self, outgoing: _Outgoing, reason: int) -> None:
+    def _note_sent(self, outgoing: Outgoing, reason: int) -> None:
         """A broker that refuses one alert (quota, access rules) will again: it is told, not repeated."""
         self._pending -= 1
         if reason >= 0x80:
@@ -317,7 +307,7 @@ class Publisher:
             self.tallies.acknowledged(record.event_id, record.version, record.acked_ns)
         self.status.sent += 1
 
-    async def _serve(self, link: Link, wake: asyncio.Event, under_way: set[_Outgoing]) -> None:
+    async def _serve(self, link: Link, wake: asyncio.Event, under_way: set[Outgoing]) -> None:
         """Send until the connection breaks; then what is under way goes back to be sent again."""
         link.lost.add_done_callback(lambda _: wake.set())
         ticker = asyncio.create_task(_keep_alive(link), name="publisher-keep-alive")
@@ -335,7 +325,7 @@ class Publisher:
             self._again.extend(sorted(under_way, key=lambda one: one.number))
             under_way.clear()
 
-    async def _send_all(self, link: Link, under_way: set[_Outgoing]) -> None:
+    async def _send_all(self, link: Link, under_way: set[Outgoing]) -> None:
         """Send what is due and the window allows: the first alone, then ever more in one call."""
         most = 1
         while not link.lost.done() and (batch := self._batch(link, under_way, most)):
@@ -343,7 +333,7 @@ class Publisher:
             most = min(2 * most, BATCH_MOST)
             await asyncio.sleep(0)  # the first must leave before the last is signed
 
-    def _batch(self, link: Link, under_way: set[_Outgoing], most: int) -> list[bytes]:
+    def _batch(self, link: Link, under_way: set[Outgoing], most: int) -> list[bytes]:
         batch: list[bytes] = []
         while len(batch) < most and link.has_room(self._config.window):
             outgoing = self._next()
@@ -366,7 +356,7 @@ class Publisher:
                 self._note_sent(outgoing, 0)
         return batch
 
-    def _publish(self, outgoing: _Outgoing) -> Publish:
+    def _publish(self, outgoing: Outgoing) -> Publish:
         properties: list[tuple[int, int | str | bytes | tuple[str, str]]] = []
         if self._version == V5 and outgoing.expires_s is not None:
             left_s = max(1, round(outgoing.expires_s - self._now_s()))
@@ -376,7 +366,7 @@ class Publisher:
         )
 
     def _note_idle(self) -> None:
-        waiting = self._again or self._others or self._alerts or self._held
+        waiting = self._again or len(self.others) or self._alerts or self._held
         if not self._pending and not waiting:
             self._idle.set()
 

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 COUNTS = (
     "packets",
     "packets_dropped",
+    "messages_dropped",
     "picks",
     "versions",
     "alerts",

@@ -493,6 +493,7 @@ class Service:
             "counts": {
                 **{name: getattr(self.counts, name) for name in Counts.__slots__},
                 "packets_dropped": self.intake.dropped,
+                "messages_dropped": self.publisher.others.dropped,
                 "receipts": self.latencies.receipts,
                 "receipts_refused": self.latencies.refused,
             },

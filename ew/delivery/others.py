@@ -1,0 +1,73 @@
+"""PURE: messages beside the alerts that wait for the broker, bounded, and those that topics retain."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from ew.delivery.retained import SendRecord
+
+OTHERS_MOST = 10_000
+"""Messages other than alerts that wait; beyond it the oldest go, counted."""
+
+
+@dataclass(slots=True, eq=False)
+class Outgoing:
+    """A message on its way; ``number`` in the order of sending, ``record`` for an alert."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+    expires_s: float | None = None
+    record: SendRecord | None = None
+    number: int = 0
+
+    def is_over(self, now_s: float) -> bool:
+        """Whether its time is over."""
+        return self.expires_s is not None and self.expires_s <= now_s
+
+
+class Others:
+    """First in, first out; what a topic retains is kept, to be said again to a broker that has forgotten it."""
+
+    def __init__(self, most: int = OTHERS_MOST) -> None:
+        self.dropped = 0
+        self._most = most
+        self._waiting: deque[Outgoing] = deque()
+        self._standing: dict[str, Outgoing] = {}
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    def put(self, outgoing: Outgoing, now_s: float, *, is_connected: bool) -> None:
+        """Let it wait; while the broker is lost one of QoS 0 is dropped: it would be of no use later."""
+        if outgoing.retain:
+            self._stand(outgoing, now_s)
+        if not outgoing.qos and not is_connected:
+            self.dropped += 1
+        else:
+            self._add(outgoing)
+
+    def pop(self) -> Outgoing | None:
+        """The next to be sent."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def say_again(self, now_s: float) -> int:
+        """Let all that topics retain wait once more; how many these are."""
+        standing = [one for one in self._standing.values() if not one.is_over(now_s)]
+        for outgoing in standing:
+            self._add(outgoing)
+        return len(standing)
+
+    def _add(self, outgoing: Outgoing) -> None:
+        if len(self._waiting) >= self._most:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append(outgoing)
+
+    def _stand(self, outgoing: Outgoing, now_s: float) -> None:
+        gone = [topic for topic, one in self._standing.items() if one.is_over(now_s)]
+        for topic in [*gone, outgoing.topic]:
+            self._standing.pop(topic, None)
+        if outgoing.payload:
+            self._standing[outgoing.topic] = outgoing
