@@ -74,6 +74,13 @@ def test_mistake_is_told_with_its_key_and_what_is_allowed(
         assert part in told
 
 
+def test_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "ew.toml"
+    file.write_bytes(b"[service]\n# \xff\n")
+    with pytest.raises(ConfigError, match="not valid TOML: 'utf-8' codec"):
+        load_config(file)
+
+
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     told = complaint(tmp_path, '[picker]\nsta_s = -1\n[policy]\nmode = "loud"\n[shaking]\nx = 1\n')
     assert len(told.splitlines()) == 3
