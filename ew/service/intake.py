@@ -70,8 +70,8 @@ class Intake:
         return self._config.has_sources
 
     def take(self, packet: Packet) -> None:
-        """Take a packet from a source, unless it is old data of a channel that is live."""
-        if self.backlog.is_backlog(packet, time.monotonic()):
+        """Take a packet from a source, unless it is a backlog or a leap of a channel that is live."""
+        if self.backlog.leaves_out(packet, time.monotonic()):
             return
         if len(self._inbox) >= INBOX_LIMIT:
             self._inbox.popleft()
@@ -120,6 +120,7 @@ class Intake:
                 for client in self.seedlink
             },
             "backlog_left_out": self.backlog.left_out,
+            "leaps_left_out": self.backlog.leaps,
         }
         if self.folder is not None:
             status["watch"] = {

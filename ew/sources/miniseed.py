@@ -58,8 +58,19 @@ def decode_growing(data: bytes, name: str = "miniSEED", at: int = 0) -> tuple[De
 
 
 def decode_each(payloads: Sequence[bytes], name: str = "miniSEED") -> list[Decoded]:
-    """What each of many payloads holds."""
-    return [decode(payload, name) for payload in payloads]
+    """What each of many payloads holds, up to its first fault.
+
+    A payload is one record by protocol; looking through a large one that is none for what might be a
+    record would hold up the loop for a second a MiB.
+    """
+    return [_decode_message(payload, name) for payload in payloads]
+
+
+def _decode_message(payload: bytes, name: str) -> Decoded:
+    decoded, offset = Decoded([], []), 0
+    while offset < len(payload) and not decoded.notes:
+        offset = _decode_one(payload, offset, name, decoded)
+    return decoded
 
 
 def _decode_one(

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from pymseed import DataEncoding, MS3Record
 
 from ew import Packet
-from ew.sources.miniseed import _read_whole, decode, encode, joined, read_runs
+from ew.sources.miniseed import _read_whole, decode, decode_each, encode, joined, read_runs
 from tests.reference import miniseed as libmseed
 
 START_NS = 1_560_783_343_000_000_000
@@ -183,3 +183,33 @@ def test_a_kept_packet_is_not_changed_by_what_is_read_later() -> None:
 def test_any_bytes_are_decoded_or_named_never_worse(data: bytes) -> None:
     decoded = decode(data)
     assert decoded.packets or decoded.notes or not data
+
+
+RECORD = encode(Packet("XX.A..HHZ", START_NS, 100.0, np.arange(100, dtype=np.int32)))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"000000D " * 20_000,
+        (RECORD[:39] + b"\0" + RECORD[40:46] + b"\0\0") * 4000,  # headers without a length
+        b"MS\x03" * 50_000,
+        RECORD[:512] + b"\x07" * 512 + RECORD * 100,
+    ],
+)
+def test_payload_that_is_no_record_is_left_at_its_first_fault(
+    payload: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each look costs some µs: through 1 MiB of begins of headers it held up the loop for 1 s
+    looks = 0
+    parse = MS3Record.parse
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return parse(*arguments, **options)
+
+    monkeypatch.setattr(MS3Record, "parse", counted)
+    (decoded,) = decode_each([payload])
+    assert len(decoded.notes) == 1
+    assert looks <= 2
