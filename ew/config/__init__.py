@@ -75,6 +75,8 @@ def load_config(path: Path | None) -> Config:
         raise ConfigError(f"{path}: can't read the configuration: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: not valid TOML: nested too deeply") from error
     try:
         return Config.model_validate(data)
     except ValidationError as error:

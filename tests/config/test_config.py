@@ -74,10 +74,14 @@ def test_mistake_is_told_with_its_key_and_what_is_allowed(
         assert part in told
 
 
-def test_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"[service]\n# \xff\n", "'utf-8' codec"), (b"x = " + b"[" * 2000, "nested too deeply")],
+)
+def test_file_that_is_no_toml_is_told(data: bytes, reason: str, tmp_path: Path) -> None:
     file = tmp_path / "ew.toml"
-    file.write_bytes(b"[service]\n# \xff\n")
-    with pytest.raises(ConfigError, match="not valid TOML: 'utf-8' codec"):
+    file.write_bytes(data)
+    with pytest.raises(ConfigError, match=f"not valid TOML: {reason}"):
         load_config(file)
 
 

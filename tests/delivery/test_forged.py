@@ -49,14 +49,8 @@ async def test_device_acts_on_none_of_ten_thousand_messages_a_stranger_can_make(
         Fleet([tv], embedded, roots=[trust.ROOT_PUBLIC]) as fleet,
     ):
         await stranger.publish(TOPIC_KEYS, trust.document([signer], serial=2), qos=1, retain=True)
-        beat = heartbeat(
-            now_us=plan_us(plan.version.issued_s),
-            version="1",
-            mode="test",
-            last_event_id=None,
-            health="ok",
-        )
-        await stranger.publish(TOPIC_HEARTBEAT, signed(beat, signer, "test"), qos=1)
+        now_us = plan_us(plan.version.issued_s)
+        await stranger.publish(TOPIC_HEARTBEAT, beat(now_us, signer), qos=1)
         await stranger.publish(TOPIC_KEYS, older, qos=1)
         for payload in forged:
             await stranger.publish(TOPIC, payload, qos=0)
@@ -67,6 +61,53 @@ async def test_device_acts_on_none_of_ten_thousand_messages_a_stranger_can_make(
     assert [(r["event_id"], r["version"]) for r in fleet.reactions] == [("round-001", 1)]
     assert len(forged) >= 10_000
     assert sum(fleet.refused.values()) == len(forged) + 1  # and the document that goes back
+
+
+async def test_device_acts_on_nothing_expired_replayed_revoked_or_rolled_back(
+    embedded: BrokerAddress, signer: Signer, make_plan: PlanMaker
+) -> None:
+    """All of it was signed rightly once, so that the signature alone does not refuse it."""
+    new = Signer.ephemeral("test", ("test",))  # another key of the same name
+    first, second = make_plan(["tv-1"], version=1), make_plan(["tv-1"], version=2)
+    past = make_plan(["tv-1"], version=9, before_s=3600.0).message(0, signer)
+    by_old = [make_plan(["tv-1"], version=n).message(0, signer) for n in range(3, 40)]
+    documents = [trust.document([one], serial=n) for n, one in enumerate((signer, new), start=1)]
+    tv = Device("tv-1", "tv", 30.3, 103.0, "here")
+    now_us = plan_us(first.version.issued_s)
+    async with (
+        aiomqtt.Client(
+            embedded.host, embedded.port, username=embedded.username, password=embedded.password
+        ) as stranger,
+        Fleet([tv], embedded, roots=[trust.ROOT_PUBLIC]) as fleet,
+    ):
+
+        async def say(topic: str, *payloads: bytes) -> None:
+            for payload in payloads:
+                await stranger.publish(topic, payload, qos=1)
+
+        await say(TOPIC_KEYS, documents[0])
+        await say(TOPIC_HEARTBEAT, beat(now_us, signer))
+        await say(TOPIC, past, first.message(0, signer))
+        await say(TOPIC, *[first.message(0, signer)] * 20)
+        await say(TOPIC_HEARTBEAT, beat(now_us - 30_000_000, signer))  # to set the clock back
+        await say(TOPIC, past)
+        await say(TOPIC_KEYS, documents[1], documents[0])  # revoked, and rolled back
+        await say(TOPIC, *by_old)
+        await say(TOPIC, second.message(0, new))  # by which all before it have been judged
+        async with asyncio.timeout(60):
+            while len(fleet.reactions) < 2:
+                await asyncio.sleep(0.02)
+    assert [r["version"] for r in fleet.reactions] == [1, 2]
+    assert fleet.refused["old heartbeat"] == 1
+    assert fleet.refused["expired"] == 2
+    assert fleet.refused["old version"] == 20
+    assert fleet.refused["the signature is wrong"] == len(by_old)
+    assert fleet.refused["keys document: serial 1 goes back from 2"] == 1
+
+
+def beat(time_us: int, by: Signer) -> bytes:
+    body = heartbeat(now_us=time_us, version="1", mode="test", last_event_id=None, health="ok")
+    return signed(body, by, "test")
 
 
 def plan_us(moment_s: float) -> int:

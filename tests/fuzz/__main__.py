@@ -16,6 +16,7 @@ import random
 import resource
 import sys
 import time
+import warnings
 
 from tests.fuzz.targets import Target, targets
 
@@ -119,6 +120,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--atheris", nargs=argparse.REMAINDER)
     given = parser.parse_args()
+    warnings.simplefilter("ignore")  # obspy warns of each field that it skips
     if given.atheris is not None:
         guided(given.target, given.atheris)
         return

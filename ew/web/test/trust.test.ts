@@ -1,9 +1,11 @@
 import { generateKeyPairSync, sign } from "node:crypto";
+import { readFileSync } from "node:fs";
 import canonicalize from "canonicalize";
 import { describe, expect, it } from "vitest";
-import { readAlert } from "../src/device/alert";
+import { HeartbeatOrder } from "../src/clock";
+import { ALERT_MOST_BYTES, readAlert } from "../src/device/alert";
 import { DeviceMachine } from "../src/device/machine";
-import { publicKeyFromPem, Trust } from "../src/device/trust";
+import { MessageError, publicKeyFromPem, Trust } from "../src/device/trust";
 
 const NOW_US = 1_800_000_000_000_000;
 type Body = Record<string, unknown>;
@@ -128,3 +130,50 @@ describe("device", () => {
   });
 });
 
+describe("published test vectors", () => {
+  type Step = { at_us: number; topic: string; payload: string; accept: boolean; why: string };
+  const file = new URL("../../../docs/test-vectors.json", import.meta.url);
+  const vectors = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown> & { steps: Step[] };
+
+  it("are judged step by step as they say", async () => {
+    const trust = new Trust([publicKeyFromPem(vectors["root"] as string)]);
+    const heartbeats = new HeartbeatOrder();
+    const place = { latitude: vectors["latitude"] as number, longitude: vectors["longitude"] as number };
+    const device = new DeviceMachine(place, { cell: vectors["cell"] as string }, () => null);
+
+    async function take({ topic, payload: text, at_us: nowUs }: Step): Promise<boolean> {
+      const payload = new TextEncoder().encode(text);
+      if (topic === "ew/v1/keys") {
+        const before = trust.serial;
+        await trust.takeDocument(payload);
+        if (trust.serial > before) heartbeats.forget();
+        return true;
+      }
+      if (topic === "ew/v1/heartbeat") {
+        const timeUs = (JSON.parse(text) as { time_us: number }).time_us;
+        await trust.open(payload, timeUs);
+        return heartbeats.judge(timeUs) !== "old";
+      }
+      if (payload.length > ALERT_MOST_BYTES) return false;
+      return device.hear(readAlert(await trust.open(payload, nowUs)), nowUs) !== null;
+    }
+
+    for (const step of vectors.steps) {
+      const found = await take(step).catch((error: unknown) => {
+        if (error instanceof MessageError) return false;
+        throw error;
+      });
+      expect([step.why, found]).toEqual([step.why, step.accept]);
+    }
+  });
+
+  it("take a document with a key of another algorithm, and one that comes again", async () => {
+    const trust = await trusting();
+    const keys = (JSON.parse(new TextDecoder().decode(document())) as { keys: Body[] }).keys;
+    const later = { ...keys[0], key_id: "later", algorithm: "ML-DSA-44", public_key: "AA" };
+    const both = document({ serial: 8, keys: [...keys, later] });
+    await trust.takeDocument(both);
+    await trust.takeDocument(both);
+    expect((await trust.open(alert(), NOW_US))["event_id"]).toBe("ew-1");
+  });
+});
