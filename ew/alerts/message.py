@@ -340,6 +340,15 @@ def parse_event(payload: bytes) -> tuple[EventVersion, dict[str, object]]:
         MessageError: it is no event message; it names the first mistake.
     """
     plain = read_object(payload, "event", EVENT_MOST_BYTES)
+    return event_version(plain), plain
+
+
+def event_version(plain: dict[str, object]) -> EventVersion:
+    """The version (without its arrivals) of an event message's members.
+
+    Raises:
+        MessageError: it is no event message; it names the first mistake.
+    """
     body = _checked(_EventBody, plain, "event")
     origin = Origin(
         body.origin.time_us / US_PER_S,
@@ -354,7 +363,7 @@ def parse_event(payload: bytes) -> tuple[EventVersion, dict[str, object]]:
     issued_s = body.issued_us / US_PER_S
     return EventVersion(
         body.event_id, body.version, body.kind, issued_s, origin, body.stations, source=body.source
-    ), plain
+    )
 
 
 def verified_event(payload: bytes, verifier: Verifier, status: Status, now_us: int) -> EventVersion:

@@ -1,26 +1,27 @@
 """The FastAPI application over a service that runs in another process: health, events, devices, a partner's origin, and what happens now."""
 
-import secrets
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import (
-    APIRouter,
-    Depends,
-    FastAPI,
-    Header,
-    HTTPException,
-    Request,
-    Response,
-)
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
 
 from ew import __version__
-from ew.api import live
-from ew.api.backend import DATABASE_ERRORS, Backend, ServiceGoneError
+from ew.api import events, live, problems
+from ew.api.access import SCOPE, is_open, needing
+from ew.api.backend import Backend
+from ew.api.limits import Limits
 from ew.api.live import station_list
-from ew.api.models import DeviceIn, OriginIn
+from ew.api.models import (
+    ORIGIN_AHEAD_MOST_S,
+    ORIGIN_OLD_MOST_S,
+    DeviceId,
+    DeviceIn,
+    OriginIn,
+    OriginOut,
+    is_of_now,
+)
 from ew.api.page import PageSource, page_router, root_of
-from ew.errors import MessageError
 from ew.records import EventVersion, Origin
 from ew.service.metrics import exposition
 from ew.storage.store import RegisteredDevice
@@ -33,28 +34,11 @@ def _service(request: Request) -> Backend:
     return service
 
 
-def _partner(request: Request, authorization: Annotated[str, Header()] = "") -> None:
-    """Let only holders of the token through; without a configured token nobody."""
-    token = _service(request).config.service.api_token
-    if token is None:
-        raise HTTPException(
-            403, "no service.api_token is configured: partners' origins are not taken"
-        )
-    if not secrets.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
-        raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
+HEALTH = needing("viewer")
+HEALTH["responses"][503]["content"]["application/json"] = {"schema": {"type": "object"}}
 
 
-def _registrar(request: Request, authorization: Annotated[str, Header()] = "") -> None:
-    """Registration asks for the token where one is configured."""
-    if _service(request).config.service.api_token is not None:
-        _partner(request, authorization)
-
-
-Registrar = Annotated[None, Depends(_registrar)]
-Partner = Annotated[None, Depends(_partner)]
-
-
-@router.get("/health")
+@router.get("/health", **HEALTH)
 async def health(request: Request, response: Response) -> dict[str, Any]:
     """How the service is; 503 when something is wrong."""
     status = _service(request).status()
@@ -63,29 +47,14 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
     return status
 
 
-@router.get("/events")
-async def events(request: Request, limit: int = 50) -> list[dict[str, Any]]:
-    """The newest version of the newest events, newest first."""
-    return await _service(request).store.events(min(max(limit, 1), 500))
-
-
-@router.get("/events/{event_id}")
-async def event(request: Request, event_id: str) -> list[dict[str, Any]]:
-    """All versions of one event."""
-    history = await _service(request).store.history(event_id)
-    if not history:
-        raise HTTPException(404, f"no event {event_id!r}")
-    return history
-
-
-@router.get("/stations")
+@router.get("/stations", **needing("viewer"))
 async def stations(request: Request) -> list[dict[str, Any]]:
     """The channels of the inventory."""
     return station_list(_service(request).inventory.values())
 
 
-@router.post("/devices", status_code=201)
-async def register(request: Request, device: DeviceIn, _: Registrar) -> DeviceIn:
+@router.post("/devices", status_code=201, **needing("vendor"))
+async def register(request: Request, device: DeviceIn) -> DeviceIn:
     """Register a device, or move it."""
     service = _service(request)
     kinds = service.config.policy.kinds
@@ -97,8 +66,8 @@ async def register(request: Request, device: DeviceIn, _: Registrar) -> DeviceIn
     return device
 
 
-@router.get("/devices/{device_id}")
-async def registered(request: Request, device_id: str, _: Registrar) -> DeviceIn:
+@router.get("/devices/{device_id}", **needing("vendor", 404))
+async def registered(request: Request, device_id: DeviceId) -> DeviceIn:
     """One registered device."""
     device = await _service(request).store.device(device_id)
     if device is None:
@@ -111,22 +80,28 @@ async def registered(request: Request, device_id: str, _: Registrar) -> DeviceIn
     )
 
 
-@router.delete("/devices/{device_id}", status_code=204)
-async def unregister(request: Request, device_id: str, _: Registrar) -> None:
+@router.delete("/devices/{device_id}", status_code=204, **needing("vendor", 404))
+async def unregister(request: Request, device_id: DeviceId) -> None:
     """Remove a device."""
     if not await _service(request).unregister(device_id):
         raise HTTPException(404, f"no device {device_id!r}")
 
 
-@router.post("/origins", status_code=202)
-async def partner_origin(request: Request, origin: OriginIn, _: Partner) -> dict[str, Any]:
+@router.post("/origins", status_code=202, **needing("partner", 409))
+async def partner_origin(request: Request, origin: OriginIn) -> OriginOut:
     """Take another agency's origin; it is merged with ours when they are the same earthquake.
 
     The answer names what has been told; its kind is ``unchanged`` where nothing was: the version is
     known or older than one that is, or it cancels what stands on our own picks as well.
     """
     if origin.source == "ew":
-        raise HTTPException(422, "source 'ew' is our own")
+        raise HTTPException(409, "source 'ew' is our own")
+    if not is_of_now(origin.time):
+        raise HTTPException(
+            409,
+            f"time: an origin lies at most {ORIGIN_OLD_MOST_S:.0f} s back "
+            f"and {ORIGIN_AHEAD_MOST_S:.0f} s ahead",
+        )
     version = EventVersion(
         event_id=f"{origin.source}-{origin.event_id}",
         version=origin.version,
@@ -142,18 +117,26 @@ async def partner_origin(request: Request, origin: OriginIn, _: Partner) -> dict
         stations=0,
         source=origin.source,
     )
-    try:
-        merged = await _service(request).partner_origin(version)
-    except ServiceGoneError as error:
-        raise HTTPException(503, str(error)) from error
-    except MessageError as error:
-        raise HTTPException(422, str(error)) from error
+    merged = await _service(request).partner_origin(version)
     if merged is None:
-        return {"event_id": version.event_id, "version": version.version, "kind": "unchanged"}
-    return {"event_id": merged.event_id, "version": merged.version, "kind": merged.kind}
+        return OriginOut(event_id=version.event_id, version=version.version, kind="unchanged")
+    return OriginOut(event_id=merged.event_id, version=merged.version, kind=merged.kind)
 
 
-@router.get("/metrics")
+METRICS = needing("viewer")
+
+
+@router.get(
+    "/metrics",
+    **{
+        **METRICS,
+        "response_class": Response,
+        "responses": {
+            **METRICS["responses"],
+            200: {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        },
+    },
+)
 async def metrics(request: Request) -> Response:
     """Counters and gauges in the form Prometheus reads."""
     return Response(exposition(_service(request).status()), media_type="text/plain; version=0.0.4")
@@ -167,14 +150,32 @@ def create_app(service: Backend) -> FastAPI:
     app.include_router(live.router)
     source = PageSource(service.config, lambda: root_of(service.config), lambda: service.broker)
     app.include_router(page_router(source))
-    app.include_router(router)
-    app.include_router(router, prefix="/api/v1", include_in_schema=False)
-    for kind in DATABASE_ERRORS:
-        app.add_exception_handler(kind, _no_database)
+    for routes in (router, events.router):
+        app.include_router(routes, prefix="/api/v1")
+        app.include_router(routes, include_in_schema=False)
+    app.include_router(events.fdsn)
+    app.include_router(live.streams, prefix="/api/v1")
+    problems.install(app)
+    app.add_middleware(Limits, requests_per_s=service.config.service.requests_per_s)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 
 
-async def _no_database(_: Request, error: Exception) -> Response:
-    """The database can't be used now: alerts do not need it, but this answer does."""
-    reason = str(getattr(error, "orig", None) or error)
-    return JSONResponse({"detail": f"the database can't be used: {reason}"}, 503)
+def _document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the form of problems that all routes share, and what is open now."""
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        config = app.state.service.config.service
+        for operation in (one for path in made["paths"].values() for one in path.values()):
+            if is_open(config, operation[SCOPE]):
+                del operation["security"]
+        schemas = made.setdefault("components", {}).setdefault("schemas", {})
+        problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= {"Problem": problem, **problem.pop("$defs", {})}
+        # Which kinds there are is configuration
+        kinds = list(app.state.service.config.policy.kinds)
+        schemas["DeviceIn"]["properties"]["kind"]["enum"] = kinds
+        app.openapi_schema = made
+    return app.openapi_schema

@@ -1,10 +1,13 @@
 """The live stream of happenings, and the page of a demo."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, WebSocket, WebSocketDisconnect
+import orjson
+from fastapi import APIRouter, FastAPI, Request, WebSocket, WebSocketDisconnect
+from fastapi.responses import StreamingResponse
 
+from ew.api.access import may_look_on, needing
 from ew.api.page import PageSource, page_router
 from ew.records import Channel
 from ew.service.hub import Hub
@@ -16,6 +19,10 @@ router = APIRouter()
 @router.websocket("/live")
 async def live(socket: WebSocket) -> None:
     """Picks, event versions and heartbeats as they happen, as JSON objects with a ``type``."""
+    service = getattr(socket.app.state, "service", None)  # a demo's page has none
+    if service is not None and not may_look_on(service.config.service, socket):
+        await socket.close(1008, "a key with scope 'viewer' is needed: ?key=…")
+        return
     await socket.accept()
     hub: Hub = socket.app.state.hub
     with hub.listen() as queue:
@@ -24,6 +31,27 @@ async def live(socket: WebSocket) -> None:
                 await socket.send_json(await queue.get())
         except WebSocketDisconnect:
             return
+
+
+streams = APIRouter()
+
+
+@streams.get("/live", **needing("viewer"), response_class=StreamingResponse)
+async def live_events(request: Request) -> StreamingResponse:
+    """The same as server-sent events: ``event`` is the type, ``data`` the JSON object."""
+    hub: Hub = request.app.state.hub
+
+    async def told() -> AsyncIterator[bytes]:
+        with hub.listen() as queue:
+            yield b": ew\n\n"
+            while True:
+                happening = await queue.get()
+                data = orjson.dumps(happening)
+                yield b"event: " + happening["type"].encode() + b"\ndata: " + data + b"\n\n"
+
+    return StreamingResponse(
+        told(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+    )
 
 
 def station_list(channels: Iterable[Channel]) -> list[dict[str, Any]]:

@@ -1,6 +1,9 @@
 """``ew keys``: the root of trust and the keys it vouches for, in a directory (``ew.storage.keyring``)."""
 
+import hashlib
+import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -43,6 +46,18 @@ def revoke(path: Path, key_id: str) -> None:
 def show(path: Path) -> None:
     """Print a keyring's document."""
     _print(Keyring.load(path))
+
+
+def api(name: str, scopes: Sequence[str]) -> None:
+    """Make a key of the HTTP API and print it, once, with what the configuration is to hold of it."""
+    secret = secrets.token_urlsafe(32)
+    listed = ", ".join(f'"{scope}"' for scope in scopes)
+    print(f"""the key of {name}, which is kept nowhere: {secret}
+
+[[service.api_keys]]
+name = "{name}"
+sha256 = "{hashlib.sha256(secret.encode()).hexdigest()}"
+scopes = [{listed}]""")
 
 
 def _print(keyring: Keyring) -> None:

@@ -1,8 +1,9 @@
 """How the service runs: addresses, files, sources."""
 
+import ipaddress
 import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -85,6 +86,28 @@ class Partner(BaseModel):
         return self
 
 
+Scope: TypeAlias = Literal["viewer", "vendor", "partner", "operator"]
+
+
+class ApiKey(BaseModel):
+    """A key of the HTTP API, known by its hash."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,32}$", description="whose it is")
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the key, as `ew keys api` prints it"
+    )
+    scopes: tuple[Scope, ...] = Field(
+        min_length=1,
+        description="viewer looks on, vendor registers devices, partner sends origins, operator may do all",
+    )
+
+    def has(self, scope: Scope) -> bool:
+        """Whether it may do what a scope is for."""
+        return scope in self.scopes or "operator" in self.scopes
+
+
 class ServiceConfig(BaseModel):
     """Inventory, sources, key, database and HTTP address of ``ew serve``."""
 
@@ -147,6 +170,10 @@ class ServiceConfig(BaseModel):
     partners: tuple[Partner, ...] = Field(
         default=(), description="what is known of agencies whose origins are taken"
     )
+    api_keys: tuple[ApiKey, ...] = Field(default=(), description="further keys of the HTTP API")
+    requests_per_s: float = Field(
+        default=200.0, ge=0, description="HTTP requests a second of one address; 0: no limit"
+    )
     link_secret: Path | None = Field(
         default=None,
         description="file of the secret that service and `ew web` share, made by whichever starts first (mode 0600); "
@@ -155,6 +182,15 @@ class ServiceConfig(BaseModel):
     log_level: Literal["debug", "info", "warning"] = Field(
         default="info", description="least level logged"
     )
+
+    @model_validator(mode="after")
+    def _is_not_open_to_all(self) -> Self:
+        if not _is_loopback(self.http_host) and not self.api_keys and self.api_token is None:
+            raise ValueError(
+                f"http_host {self.http_host!r} is public: configure api_keys (`ew keys api NAME`), "
+                "or listen on 127.0.0.1 behind a proxy"
+            )
+        return self
 
     @property
     def has_sources(self) -> bool:
@@ -167,3 +203,12 @@ class ServiceConfig(BaseModel):
     def link_secret_file(self) -> Path:
         """Where the secret of service and web process is."""
         return self.link_secret or self.database.with_suffix(".link.secret")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False  # a name may lead anywhere

@@ -1,7 +1,7 @@
 """What the API takes for an origin, and what it refuses at the door."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,13 +11,12 @@ from ew.api.models import OriginIn
 
 
 def origin(**change: Any) -> str:
-    moment = datetime.now(UTC) + timedelta(seconds=change.pop("ahead_s", 0.0))
     return json.dumps(
         {
             "source": "icl",
             "event_id": "1",
             "version": 1,
-            "time": moment.isoformat(),
+            "time": datetime.now(UTC).isoformat(),
             "latitude": 29.5,
             "longitude": 103.5,
             "magnitude": 6.0,
@@ -26,7 +25,7 @@ def origin(**change: Any) -> str:
     )
 
 
-@pytest.mark.parametrize("change", [{}, {"ahead_s": -500.0}, {"ahead_s": 30.0}, {"depth_km": 650}])
+@pytest.mark.parametrize("change", [{}, {"depth_km": 650}, {"version": 1_000_000}])
 def test_origin_of_now_is_taken(change: dict[str, Any]) -> None:
     assert OriginIn.model_validate_json(origin(**change)).latitude == 29.5
 
@@ -34,11 +33,6 @@ def test_origin_of_now_is_taken(change: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"time": "7944-12-21T20:35:32Z"},
-        {"time": "0001-01-01T00:00:00Z"},
-        {"time": "1970-01-01T00:00:00Z"},
-        {"ahead_s": 7200.0},
-        {"ahead_s": -259200.0},
         {"version": 0},
         {"version": 1_000_001},
         {"version": True},

@@ -1,0 +1,100 @@
+"""Who may do what over HTTP: keys with scopes, known by their hashes alone.
+
+Looking on (``viewer``) is open unless a key with that scope is configured. Registering devices
+(``vendor``), another agency's origins (``partner``) and what an operator does need a key with the
+scope; an operator's key has all scopes. Without any key, devices can be registered, for then the API
+listens on this machine alone.
+"""
+
+import hashlib
+import hmac
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, WebSocket
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.exceptions import HTTPException
+
+from ew.api.problems import documented
+from ew.config.service import ApiKey, Scope, ServiceConfig
+
+BEARER = HTTPBearer(auto_error=False, description="an API key")
+SCOPE = "x-scope"
+"""Where an operation of the OpenAPI document names its scope."""
+CHALLENGE = {"WWW-Authenticate": "Bearer"}
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+
+
+def hash_of(secret: str) -> str:
+    """A key as it stands in the configuration: SHA-256, hexadecimal. Keys are long random texts."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def keys_of(config: ServiceConfig) -> list[ApiKey]:
+    """All keys of a configuration, the plain token among them by its hash."""
+    keys = list(config.api_keys)
+    if config.api_token is not None:
+        scopes: tuple[Scope, ...] = ("vendor", "partner")
+        keys.append(ApiKey(name="api_token", sha256=hash_of(config.api_token), scopes=scopes))
+    return keys
+
+
+def known_key(config: ServiceConfig, secret: str) -> ApiKey | None:
+    """The key with this secret; each is compared, in constant time."""
+    hashed = hash_of(secret)
+    found = None
+    for key in keys_of(config):
+        if hmac.compare_digest(key.sha256, hashed):
+            found = key
+    return found
+
+
+def is_open(config: ServiceConfig, scope: Scope) -> bool:
+    """Whether what a scope is for needs no key."""
+    keys = keys_of(config)
+    if scope == "viewer":
+        return not any("viewer" in key.scopes for key in keys)
+    return scope == "vendor" and not keys
+
+
+class Needs:
+    """A dependency that lets only holders of a key with a scope through; gives the key, if there is one."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope: Scope = scope
+
+    def __call__(self, request: Request, credentials: Credentials) -> ApiKey | None:
+        """Check a request.
+
+        Raises:
+            HTTPException: 401 without a known key, 403 if the key has not the scope or none has.
+        """
+        config: ServiceConfig = request.app.state.service.config.service
+        keys = keys_of(config)
+        if is_open(config, self.scope):
+            return None
+        if not any(key.has(self.scope) for key in keys):
+            raise HTTPException(403, f"no key with scope {self.scope!r} is configured")
+        key = None if credentials is None else known_key(config, credentials.credentials)
+        if key is None:
+            raise HTTPException(401, "a bearer token is needed", CHALLENGE)
+        if not key.has(self.scope):
+            raise HTTPException(403, f"key {key.name!r} has not the scope {self.scope!r}")
+        return key
+
+
+def may_look_on(config: ServiceConfig, socket: WebSocket) -> bool:
+    """Whether a WebSocket's client may look on; a browser can give its key as ``?key=`` alone."""
+    if is_open(config, "viewer"):
+        return True
+    bearer = socket.headers.get("authorization", "").removeprefix("Bearer ")
+    key = known_key(config, bearer or socket.query_params.get("key", ""))
+    return key is not None and key.has("viewer")
+
+
+def needing(scope: Scope, *codes: int) -> dict[str, Any]:
+    """What a route is declared with: its scope, and the problems it may answer with."""
+    return {
+        "dependencies": [Depends(Needs(scope))],
+        "openapi_extra": {SCOPE: scope},
+        "responses": documented(400, 401, 403, 413, 422, 429, 500, 503, *codes),
+    }

@@ -1,0 +1,164 @@
+"""Past and present events over HTTP, in the forms programs read, and as FDSN event services give them."""
+
+import asyncio
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.exceptions import HTTPException
+
+from ew.api import formats
+from ew.api.access import needing
+from ew.api.backend import Backend
+from ew.traveltimes import TravelTimes
+
+router = APIRouter()
+
+EventId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,96}$")]
+Limit = Annotated[int, Query(ge=1, le=500)]
+GEOJSON, QUAKEML, CAP = "application/geo+json", "application/xml", "application/cap+xml"
+READ = needing("viewer", 404)
+Degrees = Annotated[float | None, Query(allow_inf_nan=False)]
+
+
+def _backend(request: Request) -> Backend:
+    backend: Backend = request.app.state.service
+    return backend
+
+
+@lru_cache(maxsize=1)
+def _travel_times(backend: Backend) -> TravelTimes:
+    return TravelTimes.of(backend.config.locate)
+
+
+async def _history(request: Request, event_id: str) -> list[dict[str, Any]]:
+    history = await _backend(request).store.history(event_id)
+    if not history:
+        raise HTTPException(404, f"no event {event_id!r}")
+    return history
+
+
+def _as(media_type: str, kind: str = "string") -> dict[str, Any]:
+    """How a route that answers in another form is declared."""
+    content = {media_type: {"schema": {"type": kind}}}
+    responses = {
+        200: {"description": "Successful Response", "content": content},
+        **READ["responses"],
+    }
+    return {**READ, "responses": responses, "response_class": Response}
+
+
+@router.get("/events", **READ)
+async def events(request: Request, limit: Limit = 50) -> list[dict[str, Any]]:
+    """The newest version of the newest events, newest first."""
+    return await _backend(request).store.events(limit)
+
+
+@router.get("/events.geojson", **_as(GEOJSON, "object"))
+async def events_geojson(request: Request, limit: Limit = 50) -> Response:
+    """The same as GeoJSON."""
+    found = formats.geojson(await _backend(request).store.events(limit))
+    return formats.json_response(found, GEOJSON)
+
+
+@router.get("/events/{event_id}.quakeml", **_as(QUAKEML))
+async def event_quakeml(request: Request, event_id: EventId) -> Response:
+    """All versions of one event as QuakeML 1.2."""
+    history = await _history(request, event_id)
+    return Response(await asyncio.to_thread(formats.quakeml, history), media_type=QUAKEML)
+
+
+@router.get("/events/{event_id}.cap", **_as(CAP))
+async def event_cap(request: Request, event_id: EventId) -> Response:
+    """The newest version of one event as a CAP 1.2 message."""
+    history, backend = await _history(request, event_id), _backend(request)
+    made = await asyncio.to_thread(
+        lambda: formats.cap(history, backend.config, _travel_times(backend))
+    )
+    return Response(made, media_type=CAP)
+
+
+@router.get("/events/{event_id}", **READ)
+async def event(request: Request, event_id: EventId) -> list[dict[str, Any]]:
+    """All versions of one event."""
+    return await _history(request, event_id)
+
+
+fdsn = APIRouter()
+
+
+@fdsn.get(
+    "/fdsnws/event/1/query",
+    **{
+        **READ,
+        "response_class": Response,
+        "responses": {
+            **READ["responses"],
+            200: {
+                "description": "Successful Response",
+                "content": {
+                    QUAKEML: {"schema": {"type": "string"}},
+                    "text/plain": {"schema": {"type": "string"}},
+                    GEOJSON: {"schema": {"type": "object"}},
+                },
+            },
+            204: {"description": "No event fits"},
+        },
+    },
+)
+async def query(
+    request: Request,
+    starttime: datetime | None = None,
+    endtime: datetime | None = None,
+    minlatitude: Degrees = None,
+    maxlatitude: Degrees = None,
+    minlongitude: Degrees = None,
+    maxlongitude: Degrees = None,
+    minmagnitude: Degrees = None,
+    maxmagnitude: Degrees = None,
+    eventid: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,96}$")] = None,
+    limit: Limit = 100,
+    format: Literal["xml", "text", "geojson"] = "xml",  # noqa: A002 - the standard's name
+    nodata: Literal["204", "404"] = "204",
+) -> Response:
+    """Events as FDSN event services give them (fdsnws-event 1.2): times without a zone are UTC."""
+    store = _backend(request).store
+    found = await store.events(500) if eventid is None else (await store.history(eventid))[-1:]
+    start, end = _us(starttime), _us(endtime)
+    fitting = [
+        body
+        for body in found
+        if _is_in(body["origin"]["time_us"], start, end)
+        and _is_in(body["origin"]["latitude"], minlatitude, maxlatitude)
+        and _is_between(body["origin"]["longitude"], minlongitude, maxlongitude)
+        and _is_in(body["origin"]["magnitude"], minmagnitude, maxmagnitude)
+    ][:limit]
+    if not fitting:
+        if nodata == "404":
+            raise HTTPException(404, "no event fits")
+        return Response(status_code=204)
+    if format == "text":
+        return Response(formats.fdsn_text(fitting), media_type="text/plain")
+    if format == "geojson":
+        return formats.json_response(formats.geojson(fitting), GEOJSON)
+    return Response(await asyncio.to_thread(formats.quakeml, fitting), media_type=QUAKEML)
+
+
+def _us(moment: datetime | None) -> float | None:
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e6
+
+
+def _is_in(value: float | None, least: float | None, most: float | None) -> bool:
+    if value is None:
+        return least is None and most is None
+    return (least is None or value >= least) and (most is None or value <= most)
+
+
+def _is_between(longitude: float, west: float | None, east: float | None) -> bool:
+    """Longitudes from west to east, also over the date line."""
+    if west is None or east is None or west <= east:
+        return _is_in(longitude, west, east)
+    return longitude >= west or longitude <= east

@@ -1,0 +1,109 @@
+"""Events in the forms other programs read: GeoJSON, QuakeML, CAP, and the text of FDSN event services."""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from fastapi import Response
+
+from ew.alerts.message import event_version
+from ew.cap import cap_message
+from ew.config import Config
+from ew.quakeml import catalogue
+from ew.records import EventVersion
+from ew.shaking.profile import profile
+from ew.times import iso_from_us
+from ew.traveltimes import TravelTimes
+
+Body = Mapping[str, Any]
+"""An event version as it was published and stands in the journal."""
+
+TEXT_HEADER = (
+    "#EventID|Time|Latitude|Longitude|Depth/km|Author|Catalog|Contributor|ContributorID|"
+    "MagType|Magnitude|MagAuthor|EventLocationName"
+)
+
+
+def json_response(found: dict[str, Any], media_type: str) -> Response:
+    """Plain values as JSON of another type."""
+    return Response(orjson.dumps(found), media_type=media_type)
+
+
+def versions_of(bodies: Iterable[Body]) -> list[EventVersion]:
+    """Published bodies as event versions, without their arrivals."""
+    return [event_version(dict(body)) for body in bodies]
+
+
+def geojson(bodies: Iterable[Body]) -> dict[str, Any]:
+    """A GeoJSON (RFC 7946) collection of points; depth as an altitude in m, below zero."""
+    features = []
+    for body in bodies:
+        origin = body["origin"]
+        place = [origin["longitude"], origin["latitude"]]
+        if origin["depth_km"] is not None:
+            place.append(-1000.0 * origin["depth_km"])
+        told = {name: value for name, value in body.items() if name not in ("v", "origin")}
+        features.append(
+            {
+                "type": "Feature",
+                "id": body["event_id"],
+                "geometry": {"type": "Point", "coordinates": place},
+                "properties": {
+                    "time": iso_from_us(origin["time_us"]),
+                    "magnitude": origin["magnitude"],
+                    "depth_km": origin["depth_km"],
+                    **told,
+                },
+            }
+        )
+    return {"type": "FeatureCollection", "features": features}
+
+
+def quakeml(bodies: Iterable[Body]) -> bytes:
+    """QuakeML 1.2 of all versions of all these events."""
+    buffer = io.BytesIO()
+    catalogue(versions_of(bodies)).write(buffer, format="QUAKEML")
+    return buffer.getvalue()
+
+
+def cap(bodies: Sequence[Body], config: Config, travel_times: TravelTimes) -> bytes:
+    """CAP 1.2 of an event's newest version."""
+    history = versions_of(bodies)
+    least = min(kind.min_intensity for kind in config.policy.kinds.values())
+    felt = profile(history[-1].origin, travel_times, config.shaking.relation, least)
+    return cap_message(
+        history,
+        bodies[-1]["status"],
+        sender=config.service.name,
+        radius_km=felt["alert_km"],
+        highest=max(felt["intensity"]),
+    )
+
+
+def fdsn_text(bodies: Iterable[Body]) -> str:
+    """The text form of FDSN event services: a line an event."""
+    lines = [TEXT_HEADER]
+    for body in bodies:
+        origin, source = body["origin"], body["source"]
+        magnitude, depth = origin["magnitude"], origin["depth_km"]
+        lines.append(
+            "|".join(
+                [
+                    body["event_id"],
+                    iso_from_us(origin["time_us"]).rstrip("Z"),
+                    str(origin["latitude"]),
+                    str(origin["longitude"]),
+                    "" if depth is None else str(depth),
+                    source,
+                    "ew",
+                    "ew",
+                    body["event_id"],
+                    "Mpd",
+                    "" if magnitude is None else str(magnitude),
+                    source,
+                    "",
+                ]
+            )
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,120 @@
+"""PURE: event versions as messages of the Common Alerting Protocol 1.2 (OASIS, 2010), for sirens, radio and apps."""
+
+import math
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+from ew.records import EventVersion, Status
+from ew.times import iso_from_seconds
+
+NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
+EXPIRES_AFTER_S = 300.0
+_STATUS = {"actual": "Actual", "exercise": "Exercise", "test": "Test"}
+_TYPE = {"alert": "Alert", "update": "Update", "cancel": "Cancel"}
+_HEADLINES = {
+    "en": ("Earthquake M {magnitude}. Drop, cover, hold on.", "The earthquake alert is cancelled."),
+    "zh": ("地震预警：{magnitude}级。请立即避险。", "地震预警已取消。"),
+}
+_MARK = {"exercise": {"en": "EXERCISE: ", "zh": "演习："}, "test": {"en": "TEST: ", "zh": "测试："}}
+_INSTRUCTION = {
+    "en": "Drop, cover, and hold on until the shaking ends.",
+    "zh": "伏地、遮挡、手抓牢，直到震动停止。",
+}
+SEVERITIES = ((8.0, "Extreme"), (6.0, "Severe"), (4.0, "Moderate"), (0.0, "Minor"))
+"""By the largest intensity (CSIS or MMI) expected: damage to many buildings from 8, slight damage from 6."""
+
+
+def cap_message(
+    history: Sequence[EventVersion],
+    status: Status,
+    *,
+    sender: str,
+    radius_km: float,
+    highest: float,
+) -> bytes:
+    """The newest of an event's versions as a CAP 1.2 message, UTF-8.
+
+    ``history``: all versions, first to last; earlier ones are referred to. ``sender``: without blanks
+    or commas. ``radius_km``: how far people are alerted. ``highest``: the largest intensity expected.
+    The area is a circle, which needs no care where it crosses the date line.
+    """
+    version, earlier = history[-1], history[:-1]
+    ET.register_namespace("", NAMESPACE)
+    alert = ET.Element(_name("alert"))
+    _add(alert, "identifier", _identifier(version))
+    _add(alert, "sender", sender)
+    _add(alert, "sent", _time(version.issued_s))
+    _add(alert, "status", _STATUS[status])
+    _add(alert, "msgType", _TYPE[version.kind] if earlier else "Alert")
+    _add(alert, "scope", "Public")
+    if status != "actual":
+        _add(alert, "note", f"This is {'an exercise' if status == 'exercise' else 'a test'}.")
+    if earlier:
+        of = " ".join(f"{sender},{_identifier(v)},{_time(v.issued_s)}" for v in earlier)
+        _add(alert, "references", of)
+    for language in _HEADLINES:
+        _add_info(alert, version, status, language, radius_km, highest)
+    return bytes(ET.tostring(alert, encoding="utf-8", xml_declaration=True))
+
+
+def _add_info(
+    alert: ET.Element,
+    version: EventVersion,
+    status: Status,
+    language: str,
+    radius_km: float,
+    highest: float,
+) -> None:
+    origin, is_over = version.origin, version.kind == "cancel"
+    magnitude = "?" if math.isnan(origin.magnitude) else f"{origin.magnitude:.1f}"
+    told, ended = _HEADLINES[language]
+    mark = _MARK.get(status, {}).get(language, "")
+    info = ET.SubElement(alert, _name("info"))
+    _add(info, "language", {"en": "en-US", "zh": "zh-CN"}[language])
+    _add(info, "category", "Geo")
+    _add(info, "event", {"en": "Earthquake", "zh": "地震"}[language])
+    _add(info, "responseType", "AllClear" if is_over else "Shelter")
+    _add(info, "urgency", "Past" if is_over else "Immediate")
+    _add(info, "severity", next(name for least, name in SEVERITIES if highest >= least))
+    _add(info, "certainty", "Unlikely" if is_over else "Observed")
+    _add(info, "effective", _time(version.issued_s))
+    _add(info, "onset", _time(origin.time_s))
+    _add(info, "expires", _time(version.issued_s + EXPIRES_AFTER_S))
+    _add(info, "senderName", "ew")
+    _add(info, "headline", mark + (ended if is_over else told.format(magnitude=magnitude)))
+    if not is_over:
+        _add(info, "instruction", mark + _INSTRUCTION[language])
+    for name, value in (
+        ("event_id", version.event_id),
+        ("version", str(version.version)),
+        ("magnitude", magnitude),
+        ("depth_km", f"{origin.depth_km:.0f}"),
+        ("latitude", f"{origin.latitude:.3f}"),
+        ("longitude", f"{origin.longitude:.3f}"),
+        ("origin_time", iso_from_seconds(origin.time_s)),
+    ):
+        parameter = ET.SubElement(info, _name("parameter"))
+        _add(parameter, "valueName", name)
+        _add(parameter, "value", value)
+    area = ET.SubElement(info, _name("area"))
+    _add(
+        area, "areaDesc", f"{radius_km:.0f} km around {origin.latitude:.2f}, {origin.longitude:.2f}"
+    )
+    _add(area, "circle", f"{origin.latitude:.4f},{origin.longitude:.4f} {radius_km:.1f}")
+
+
+def _name(tag: str) -> str:
+    return f"{{{NAMESPACE}}}{tag}"
+
+
+def _add(parent: ET.Element, tag: str, text: str) -> None:
+    ET.SubElement(parent, _name(tag)).text = text
+
+
+def _identifier(version: EventVersion) -> str:
+    return f"{version.event_id}.{version.version}"
+
+
+def _time(moment_s: float) -> str:
+    """CAP wants whole seconds and writes UTC as -00:00 (3.3.2)."""
+    return f"{iso_from_seconds(moment_s)[:19]}-00:00"
