@@ -328,6 +328,19 @@ def keys_revoke(
     revoke(directory, key_id)
 
 
+@keys_app.command("api")
+def keys_api(
+    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    scope: Annotated[
+        list[str], typer.Option(help="viewer, vendor, partner or operator; may be given again.")
+    ],
+) -> None:
+    """Make a key of the HTTP API: printed once, with the lines of the configuration that know its hash."""
+    from ew.cli.keys import api  # noqa: PLC0415
+
+    api(name, scope)
+
+
 @keys_app.command("show")
 def keys_show(directory: DirectoryArgument) -> None:
     """Print the document's serial and time, and each key with what it may sign."""

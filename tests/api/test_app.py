@@ -2,6 +2,9 @@
 
 import io
 import json
+import subprocess
+import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -16,7 +19,7 @@ from lxml import etree
 from obspy import read_events
 from pydantic import ValidationError
 
-from ew.api.access import Needs
+from ew.api.access import Needs, known_key
 from ew.config import Config
 from tests.api.conftest import KEYS
 
@@ -241,3 +244,19 @@ async def test_events_are_found_as_fdsn_services_do(
     if ids:
         xml = await client.get(f"/fdsnws/event/1/query?{query}")
         assert len(read_events(io.BytesIO(xml.content))) == len(ids)
+
+
+def test_key_made_by_the_command_line_opens_the_door() -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "ew", "keys", "api", "icl", "--scope", "partner"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    secret = made.partition("kept nowhere: ")[2].splitlines()[0]
+    config = Config.model_validate(tomllib.loads(made[made.index("[[") :]))
+    key = known_key(config.service, secret)
+    assert key is not None
+    assert (key.name, key.scopes) == ("icl", ("partner",))
+    assert known_key(config.service, secret[:-1]) is None
+    assert secret not in repr(config)
