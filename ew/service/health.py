@@ -71,14 +71,14 @@ class StationHealth:
         self._end_s = np.full(len(places), np.nan)
         self._areas = _areas(list(places.values()), NEIGHBOURS_A_NEEDED * needed)
 
-    def note(self, packet: Packet, now_s: float) -> None:
-        """A packet came at ``now_s`` (epoch seconds); old data beside live ones change nothing."""
+    def note(self, packet: Packet, now_s: float, *, is_held: bool = False) -> None:
+        """A packet came at ``now_s`` (epoch seconds); beside live data old ones, or one that is held back, change nothing."""
         number = self._index.get(packet.seed_id)
         if number is None:
             return
         end_s = packet.end_ns / NS_PER_S
         is_heard = now_s - self._came_s[number] <= SILENT_S
-        if is_heard and end_s < self._end_s[number]:
+        if is_heard and (is_held or end_s < self._end_s[number]):
             return
         self._came_s[number] = now_s
         self._end_s[number] = end_s
@@ -89,11 +89,12 @@ class StationHealth:
         started_s: float,
         refused: Mapping[str, str] | None = None,
         is_synchronized: bool | None = None,
+        offset_s: float | None = None,
     ) -> Judgement:
         """The state of all stations at ``now_s``, and what is wrong.
 
         ``refused``: stations (``NET.STA``) no server serves; ``is_synchronized``: what the host knows
-        of its clock, ``None`` where it can't be asked.
+        of its clock, ``None`` where it can't be asked; ``offset_s``: how far it says it is off.
         """
         delays = self._came_s - self._end_s
         is_heard = now_s - self._came_s <= SILENT_S
@@ -105,7 +106,7 @@ class StationHealth:
         }
         reasons: list[str] = []
         if now_s - started_s > GRACE_S:
-            reasons += _clock(heard, is_synchronized)
+            reasons += _clock(heard, is_synchronized, offset_s)
             reasons += self._few(np.array([states[one] == "live" for one in self.stations], bool))
         told = {one: float(delays[n]) for n, one in enumerate(self.stations) if is_heard[n]}
         return Judgement(tuple(reasons), states, told, median_s)
@@ -156,14 +157,23 @@ def _state(is_heard: bool, delay_s: float, is_refused: bool) -> StationState:
     return "late" if delay_s > LATE_S else "live"
 
 
-def _clock(delays_s: NDArray[np.float64], is_synchronized: bool | None) -> list[str]:
-    """Whether most stations' data are off by the same time, and what is likely to be wrong then."""
-    reasons = ["this host's clock is not synchronized"] if is_synchronized is False else []
+def _clock(
+    delays_s: NDArray[np.float64], is_synchronized: bool | None, offset_s: float | None
+) -> list[str]:
+    """Whether most stations' data are off by the same time, and what is likely to be wrong then.
+
+    A clock that nobody synchronizes is no trouble while it agrees with the stations'.
+    """
+    reasons = []
+    if offset_s is not None and abs(offset_s) > FUTURE_S:
+        reasons.append(f"this host's clock is {offset_s:+.1f} s off by what keeps it")
     if len(delays_s) < 2:  # one agrees with nobody
         return reasons
     median_s = float(np.median(delays_s))
     if -FUTURE_S <= median_s <= LATE_S:
         return reasons
+    if is_synchronized is False:
+        reasons.append("this host's clock is not synchronized")
     agreeing = int((np.abs(delays_s - median_s) < AGREE_S).sum())
     off = f"{abs(median_s):.0f} s {'old' if median_s > 0 else 'ahead'}"
     if agreeing < AGREE_SHARE * len(delays_s):

@@ -12,6 +12,7 @@ from ew.address import BrokerAddress
 from ew.config import Config
 from ew.records import Packet
 from ew.service.tasks import Watch
+from ew.sources.ahead import Ahead
 from ew.sources.backlog import Backlog
 from ew.sources.mqtt import MqttWaveforms
 from ew.sources.openeew import OpenEew
@@ -52,6 +53,7 @@ class Intake:
         self.shakes = Shakes(config.service.shakes, self.take)
         self.openeew = [OpenEew(source, self.take) for source in config.service.openeew]
         self.backlog = Backlog()
+        self.ahead = Ahead()
         self.dropped = 0
         self.last_packet_s = 0.0
         self.stations: StationHealth | None = None
@@ -70,16 +72,24 @@ class Intake:
         return self._config.has_sources
 
     def take(self, packet: Packet) -> None:
-        """Take a packet from a source, unless it is a backlog or a leap of a channel that is live."""
-        if self.backlog.leaves_out(packet, time.monotonic()):
+        """Take a packet from a source, unless it is from the future, or a backlog or a leap of a live channel."""
+        now_s, steady_s = time.time(), time.monotonic()
+        passed = self.ahead.pass_on(packet, now_s, steady_s)
+        if self.stations is not None and packet not in passed:
+            self.stations.note(packet, now_s, is_held=True)
+        for one in passed:
+            self._take(one, now_s, steady_s)
+
+    def _take(self, packet: Packet, now_s: float, steady_s: float) -> None:
+        if self.backlog.leaves_out(packet, steady_s):
             return
         if len(self._inbox) >= INBOX_LIMIT:
             self._inbox.popleft()
             self.dropped += 1
         self._inbox.append(packet)
-        self.last_packet_s = time.time()
+        self.last_packet_s = now_s
         if self.stations is not None:
-            self.stations.note(packet, self.last_packet_s)
+            self.stations.note(packet, now_s)
 
     def hand_over(self) -> list[Packet]:
         """All packets that wait, in order of arrival."""
@@ -99,7 +109,15 @@ class Intake:
         }
 
     def left_aside(self) -> list[str]:
-        """What sources do not read of what they are given, for health."""
+        """What is not read of what sources are given, for health."""
+        ahead = self.ahead.named(time.monotonic())
+        found = [
+            f"held back: data of {station} are {lead_s:.0f} s in the future"
+            for station, lead_s in list(ahead.items())[:NAMED]
+        ]
+        return found + self._files_left_aside()
+
+    def _files_left_aside(self) -> list[str]:
         if self.folder is None or not self.folder.left_aside:
             return []
         names = sorted(self.folder.left_aside)
@@ -121,6 +139,8 @@ class Intake:
             },
             "backlog_left_out": self.backlog.left_out,
             "leaps_left_out": self.backlog.leaps,
+            "ahead_left_out": self.ahead.left_out,
+            "ahead_stations_s": self.ahead.named(time.monotonic()),
         }
         if self.folder is not None:
             status["watch"] = {

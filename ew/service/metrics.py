@@ -50,6 +50,20 @@ class _Numbers(Collector):
         commands = status["commands"]
         yield CounterMetricFamily("ew_commands", "commands carried out", commands["done"])
         yield CounterMetricFamily("ew_commands_refused", "commands refused", commands["refused"])
+        clock = status["clock"]
+        if clock["is_synchronized"] is not None:
+            yield GaugeMetricFamily(
+                "ew_clock_synchronized",
+                "1 while this host's clock is synchronized",
+                float(clock["is_synchronized"]),
+            )
+        if clock["offset_s"] is not None:
+            yield GaugeMetricFamily(
+                "ew_clock_offset_s", "how far it is off", float(clock["offset_s"])
+            )
+        yield CounterMetricFamily(
+            "ew_packets_ahead", "packets from the future, left out", status["ahead_left_out"]
+        )
         yield GaugeMetricFamily("ew_slowest_tick_ms", "slowest tick", counts["slowest_tick_ms"])
         yield GaugeMetricFamily(
             "ew_broker_connections", "publisher connections", status["broker"]["connections"]

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -72,6 +72,16 @@ class Recall:
             return {}
         self._snapshots.append((kept.sequences_s, kept.sequences))
         return kept.sequences
+
+    def add(self, retained: Sequence[EventVersion], now_s: float) -> None:
+        """Take over what the broker still retains and the file does not know."""
+        newest = {v.event_id: v.version for v in self._versions}
+        self._versions += [
+            one
+            for one in retained
+            if one.version > newest.get(one.event_id, 0) and now_s - one.issued_s < KEPT_S
+        ]
+        self._versions.sort(key=lambda one: one.issued_s)
 
     def note(self, version: EventVersion) -> None:
         """A version has been told."""

@@ -36,15 +36,18 @@ from ew.pipeline import TICK_NS, Output, Pipeline
 from ew.records import Channel, EventVersion, Status
 from ew.service.announcing import KeysAnnouncer
 from ew.service.commands import Commands
-from ew.service.health import StationHealth, no_data
+from ew.service.health import Judgement, StationHealth, no_data
+from ew.service.hostclock import HostClock
 from ew.service.intake import Intake
 from ew.service.latency import Latencies
 from ew.service.loading import load_keys
 from ew.service.orders import Orders
 from ew.service.recall import Recall
+from ew.service.status import status_of
 from ew.service.supervisor import Supervisor
 from ew.service.tasks import Watch
 from ew.service.telling import Telling
+from ew.service.told_before import events_retained
 from ew.shaking.targets import Targets, cell_targets, cells_around
 from ew.sources.inventory import stations_of
 from ew.sources.listen import listen
@@ -127,6 +130,7 @@ class Service:
             config.service.name, secret, self.publisher, Orders(self).handlers()
         )
         self.watch = watch
+        self.clock = HostClock()
         self.on_status: list[Callable[[dict[str, Any]], None]] = []
         """Who else is told the status, each second."""
         self.supervisor = Supervisor()
@@ -160,7 +164,7 @@ class Service:
         if self.intake.has_sources:
             now_s = time.time()
             nothing = no_data(self.intake.last_packet_s, self.started_s, now_s)
-            judged = self.stations.judge(now_s, self.started_s, self.intake.refused).reasons
+            judged = self.judged(now_s).reasons
             reasons += nothing or [f"degraded: {reason}" for reason in judged]
             if reasons:  # a stray file beside data that flow is no trouble
                 reasons += self.intake.left_aside()
@@ -178,12 +182,22 @@ class Service:
             reasons.append(f"devices: {self._devices_error}")
         return reasons
 
+    def judged(self, now_s: float) -> Judgement:
+        """How the stations are at ``now_s`` (epoch seconds)."""
+        clock = self.clock.state
+        return self.stations.judge(
+            now_s, self.started_s, self.intake.refused, clock.is_synchronized, clock.offset_s
+        )
+
     async def run(self) -> None:
         """Run until cancelled; it ends by itself only when the pipeline fails, with the error."""
         self.journal.start()
         sequences = self.recall.load(time.time())
         self.intake.resume(sequences)
-        await self.reload_targets()
+        retained, _ = await asyncio.gather(
+            events_retained(self.broker, self._check_event), self.reload_targets()
+        )
+        self.recall.add(retained, time.time())
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
         async with self.publisher:
             self.announcer.say()
@@ -198,6 +212,7 @@ class Service:
             self.watch.keep("heartbeat", self._pulse)
             self.watch.keep("devices", self._keep_devices)
             self.watch.keep("recall", self.recall.keep)
+            self.watch.keep("clock", self.clock.keep)
             log.info(
                 "service started: %d channels, mode %s, broker %s",
                 len(self.inventory),
@@ -450,12 +465,6 @@ class Service:
                 tell(status)
             await asyncio.sleep(1.0)
 
-    def _station_states(self) -> dict[str, Any]:
-        """Each station's state, and how old the data of the stations heard are in the median."""
-        judged = self.stations.judge(time.time(), self.started_s, self.intake.refused)
-        delay_s = None if judged.delay_s is None else round(judged.delay_s, 2)
-        return {"delay_s": delay_s, "states": dict(judged.states)}
-
     def close(self) -> None:
         """Keep what is known of the last alerts, and let the journal write what waits."""
         self.note_latencies()
@@ -463,39 +472,4 @@ class Service:
 
     def status(self) -> dict[str, Any]:
         """Health in full, for the API."""
-        return {
-            "health": self.health,
-            "mode": self.mode,
-            "role": self.config.service.role,
-            "version": __version__,
-            "uptime_s": round(time.time() - self.started_s, 1),
-            "channels": len(self.inventory),
-            "unknown_channels": sorted(self.pipeline.unknown_channels)[:20],
-            "suspect_stations": {
-                s.station: {"residual_s": round(s.residual_s, 2), "events": s.events}
-                for s in self.pipeline.timing.suspects
-            },
-            "suspect_gains": {
-                s.station: {"factor": float(f"{s.factor:.3g}"), "events": s.events}
-                for s in self.pipeline.gains.suspects
-            },
-            "last_event_id": self.last_event_id,
-            "broker": {
-                "url": self.broker.url,
-                "connected": self.publisher.status.connected > 0,
-                "connections": self.publisher.status.connected,
-            },
-            "stations": self._station_states(),
-            "journal": self.journal.status(),
-            "task_failures": {name: t.failures for name, t in self.watch.tasks.items()},
-            "commands": {"done": self.commands.done, "refused": self.commands.refused},
-            **self.intake.status(),
-            "counts": {
-                **{name: getattr(self.counts, name) for name in Counts.__slots__},
-                "packets_dropped": self.intake.dropped,
-                "messages_dropped": self.publisher.others.dropped,
-                "receipts": self.latencies.receipts,
-                "receipts_refused": self.latencies.refused,
-            },
-            "picker": self.pipeline.bank.counters.as_dict(),
-        }
+        return status_of(self)

@@ -122,9 +122,20 @@ def test_one_late_station_is_named_late_and_no_reason() -> None:
     assert found.reasons == ()
 
 
-def test_a_clock_that_is_not_synchronized_is_said() -> None:
+def test_a_clock_that_is_not_synchronized_is_said_once_it_is_off() -> None:
     found = _judged(dict.fromkeys(range(COUNT), 1.0), is_synchronized=False)
-    assert found.reasons == ("this host's clock is not synchronized",)
+    assert found.reasons == ()
+    found = _judged(dict.fromkeys(range(COUNT), LATE_S + 1), is_synchronized=False)
+    assert found.reasons[0] == "this host's clock is not synchronized"
+
+
+def test_a_clock_that_its_keeper_calls_off_is_said_whatever_the_data_are() -> None:
+    health = _network()
+    for number in range(COUNT):
+        health.note(_packet(number, NOW_S), NOW_S)
+    assert health.judge(NOW_S, NOW_S - 60, {}, True, 0.3).reasons == ()
+    (reason,) = health.judge(NOW_S, NOW_S - 60, {}, True, -3.25).reasons
+    assert "-3.2 s off" in reason
 
 
 def test_old_data_beside_live_ones_change_nothing() -> None:

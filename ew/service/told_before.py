@@ -1,0 +1,50 @@
+"""SHELL: the event versions that a broker still retains, for a service that comes back without a resume file.
+
+The file may not have been written yet, or its disk may be full; the broker, where it outlives the
+service, holds the newest version of each event for as long as it is of use.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+import aiomqtt
+
+from ew.address import BrokerAddress
+from ew.alerts.message import TOPIC_EVENT
+from ew.errors import MessageError
+from ew.records import EventVersion
+from ew.sources.listen import client_of
+
+log = logging.getLogger("ew.service")
+
+IDLE_S = 0.3
+"""Brokers send what they retain at once; so long after the last there is no more."""
+WITHIN_S = 3.0
+EVENTS_MOST = 1000
+
+
+async def events_retained(
+    broker: BrokerAddress, check: Callable[[bytes], EventVersion]
+) -> list[EventVersion]:
+    """The versions on ``ew/v1/event/+`` that ``check`` (``MessageError`` for others) takes, as far as they come in time."""
+    found: list[EventVersion] = []
+    until_s = time.monotonic() + WITHIN_S
+    try:
+        async with asyncio.timeout(WITHIN_S), client_of(broker) as client:
+            await client.subscribe(TOPIC_EVENT.format("+"), qos=1)
+            while len(found) < EVENTS_MOST:
+                async with asyncio.timeout(min(IDLE_S, until_s - time.monotonic())):
+                    message = await anext(client.messages)
+                payload = message.payload
+                if message.retain and isinstance(payload, bytes) and payload:
+                    try:
+                        found.append(check(payload))
+                    except MessageError as error:
+                        log.warning("%s is not gone on from: %s", message.topic, error)
+    except TimeoutError:
+        pass  # no more came
+    except aiomqtt.MqttError as error:
+        log.warning("events told before can't be asked for: %s", error)
+    return found
