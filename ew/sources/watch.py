@@ -21,8 +21,12 @@ from ew.sources import miniseed
 log = logging.getLogger("ew.watch")
 
 LOOK_EVERY_S = 0.25
-PART_BYTES = 4 << 20
-"""So much of a file is read at a look, so that a large one does not hold up the others."""
+BUSY_SHARE = 0.1
+"""Looking may take so much of the time: an archive of 100,000 files is looked through in a second."""
+LOOK_BYTES = 4 << 20
+"""So much is read at a look, what was written last first: a full archive must not hold up what is live."""
+PART_BYTES = 1 << 20
+"""So much of one file is read at a look."""
 FOREIGN_BYTES = 1 << 20
 """A file without a record in so many bytes is not read on: a full SEED volume's control headers are shorter."""
 MARK_BYTES = 64
@@ -50,7 +54,7 @@ class WatchedFolder:
         self.packets = self.repeated = 0
         self.left_aside: dict[str, str] = {}
         self._take = take
-        self._files: dict[Path, _File] = {}
+        self._files: dict[str, _File] = {}
         self._known: dict[int, None] = {}
 
     @property
@@ -61,27 +65,33 @@ class WatchedFolder:
     async def run(self) -> None:
         """Look for what was written, ever again; returns never."""
         while True:
-            for packet in await asyncio.to_thread(self.look, time.monotonic()):
+            begin_s = time.monotonic()
+            packets = await asyncio.to_thread(self.look, begin_s)
+            took_s = time.monotonic() - begin_s
+            for packet in packets:
                 self._take(packet)
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(max(LOOK_EVERY_S, took_s / BUSY_SHARE))
 
     def look(self, now_s: float) -> list[Packet]:
         """The packets written since the last look, by time; ``now_s`` is of any steady clock."""
         left: dict[str, str] = {}
-        files: dict[Path, _File] = {}
+        found = dict(self._walk(str(self.folder), set(), left))
+        files: dict[str, _File] = {}
         packets: list[Packet] = []
-        for path, state in self._walk(self.folder, set(), left):
-            name = str(path.relative_to(self.folder))
+        budget = LOOK_BYTES
+        for path in sorted(found, key=lambda path: found[path][2], reverse=True):
             try:
-                file = files[path] = _looked_up(self._files.get(path), path, state)
-                packets += file.read(path, state, now_s)
+                file = files[path] = _looked_up(self._files.get(path), path, found[path])
+                done = file.done
+                packets += file.read(path, found[path], now_s, min(budget, PART_BYTES))
+                budget -= file.done - done
             except FileNotFoundError:
                 continue  # it has gone since
             except OSError as error:
-                left[name] = f"can't read it: {error.strerror}"
+                left[self._name(path)] = f"can't read it: {error.strerror}"
                 continue
             if reason := file.left(now_s):
-                left[name] = reason
+                left[self._name(path)] = reason
         for name in left.keys() - self.left_aside.keys():
             log.warning("%s: %s left aside: %s", self.folder, name, left[name])
         self._files, self.left_aside = files, left
@@ -91,32 +101,36 @@ class WatchedFolder:
         return sorted(fresh, key=lambda packet: packet.start_ns)
 
     def _walk(
-        self, folder: Path, seen: set[tuple[int, int]], left: dict[str, str]
-    ) -> Iterator[tuple[Path, State]]:
+        self, folder: str, seen: set[tuple[int, int]], left: dict[str, str]
+    ) -> Iterator[tuple[str, State]]:
         """All files below a folder; links are followed, each folder but once."""
         try:
-            here = folder.stat()
+            here = Path(folder).stat()
             if (here.st_dev, here.st_ino) in seen:
                 return
             seen.add((here.st_dev, here.st_ino))
             with os.scandir(folder) as entries:
-                paths = sorted(folder / entry.name for entry in entries)
+                listed = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            left[str(folder.relative_to(self.folder))] = f"can't read it: {error.strerror}"
+            left[self._name(folder)] = f"can't read it: {error.strerror}"
             return
-        for path in paths:
+        for entry in listed:
             try:
-                found = path.stat()
+                found = entry.stat()
             except OSError as error:
-                if path.is_symlink() or not isinstance(error, FileNotFoundError):
-                    left[str(path.relative_to(self.folder))] = f"can't read it: {error.strerror}"
+                if entry.is_symlink() or not isinstance(error, FileNotFoundError):
+                    left[self._name(entry.path)] = f"can't read it: {error.strerror}"
                 continue
             if stat.S_ISDIR(found.st_mode):
-                yield from self._walk(path, seen, left)
+                yield from self._walk(entry.path, seen, left)
             elif stat.S_ISREG(found.st_mode):
-                yield path, (found.st_ino, found.st_size, found.st_mtime_ns)
+                yield entry.path, (found.st_ino, found.st_size, found.st_mtime_ns)
             else:  # reading a pipe might never end
-                left[str(path.relative_to(self.folder))] = "neither a file nor a folder"
+                left[self._name(entry.path)] = "neither a file nor a folder"
+
+    def _name(self, path: str) -> str:
+        """A path within the directory, the directory itself as a dot."""
+        return os.path.relpath(path, self.folder)
 
     def _is_new(self, packet: Packet) -> bool:
         key = hash((packet.seed_id, packet.start_ns, packet.sampling_rate, len(packet.samples)))
@@ -149,27 +163,29 @@ class _File:
     def is_foreign(self) -> bool:
         return not self.packets and self.done >= FOREIGN_BYTES
 
-    def goes_on(self, path: Path, state: State) -> bool:
+    def goes_on(self, path: str, state: State) -> bool:
         """Whether a file that has changed still begins with what was read of it."""
         if state[0] != self.state[0] or state[1] < self.done:
             return False
-        with path.open("rb") as opened:
+        with Path(path).open("rb") as opened:
             if opened.read(len(self.first)) != self.first:
                 return False
             opened.seek(self.last_at)
             return opened.read(len(self.last)) == self.last
 
-    def read(self, path: Path, state: State, now_s: float) -> list[Packet]:
-        """The packets that were written since it was read last, or some of them where they are many."""
+    def read(self, path: str, state: State, now_s: float, most: int) -> list[Packet]:
+        """The packets that were written since it was read last, of at most ``most`` bytes."""
         if state == self.state and (self.seen >= state[1] or self.is_foreign):
             return []
+        if most <= 0 and not self.is_foreign:
+            return []  # its turn comes
         part = b""
         if not self.is_foreign:
-            with path.open("rb") as opened:
+            with Path(path).open("rb") as opened:
                 opened.seek(self.done)
-                part = opened.read(PART_BYTES)
+                part = opened.read(most)
         self.state, self.grew_s = state, now_s
-        decoded, count = miniseed.decode_growing(part, path.name, self.done)
+        decoded, count = miniseed.decode_growing(part, Path(path).name, self.done)
         if not count and len(part) == PART_BYTES:
             count = len(part)  # no record is so long
         self.first = self.first or part[: min(count, MARK_BYTES)]
@@ -195,7 +211,7 @@ class _File:
         return ", ".join(parts)
 
 
-def _looked_up(known: _File | None, path: Path, state: State) -> _File:
+def _looked_up(known: _File | None, path: str, state: State) -> _File:
     """What is known of a file, unless it was rewritten."""
     if known is not None and (state == known.state or known.goes_on(path, state)):
         return known

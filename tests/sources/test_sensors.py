@@ -23,12 +23,8 @@ from ew.sources.openeew import OpenEew
 from ew.sources.shake import Shakes
 from ew.sources.steady import Steady
 from ew.times import NS_PER_S
+from tests.casts import CAST, free_udp_port
 
-CAST = (
-    b"{'EHZ', 1582315130.292, 14168, 14927, 16112, 17537, 18052, 17477, 15418, 13716, 15604, 17825, 19637, 20985, 17325, "
-    b"10439, 11510, 17678, 20027, 20207, 18481, 15916, 13836, 13073, 14462, 17628, 19388}"
-)
-"""As rsudp's documentation shows it, of a Shake 1D."""
 FIRST = {
     "country_code": "mx", "device_id": "001", "device_t": 1592925900.478, "cloud_t": 1592925900.822, "sr": 31.25,
     "x": [0.07, -0.03, -0.02, 0.06], "y": [0.04, 0.06, 0.07, 0], "z": [-0.15, -0.04, 0, 0.03],
@@ -82,12 +78,6 @@ async def listening(*sources: ShakeSource) -> AsyncIterator[tuple[Shakes, list[P
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
-
-
-def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 async def until(condition: Any) -> None:

@@ -150,8 +150,24 @@ def test_large_files_are_read_part_by_part_and_foreign_ones_not_to_the_end(
     for _ in range(15):
         at.look()
     assert at.seconds == list(range(20))
-    assert at.source._files[tmp_path / "film"].seen < 10_000
+    assert at.source._files[str(tmp_path / "film")].seen < 10_000
     assert set(at.source.left_aside) == {"film"}
+
+
+def test_what_was_written_last_comes_first_where_there_is_much(
+    at: Watching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_BYTES", 2000)
+    for second in range(10):
+        path = tmp_path / f"{second}.mseed"
+        path.write_bytes(record(second))
+        os.utime(path, (1000.0 + second, 1000.0 + second))
+    assert at.look() == [7, 8, 9]
+    (tmp_path / "live.mseed").write_bytes(record(20))
+    assert at.look() == [5, 6, 20]
+    for _ in range(5):
+        at.look()
+    assert sorted(at.seconds) == [*range(10), 20]
 
 
 PIECES = [record(0), record(1), miniseed.encode(packet(2), version=3), b"\x07junk", b"0000" * 20]
