@@ -1,7 +1,7 @@
-"""SHELL: recordings in the formats of strong-motion and earthquake archives, read by obspy, with what their headers tell of the station.
+"""SHELL: recordings in the formats of strong-motion and earthquake archives, with what their headers tell of the station.
 
-miniSEED, SAC, GSE2, K-NET and KiK-net and whatever else obspy knows by a file's content. K-NET's and KiK-net's headers hold place and
-scale; SAC's hold the place and, where the analyst has set it, the unit (nm/s or nm/s²). What a header does not tell comes from
+miniSEED, COSMOS (``cosmos``), and what obspy knows by a file's content: SAC, GSE2, K-NET, KiK-net and more. K-NET's, KiK-net's and
+COSMOS's headers hold place and scale; SAC's hold the place and, where the analyst has set it, the unit (nm/s or nm/s²). What a header does not tell comes from
 a stations file, which goes first where there is one.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ew.records import Channel, InputUnits, Packet
-from ew.sources import miniseed
+from ew.sources import cosmos, miniseed
 from ew.times import ns_from_seconds
 
 INT32 = np.iinfo(np.int32)
@@ -56,6 +56,12 @@ def _read_one(data: bytes, name: str, recording: Recording) -> None:
         decoded = miniseed.read_runs(data, name)
         recording.runs += decoded.packets
         recording.notes += decoded.notes
+        return
+    if cosmos.begins(data):
+        parts, notes = cosmos.parse(data, name)
+        recording.runs += [part.packet for part in parts]
+        recording.channels |= {part.channel.seed_id: part.channel for part in parts}
+        recording.notes += notes
         return
     import obspy  # noqa: PLC0415 - slow to load, and only needed for other formats
 
