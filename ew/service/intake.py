@@ -72,7 +72,7 @@ class Intake:
         return self._config.has_sources
 
     def take(self, packet: Packet) -> None:
-        """Take a packet from a source, unless it is from the future, or a backlog or a leap of a live channel."""
+        """Take a packet from a source, unless it is from the future, or a backlog of a live channel."""
         now_s, steady_s = time.time(), time.monotonic()
         passed = self.ahead.pass_on(packet, now_s, steady_s)
         if self.stations is not None and packet not in passed:
@@ -81,7 +81,7 @@ class Intake:
             self._take(one, now_s, steady_s)
 
     def _take(self, packet: Packet, now_s: float, steady_s: float) -> None:
-        if self.backlog.leaves_out(packet, steady_s):
+        if self.backlog.is_backlog(packet, steady_s):
             return
         if len(self._inbox) >= INBOX_LIMIT:
             self._inbox.popleft()
@@ -138,7 +138,6 @@ class Intake:
                 for client in self.seedlink
             },
             "backlog_left_out": self.backlog.left_out,
-            "leaps_left_out": self.backlog.leaps,
             "ahead_left_out": self.ahead.left_out,
             "ahead_stations_s": self.ahead.named(time.monotonic()),
         }
