@@ -138,6 +138,7 @@ class DeviceMachine:
     seed: int = 0
     receipts: list[Receipt] = field(default_factory=list)
     refused: dict[str, int] = field(default_factory=dict)
+    newest: dict[str, AlertBody] = field(default_factory=dict)  # last acted on, by event
     _cell: str = ""
     _moved_us: int | None = None  # when it last changed its place, by its own clock
     _kept: dict[str, AlertBody] = field(
@@ -281,6 +282,7 @@ class DeviceMachine:
                 self._refuse("old version")
             return None
         self._versions[body.event_id] = body.version
+        self.newest[body.event_id] = body
         if not is_stronger:
             self._promise_receipt(body, now_us)
         if body.kind == "cancel":

@@ -1,0 +1,178 @@
+"""SHELL: the bridges as they run: the broker's messages in, and out to where they are wanted, until cancelled."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import aiomqtt
+
+from ew.address import BrokerAddress
+from ew.alerts.message import TOPIC_EVENT, TOPIC_KEYS
+from ew.bridges.cap import CapWriter
+from ew.bridges.home_assistant import AVAILABLE, TEST, TEST_S, PlaceState, discovery
+from ew.bridges.notify import Notice, Notices
+from ew.bridges.watcher import Told, Watcher
+from ew.errors import MessageError
+from ew.sources.listen import listen
+
+log = logging.getLogger("ew.bridge")
+
+RETRY_S = 1.0
+STATES_EVERY_S = 0.25
+BIRTH = "homeassistant/status"
+"""Home Assistant says here that it has started: discovery is told again (its documentation, "Birth")."""
+
+
+class Send(Protocol):
+    """Sends a notification; whether a channel took it. Blocks."""
+
+    def __call__(self, notice: Notice, /) -> bool: ...
+
+
+def _clock_us() -> int:
+    return time.time_ns() // 1000
+
+
+async def watch(
+    broker: BrokerAddress,
+    watcher: Watcher,
+    hear: Callable[[Told], None],
+    on_subscribed: Callable[[], None],
+) -> None:
+    """Hand on what holds for the watched places."""
+
+    def take(messages: Sequence[tuple[str, bytes]]) -> None:
+        for topic, payload in messages:
+            for told in watcher.take(topic, payload, _clock_us()):
+                hear(told)
+
+    await listen(broker, watcher.topics(_clock_us()), take, "bridge", on_subscribed)
+
+
+async def home_assistant(
+    broker: BrokerAddress,
+    watcher: Watcher,
+    states: Sequence[PlaceState],
+    to: BrokerAddress,
+    prefix: str,
+    on_subscribed: Callable[[], None],
+) -> None:
+    """Keep the places' entities in Home Assistant true."""
+    by_place = {state.place: state for state in states}
+
+    def hear(told: Told) -> None:
+        by_place[told.place].hear(told)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch(broker, watcher, hear, on_subscribed))
+        group.create_task(_keep_states(states, to, prefix))
+
+
+async def _keep_states(states: Sequence[PlaceState], to: BrokerAddress, prefix: str) -> None:
+    will = aiomqtt.Will(AVAILABLE, b"offline", qos=1, retain=True)
+    for node in itertools.count():
+        host, port = to.nodes[node % len(to.nodes)]
+        try:
+            async with aiomqtt.Client(
+                host,
+                port,
+                username=to.username,
+                password=to.password,
+                tls_context=to.tls_context(),
+                will=will,
+            ) as client:
+                await client.subscribe(BIRTH)
+                for state in states:
+                    await client.subscribe(TEST.format(state.place.name), qos=1)
+                await _introduce(client, states, prefix)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(_take_commands(client, states, prefix))
+                    group.create_task(_publish_states(client, states))
+        except* aiomqtt.MqttError as errors:
+            log.warning("bridge: %s: %s; trying again", to.url, errors.exceptions[0])
+        await asyncio.sleep(RETRY_S)
+
+
+async def _introduce(client: aiomqtt.Client, states: Sequence[PlaceState], prefix: str) -> None:
+    for state in states:
+        for topic, payload, retain in discovery(state.place, prefix):
+            await client.publish(topic, payload, qos=1, retain=retain)
+        state.forget_last()
+    await client.publish(AVAILABLE, b"online", qos=1, retain=True)
+
+
+async def _take_commands(client: aiomqtt.Client, states: Sequence[PlaceState], prefix: str) -> None:
+    async for message in client.messages:
+        if str(message.topic) == BIRTH:
+            await _introduce(client, states, prefix)
+        for state in states:
+            if str(message.topic) == TEST.format(state.place.name):
+                state.test_until_us = _clock_us() + round(TEST_S * 1e6)
+
+
+async def _publish_states(client: aiomqtt.Client, states: Sequence[PlaceState]) -> None:
+    while True:
+        for state in states:
+            message = state.message(_clock_us())
+            if message is not None:
+                topic, payload, retain = message
+                await client.publish(topic, payload, qos=1, retain=retain)
+        await asyncio.sleep(STATES_EVERY_S)
+
+
+async def notify(
+    broker: BrokerAddress,
+    watcher: Watcher,
+    notices: Notices,
+    send: Send,
+    on_subscribed: Callable[[], None],
+) -> None:
+    """Send a notification for what is worth one; says in the log how late each was."""
+    waiting: asyncio.Queue[tuple[Notice, int]] = asyncio.Queue(1000)
+
+    def hear(told: Told) -> None:
+        notice = notices.hear(told)
+        if notice is not None:
+            waiting.put_nowait((notice, told.alert.issued_us))
+
+    async def send_all() -> None:
+        while True:
+            notice, issued_us = await waiting.get()
+            is_sent = await asyncio.to_thread(send, notice)
+            late_s = (_clock_us() - issued_us) / 1e6
+            if is_sent:
+                log.info("sent %.1f s after the alert was issued: %s", late_s, notice.title)
+            else:
+                log.error("no channel took it, or one refused: %s", notice.title)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch(broker, watcher, hear, on_subscribed))
+        group.create_task(send_all())
+
+
+async def cap(
+    broker: BrokerAddress, writer: CapWriter, folder: Path, on_subscribed: Callable[[], None]
+) -> None:
+    """Write a CAP file for each event version, and the feed."""
+
+    def take(messages: Sequence[tuple[str, bytes]]) -> None:
+        for topic, payload in messages:
+            try:
+                if topic == TOPIC_KEYS:
+                    writer.verifier.update(payload)
+                    continue
+                files = writer.take(payload, _clock_us()) if payload else {}
+            except MessageError as error:
+                log.warning("refused: %s", error)
+                continue
+            for name, data in files.items():
+                part = folder / f".{name}.part"  # whoever reads the folder has files whole
+                part.write_bytes(data)
+                part.replace(folder / name)
+
+    wanted = [(TOPIC_KEYS, 1), (TOPIC_EVENT.format("+"), 1)]
+    await listen(broker, wanted, take, "bridge", on_subscribed)

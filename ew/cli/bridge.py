@@ -1,0 +1,139 @@
+"""``ew bridge``: what stands between a broker and Home Assistant, notifications or CAP files."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ew.address import BrokerAddress
+from ew.alerts.trust import Verifier, root_from_pem
+from ew.bridges import running
+from ew.bridges.cap import CapWriter
+from ew.bridges.home_assistant import PlaceState
+from ew.bridges.notify import Filter, Notice, Notices
+from ew.bridges.watcher import Place, Watcher
+from ew.cli import logs
+from ew.config import Config, load_config
+from ew.errors import ConfigError, InputError
+from ew.storage.keyring import read_file
+from ew.traveltimes import TravelTimes
+from simulators.device import DeviceMachine, check_with
+from simulators.population import Device
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The broker, the roots that are believed, and the places."""
+
+    broker: BrokerAddress
+    roots: Sequence[Path]
+    places: Sequence[Place]
+    config: Config
+
+    @classmethod
+    def of(
+        cls,
+        broker: BrokerAddress,
+        roots: Sequence[Path],
+        places: Sequence[str],
+        config: Path | None,
+    ) -> "Watched":
+        """What the command line says.
+
+        Raises:
+            ConfigError: a place or the configuration is wrong.
+        """
+        read = [Place.parse(text) for text in places]
+        if len({place.name for place in read}) < len(read):
+            raise ConfigError("two places have one name")
+        return cls(broker, roots, read, load_config(config))
+
+    def verifier(self) -> Verifier:
+        """What believes the roots alone.
+
+        Raises:
+            ConfigError, InputError: a root can't be read.
+        """
+        return Verifier([root_from_pem(read_file(path), str(path)) for path in self.roots])
+
+    def watcher(self) -> Watcher:
+        """The places as phones see them, by the configuration's thresholds."""
+        verifier, table = self.verifier(), TravelTimes.of(self.config.locate)
+        check, kinds = check_with(verifier), self.config.policy.kinds
+        if "phone" not in kinds:
+            raise ConfigError("policy.kinds: a bridge watches as a phone does, and there is none")
+        machines = {
+            place: DeviceMachine(
+                Device(place.name, "phone", place.latitude, place.longitude, place.name),
+                check,
+                table,
+                kinds=kinds,
+            )
+            for place in self.places
+        }
+        return Watcher(verifier, machines)
+
+
+def home_assistant(watched: Watched, to: BrokerAddress, prefix: str) -> None:
+    """Run the bridge to Home Assistant until interrupted."""
+    states = [PlaceState(place) for place in watched.places]
+    said = _says(watched, f"{len(states)} places to {to.url}")
+    _run(running.home_assistant(watched.broker, watched.watcher(), states, to, prefix, said))
+
+
+def notify(watched: Watched, urls: Sequence[str], wanted: Filter) -> None:
+    """Run the bridge to notification channels until interrupted.
+
+    Raises:
+        ConfigError: Apprise is not installed, or does not know a channel.
+    """
+    try:
+        import apprise  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ConfigError("`ew bridge notify` needs Apprise: pip install 'ew[notify]'") from error
+    channels = apprise.Apprise()
+    for number, url in enumerate(urls, 1):
+        if not channels.add(url):
+            # Such an address holds a password or a token
+            raise ConfigError(f"Apprise does not know channel {number}: {url.partition(':')[0]}:…")
+
+    def send(notice: Notice) -> bool:
+        kind = apprise.NotifyType.INFO if notice.is_over else apprise.NotifyType.FAILURE
+        return bool(channels.notify(title=notice.title, body=notice.body, notify_type=kind))
+
+    said = _says(watched, f"{len(urls)} channels")
+    _run(running.notify(watched.broker, watched.watcher(), Notices(wanted), send, said))
+
+
+def cap(watched: Watched, folder: Path, sender: str) -> None:
+    """Write CAP files until interrupted.
+
+    Raises:
+        InputError: the folder can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: can't make the folder: {error.strerror}") from error
+    table = TravelTimes.of(watched.config.locate)
+    writer = CapWriter(watched.config, table, watched.verifier(), sender)
+    _run(running.cap(watched.broker, writer, folder, _says(watched, f"CAP files in {folder}")))
+
+
+def _says(watched: Watched, what: str) -> Callable[[], None]:
+    """Says once, when the broker has taken the subscriptions, that the bridge runs."""
+    lines = iter([f"ew bridge: {watched.broker.url}  {what}"])
+
+    def say() -> None:
+        for line in lines:
+            print(line, flush=True)
+
+    return say
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    logs.set_up("info")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(work)
