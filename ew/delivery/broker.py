@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ew.address import BrokerAddress, parse_url
 from ew.config import DeliveryConfig
-from ew.delivery.child import Child, Keep, end
+from ew.delivery.child import Child, Keep, end, guard
 from ew.delivery.embedded.access import SECRET, SERVICE_USER
 from ew.errors import BrokerError
 
@@ -176,6 +176,7 @@ async def _child(
     with tempfile.TemporaryDirectory(prefix="ew-broker-") as folder:
         file, log = Path(folder) / "broker.conf", Path(folder) / "log"
         file.write_text(settings, encoding="utf-8")
+        guards: list[asyncio.subprocess.Process] = []
 
         async def start() -> asyncio.subprocess.Process:
             # What it says goes to a file: nobody reads a pipe, and a full one would stop the broker
@@ -185,6 +186,9 @@ async def _child(
                 )
             try:
                 await _reach(BrokerAddress("127.0.0.1", port), name, process, log)
+                while guards:  # of one that has ended, whose number another process may get
+                    await end(guards.pop())
+                guards.append(await guard(process))
             except BaseException:
                 await end(process)
                 raise
@@ -197,6 +201,8 @@ async def _child(
                 keep("broker", lambda: child.watch(address))
             yield address
         finally:
+            for one in guards:
+                await end(one)
             await child.end()
 
 

@@ -69,6 +69,20 @@ class Child:
             await end(self._process)
 
 
+async def guard(process: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
+    """A process that kills another one when we are killed, so that a program that knows nothing of us lets its port go.
+
+    The kernel's parent-death signal is no way: Mosquitto, started by root, becomes another user and loses it.
+    """
+    return await asyncio.create_subprocess_exec(
+        "/bin/sh",
+        "-c",
+        f"read _; kill -9 {process.pid}",
+        stdin=asyncio.subprocess.PIPE,  # closed when we die
+        start_new_session=True,
+    )
+
+
 async def end(process: asyncio.subprocess.Process) -> None:
     """Ask a process to end, and end it when it does not."""
     if process.returncode is not None:

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import sys
+from asyncio.subprocess import PIPE
 
 import aiomqtt
 import pytest
@@ -16,6 +18,15 @@ from ew.delivery.publisher import Publisher
 from ew.service.tasks import Watch
 
 QUICK = DeliveryConfig(retry_first_s=0.05, retry_most_s=0.2)
+OWNER = """
+import asyncio
+from ew.delivery.broker import open_broker
+async def run():
+    async with open_broker("mosquitto") as broker:
+        print(broker.port, flush=True)
+        await asyncio.Event().wait()
+asyncio.run(run())
+"""
 SPECS = [
     "embedded",
     pytest.param(
@@ -50,6 +61,28 @@ async def test_a_broker_of_ours_comes_back_with_what_was_retained(
             expected = "did not answer" if number == signal.SIGSTOP else "ended with code"
             assert expected in watch.tasks["broker"].reason
         watch.stop()
+
+
+@pytest.mark.skipif(find_program("mosquitto") is None, reason="no mosquitto")
+async def test_a_mosquitto_of_ours_ends_when_we_are_killed() -> None:
+    ours = await asyncio.create_subprocess_exec(sys.executable, "-c", OWNER, stdout=PIPE)
+    assert ours.stdout is not None
+    async with asyncio.timeout(30):
+        port = int(await ours.stdout.readline())
+    ours.kill()
+    await ours.wait()
+    async with asyncio.timeout(10):
+        while await is_open(port):
+            await asyncio.sleep(0.02)
+
+
+async def is_open(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def _message(topic: str, *, qos: int = 1, retain: bool = False, payload: bytes = b"x") -> Outgoing:
