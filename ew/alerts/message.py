@@ -33,7 +33,8 @@ TOPIC_DETECTOR = "ew/v1/detector/{}"
 
 Micros = Annotated[int, Field(ge=0, le=MOST_INT)]
 Number = Annotated[int, Field(ge=1, le=MOST_INT)]
-EventId = Annotated[str, Field(min_length=1, max_length=64)]
+EVENT_ID_MOST = 64
+EventId = Annotated[str, Field(min_length=1, max_length=EVENT_ID_MOST)]
 
 
 class _Model(BaseModel):

@@ -20,6 +20,8 @@ from ew.config.service import ApiKey, Scope, ServiceConfig
 BEARER = HTTPBearer(auto_error=False, description="an API key")
 SCOPE = "x-scope"
 """Where an operation of the OpenAPI document names its scope."""
+SHARED = "api_token"
+"""The name of the plain token, which whoever has it shares."""
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 
@@ -34,7 +36,7 @@ def keys_of(config: ServiceConfig) -> list[ApiKey]:
     keys = list(config.api_keys)
     if config.api_token is not None:
         scopes: tuple[Scope, ...] = ("vendor", "partner")
-        keys.append(ApiKey(name="api_token", sha256=hash_of(config.api_token), scopes=scopes))
+        keys.append(ApiKey(name=SHARED, sha256=hash_of(config.api_token), scopes=scopes))
     return keys
 
 
@@ -46,6 +48,21 @@ def known_key(config: ServiceConfig, secret: str) -> ApiKey | None:
         if hmac.compare_digest(key.sha256, hashed):
             found = key
     return found
+
+
+def may_speak_for(config: ServiceConfig, secret: str, source: str, event_id: str) -> bool:
+    """Whether the key with this secret may send an origin of ``source`` under ``event_id``, SOURCE-ID.
+
+    Of a source in ``service.partners`` it takes the key of that name, the token that all share, or an
+    operator's: else any partner could claim to be the one that is trusted alone, or end its events.
+    """
+    owner = next((p.name for p in config.partners if event_id.startswith(f"{p.name}-")), None)
+    if owner is None:
+        return True
+    key = known_key(config, secret)
+    return source == owner and (
+        key is not None and (key.name in (owner, SHARED) or "operator" in key.scopes)
+    )
 
 
 def is_open(config: ServiceConfig, scope: Scope) -> bool:

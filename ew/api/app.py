@@ -7,8 +7,9 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from ew import __version__
+from ew.alerts.message import EVENT_ID_MOST
 from ew.api import events, live, problems
-from ew.api.access import SCOPE, is_open, needing
+from ew.api.access import SCOPE, Credentials, is_open, may_speak_for, needing
 from ew.api.backend import Backend
 from ew.api.limits import Limits
 from ew.api.live import station_list
@@ -88,14 +89,23 @@ async def unregister(request: Request, device_id: DeviceId) -> None:
 
 
 @router.post("/origins", status_code=202, **needing("partner", 409))
-async def partner_origin(request: Request, origin: OriginIn) -> OriginOut:
+async def partner_origin(request: Request, origin: OriginIn, credentials: Credentials) -> OriginOut:
     """Take another agency's origin; it is merged with ours when they are the same earthquake.
 
     The answer names what has been told; its kind is ``unchanged`` where nothing was: the version is
-    known or older than one that is, or it cancels what stands on our own picks as well.
+    known or older than one that is, it cancels what stands on our own picks as well, or, in mode
+    actual, it is held back since no station of ours bears it out yet.
     """
+    event_id = f"{origin.source}-{origin.event_id}"
+    secret = credentials.credentials if credentials else ""
+    if not may_speak_for(_service(request).config.service, secret, origin.source, event_id):
+        raise HTTPException(403, f"an event {event_id!r} takes the key of the partner of that name")
     if origin.source == "ew":
         raise HTTPException(409, "source 'ew' is our own")
+    if len(event_id) > EVENT_ID_MOST:
+        raise HTTPException(
+            409, f"event {event_id!r} is longer than the {EVENT_ID_MOST} letters devices take"
+        )
     if not is_of_now(origin.time):
         raise HTTPException(
             409,
@@ -103,7 +113,7 @@ async def partner_origin(request: Request, origin: OriginIn) -> OriginOut:
             f"and {ORIGIN_AHEAD_MOST_S:.0f} s ahead",
         )
     version = EventVersion(
-        event_id=f"{origin.source}-{origin.event_id}",
+        event_id=event_id,
         version=origin.version,
         kind="cancel" if origin.cancel else "alert" if origin.version == 1 else "update",
         issued_s=0.0,

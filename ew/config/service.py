@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from itertools import permutations
 from pathlib import Path
 from typing import Literal, Self, TypeAlias
 
@@ -182,6 +183,15 @@ class ServiceConfig(BaseModel):
     log_level: Literal["debug", "info", "warning"] = Field(
         default="info", description="least level logged"
     )
+
+    @model_validator(mode="after")
+    def _partners_are_told_apart(self) -> Self:
+        for one, other in permutations((partner.name for partner in self.partners), 2):
+            if one == other or one.startswith(f"{other}-"):
+                raise ValueError(
+                    f"partners {other!r} and {one!r}: their events' ids would be alike"
+                )
+        return self
 
     @model_validator(mode="after")
     def _is_not_open_to_all(self) -> Self:

@@ -164,6 +164,29 @@ async def test_origin_is_taken_only_if_it_is_of_now(
     assert is_problem(answer, status)
 
 
+@pytest.mark.parametrize(
+    ("key", "source", "event_id", "status"),
+    [
+        ("partner", "icl", "1", 403),  # the key is named "partner"
+        ("partner", "partner", "1", 503),
+        ("partner", "anybody", "1", 503),
+        ("partner", "icl-x", "1", 403),  # icl-x-1 would be an event of icl's
+        ("operator", "icl", "1", 503),
+        ("partner", "s" * 32, "1" * 31, 503),
+        ("partner", "s" * 32, "1" * 32, 409),  # no device would take so long an id
+    ],
+)
+async def test_nobody_speaks_for_a_partner_but_its_own_key(
+    make_app: Callable[..., FastAPI], key: str, source: str, event_id: str, status: int
+) -> None:
+    partners = [{"name": "icl", "trusted_alone": True}, {"name": "partner"}]
+    transport = httpx.ASGITransport(make_app(partners=partners), raise_app_exceptions=False)
+    origin = origin_at(0.0) | {"source": source, "event_id": event_id}
+    async with httpx.AsyncClient(transport=transport, base_url="http://ew") as client:
+        answer = await client.post("/api/v1/origins", json=origin, headers=bearer(key))
+    assert is_problem(answer, status)
+
+
 async def test_our_own_name_is_nobodys_source(client: httpx.AsyncClient) -> None:
     origin = origin_at(0.0) | {"source": "ew"}
     answer = await client.post("/api/v1/origins", json=origin, headers=bearer("partner"))

@@ -63,6 +63,8 @@ LAYERS = '[locate]\ntravel_time_model = "layers"\n'
         (LAYERS + LAYER.format(0, 5.8, 5.4), ["locate.layers.0", "vp_km_s / vs_km_s is 1.07", "1.4 to 3"]),
         (LAYERS + "[[locate.layers]]\ntop_km = 0\nvp_km_s = 5.8\n", ["locate.layers.0.vs_km_s", "is missing", "km/s"]),
         ("[locate]\ndepth_km = 50\nmax_depth_km = 40\n", ["depth_km (50) must be at most max_depth_km (40)"]),
+        ('[service]\npartners = [{ name = "a" }, { name = "a-b" }]\n', ["service", "'a' and 'a-b'"]),
+        ('[service]\npartners = [{ name = "ew" }]\n', ["service.partners.0", "our own source"]),
         ("[picker\n", ["not valid TOML"]),
     ],
 )  # fmt: skip
