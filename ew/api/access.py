@@ -96,6 +96,7 @@ class Needs:
             raise HTTPException(401, "a bearer token is needed", CHALLENGE)
         if not key.has(self.scope):
             raise HTTPException(403, f"key {key.name!r} has not the scope {self.scope!r}")
+        request.state.key = key
         return key
 
 

@@ -1,14 +1,14 @@
 """The FastAPI application over a service that runs in another process: health, events, devices, a partner's origin, and what happens now."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from ew import __version__
 from ew.alerts.message import EVENT_ID_MOST
-from ew.api import events, live, problems
+from ew.api import events, live, operators, problems
 from ew.api.access import SCOPE, Credentials, is_open, may_speak_for, needing
 from ew.api.backend import Backend
 from ew.api.limits import Limits
@@ -65,6 +65,25 @@ async def register(request: Request, device: DeviceIn) -> DeviceIn:
         RegisteredDevice(device.device_id, device.kind, device.latitude, device.longitude)
     )
     return device
+
+
+@router.get("/devices", **needing("vendor"))
+async def devices(
+    request: Request,
+    after: Annotated[str, Query(max_length=64)] = "",
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+) -> list[DeviceIn]:
+    """Registered devices by their ids; ``after``: the last id of the page before."""
+    found = await _service(request).store.listed(after, limit)
+    return [
+        DeviceIn(
+            device_id=one.device_id,
+            kind=one.kind,
+            latitude=one.latitude,
+            longitude=one.longitude,
+        )
+        for one in found
+    ]
 
 
 @router.get("/devices/{device_id}", **needing("vendor", 404))
@@ -160,7 +179,8 @@ def create_app(service: Backend) -> FastAPI:
     app.include_router(live.router)
     source = PageSource(service.config, lambda: root_of(service.config), lambda: service.broker)
     app.include_router(page_router(source))
-    for routes in (router, events.router):
+    app.state.requests = operators.Requests()
+    for routes in (router, operators.router, events.router):
         app.include_router(routes, prefix="/api/v1")
         app.include_router(routes, include_in_schema=False)
     app.include_router(events.fdsn)

@@ -211,6 +211,15 @@ class Backend:
         answer = await self.command(orders.ORIGIN, version_body(version))
         return version_of(answer) if answer else None
 
+    async def cancel(self, event_id: str) -> EventVersion | None:
+        """Have the service cancel an event; the cancel it has told, if the event was under way.
+
+        Raises:
+            MessageError: the service refuses it, or can't be reached.
+        """
+        answer = await self.command(orders.CANCEL, {"event_id": event_id})
+        return version_of(answer) if answer else None
+
     async def use_cells(self, cells: set[str]) -> None:
         """Alert these cells (as well).
 

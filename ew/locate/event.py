@@ -63,6 +63,7 @@ class Event:
     issued_count: int = 0
     issued_motions: dict[str, float] = field(default_factory=dict)
     is_cancelled: bool = False
+    is_silenced: bool = False  # by an operator: it goes on claiming its waves, and nothing is told
 
     @property
     def origin(self) -> Origin:

@@ -202,6 +202,25 @@ class EventEngine:
         """Another agency's solution, with its own id and version numbers (``PartnerSolutions.add``)."""
         return self._partners.add(replace(theirs, issued_s=now_s), self._events, self._told)
 
+    def cancel(self, event_id: str, now_s: float) -> EventVersion | None:
+        """Cancel an event by an operator's word; ``None``: it is not under way, or nobody was told.
+
+        What is still heard of it, by us or by partners, makes no new event.
+        """
+        self._partners.drop(event_id)
+        for event in self._events:
+            if event.event_id == event_id and not event.is_cancelled:
+                event.is_cancelled = event.is_silenced = True
+                is_told = bool(event.version)
+                return event.issue("cancel", now_s, self._arrivals(event)) if is_told else None
+        told = self._told.get(event_id)
+        if told is None or told.kind == "cancel":
+            return None
+        self._told[event_id] = replace(
+            told, version=told.version + 1, kind="cancel", issued_s=now_s
+        )
+        return self._told[event_id]
+
     # What comes in
 
     def _take_packets(self, packets: Sequence[Packet]) -> None:
@@ -487,7 +506,9 @@ class EventEngine:
                 event.trackers.clear()
         # An event goes on claiming its S-waves and coda long after its last version, or they would make new ones
         self._events = [
-            e for e in self._events if not e.is_cancelled and now_s - e.hypocentre.time_s <= CLAIM_S
+            e
+            for e in self._events
+            if (e.is_silenced or not e.is_cancelled) and now_s - e.hypocentre.time_s <= CLAIM_S
         ]
 
 

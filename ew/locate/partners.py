@@ -19,6 +19,8 @@ class PartnerSolutions:
     _parts: dict[str, dict[str, EventVersion]] = field(default_factory=dict)
     _newest: dict[str, int] = field(default_factory=dict)
     """The partner's own version number, by its own id, cancelled ones too."""
+    _silenced: set[str] = field(default_factory=set)
+    """Events and partners' ids that an operator has cancelled."""
 
     def add(
         self, theirs: EventVersion, events: Sequence[Event], told: dict[str, EventVersion]
@@ -30,7 +32,8 @@ class PartnerSolutions:
         earthquake; ``None`` if there is nothing to tell: the solution is known or older than one
         that is, or it cancels what stands on others as well.
         """
-        if theirs.version <= self._newest.get(theirs.event_id, 0):
+        is_known = theirs.version <= self._newest.get(theirs.event_id, 0)
+        if is_known or theirs.event_id in self._silenced:
             return None
         self._newest[theirs.event_id] = theirs.version
         event_id = next((i for i, p in self._parts.items() if theirs.event_id in p), None)
@@ -38,6 +41,8 @@ class PartnerSolutions:
             same = [e.event_id for e in events if e.is_same(theirs.origin)]
             same += [i for i in self._parts if self._is_like(i, theirs.origin)]
             event_id = next((i for i in same if not self._has_part_of(i, theirs.source)), None)
+        if event_id in self._silenced:
+            return None
         ours = next((event for event in events if event.event_id == event_id), None)
         if theirs.kind == "cancel":
             return self._withdraw(event_id, ours, told, theirs)
@@ -94,6 +99,11 @@ class PartnerSolutions:
     def _has_part_of(self, event_id: str, source: str) -> bool:
         """Whether a partner's solution of an event is known: its other ids are other earthquakes."""
         return any(part.source == source for part in self._parts.get(event_id, {}).values())
+
+    def drop(self, event_id: str) -> None:
+        """An operator has cancelled an event: what partners say of it is heard no more."""
+        self._silenced.update(self._parts.pop(event_id, {}))
+        self._silenced.add(event_id)
 
     def recall(self, told: EventVersion) -> None:
         """Know a partner's event again that was told before a restart."""

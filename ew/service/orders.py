@@ -12,6 +12,8 @@ ORIGIN = "origin"
 """Another agency's origin: the body is an event version; so is the answer, as it was told.
 
 The answer is empty where nothing is told: it is known, or cancels what stands on others as well."""
+CANCEL = "cancel"
+"""An operator cancels an event: ``{"event_id": …}``; the answer is the version told, or empty."""
 DEVICES = "devices"
 """Devices have been registered, moved or removed: read them again. Empty body and answer."""
 CELLS = "cells"
@@ -26,10 +28,19 @@ class Orders:
 
     def handlers(self) -> "dict[str, Handler]":
         """What carries out each kind of command."""
-        return {ORIGIN: self._origin, DEVICES: self._devices, CELLS: self._cells}
+        return {
+            ORIGIN: self._origin,
+            CANCEL: self._cancel,
+            DEVICES: self._devices,
+            CELLS: self._cells,
+        }
 
     async def _origin(self, body: dict[str, Any]) -> dict[str, Any]:
         told = await self._service.partner_origin(version_of(body))
+        return {} if told is None else version_body(told)
+
+    async def _cancel(self, body: dict[str, Any]) -> dict[str, Any]:
+        told = await self._service.cancel(str(body["event_id"]))
         return {} if told is None else version_body(told)
 
     async def _devices(self, _: dict[str, Any]) -> dict[str, Any]:

@@ -355,6 +355,18 @@ class Service:
         mine = [version for version in told if version.event_id == merged.event_id]
         return mine[0] if mine else None
 
+    async def cancel(self, event_id: str) -> EventVersion | None:
+        """Cancel an event by an operator's word; ``None``: it is not under way."""
+        async with self._pipeline_lock:
+            now_s = time.time()
+            cancelled = self.pipeline.engine.cancel(event_id, now_s)
+            if cancelled is None:
+                return None
+            told, plans = await self._in_pipeline_thread(self.pipeline.tell, [cancelled], now_s)
+        self._act(Output(versions=told, plans=plans))
+        log.warning("event %s is cancelled by hand", event_id)
+        return cancelled
+
     # Who is told
 
     async def use_cells(self, cells: set[str]) -> None:

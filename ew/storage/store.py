@@ -91,6 +91,14 @@ class Store:
             ).first()
         return None if row is None else RegisteredDevice(*row)
 
+    async def listed(self, after: str, limit: int) -> list[RegisteredDevice]:
+        """So many devices by their ids, from the one after an id on."""
+        columns = (devices.c.device_id, devices.c.kind, devices.c.latitude, devices.c.longitude)
+        wanted = select(*columns).where(devices.c.device_id > after)
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(wanted.order_by(devices.c.device_id).limit(limit))
+            return [RegisteredDevice(*row) for row in rows]
+
     async def events(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest versions of the newest events, newest first, each with its ``latency`` receipt."""
         async with self._engine.connect() as connection:

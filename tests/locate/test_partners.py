@@ -157,3 +157,30 @@ def test_partners_event_goes_on_after_a_restart(
     assert (ours.event_id, ours.version) == ("icl-1", 2)
     ended = again.add_origin(theirs(2, "cancel"), ours.issued_s)
     assert ended is None
+
+
+@pytest.mark.parametrize("born", ["ours", "a partner's", "both"])
+def test_event_cancelled_by_hand_is_not_told_again(
+    engine: EventEngine, picks: list[Pick], born: str
+) -> None:
+    now_s = TRUTH.time_s + 9.0
+    told = hear(engine, picks[:4]) if born != "a partner's" else []
+    if born != "ours":
+        version = engine.add_origin(theirs(1), now_s)
+        assert version is not None
+        told.append(version)
+    event_id = told[0].event_id
+    ended = engine.cancel(event_id, now_s)
+    assert ended is not None
+    assert (ended.kind, ended.version) == ("cancel", len(told) + 1)
+    assert engine.cancel(event_id, now_s) is None
+    assert engine.add_origin(theirs(2, "update", magnitude=6.0), now_s) is None
+    if born != "a partner's":  # its waves reach further stations, and make no second event
+        late = p_picks(CHANNELS, TRUTH, TravelTimes.load(), 12)[5:]
+        until_s = late[-1].time_ns / 1e9 + 0.5
+        engine.feed((), alive(CHANNELS, until_s), until_s)
+        assert engine.feed(late, (), until_s) == []
+
+
+def test_cancel_by_hand_of_what_is_not_under_way_tells_nobody(engine: EventEngine) -> None:
+    assert engine.cancel("ew-none", TRUTH.time_s) is None

@@ -1,0 +1,202 @@
+"""What an operator asks for and a second operator has to confirm: a drill, and a cancel by hand.
+
+Both are told to everybody and can't be taken back, so that one person's slip must not be enough. What
+waits for its second word is kept in this process, for ten minutes.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from ew.api.access import needing
+from ew.api.backend import Backend
+from ew.records import EventVersion, Origin
+from ew.seeds import seed_path
+
+router = APIRouter()
+
+WAITS_S = 600.0
+WAITING_MOST = 32
+SOURCE = "drill"
+
+RequestId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+EventId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,96}$")]
+Act = Callable[[], Awaitable[EventVersion | None]]
+
+
+class DrillIn(BaseModel):
+    """A drill: a scenario of seeds/, played by its origin as if it began now."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scenario: str = Field(pattern=r"^[a-z0-9-]{1,32}$", description="see GET /scenarios")
+
+
+class RequestOut(BaseModel):
+    """What an operator has asked for."""
+
+    request_id: str
+    what: str
+    asked_by: str
+    state: Literal["waits for a second operator", "done"]
+    event_id: str | None = None
+    version: int | None = None
+
+
+@dataclass(slots=True)
+class _Asked:
+    out: RequestOut
+    until_s: float
+    act: Act
+
+
+class Requests:
+    """What has been asked for and what became of it."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, _Asked] = {}
+
+    def listed(self) -> list[RequestOut]:
+        """All that are not over, oldest first."""
+        self._forget()
+        return [asked.out for asked in self._asked.values()]
+
+    def ask(self, what: str, operator: str, act: Act) -> RequestOut:
+        """Keep a request until a second operator has confirmed it.
+
+        Raises:
+            HTTPException: too many wait.
+        """
+        self._forget()
+        if len(self._asked) >= WAITING_MOST:
+            raise HTTPException(429, "too many requests wait for a second operator")
+        out = RequestOut(
+            request_id=secrets.token_urlsafe(9),
+            what=what,
+            asked_by=operator,
+            state="waits for a second operator",
+        )
+        self._asked[out.request_id] = _Asked(out, time.monotonic() + WAITS_S, act)
+        return out
+
+    async def confirm(self, request_id: str, operator: str) -> RequestOut:
+        """Carry out what another operator has asked for.
+
+        Raises:
+            HTTPException: there is no such request, it is done, or it is the operator's own.
+        """
+        self._forget()
+        asked = self._asked.get(request_id)
+        if asked is None:
+            raise HTTPException(404, f"no request {request_id!r}: it may have waited too long")
+        if asked.out.state == "done":
+            raise HTTPException(409, "it has been done")
+        if asked.out.asked_by == operator:
+            raise HTTPException(409, "a second operator has to confirm it, with a key of their own")
+        asked.out.state = "done"  # before it is awaited: two confirmations act once
+        told = await asked.act()
+        if told is not None:
+            asked.out.event_id, asked.out.version = told.event_id, told.version
+        return asked.out
+
+    def _forget(self) -> None:
+        now_s = time.monotonic()
+        self._asked = {i: asked for i, asked in self._asked.items() if asked.until_s > now_s}
+
+
+def _backend(request: Request) -> Backend:
+    backend: Backend = request.app.state.service
+    return backend
+
+
+def _requests(request: Request) -> Requests:
+    found: Requests = request.app.state.requests
+    return found
+
+
+def _operator(request: Request) -> str:
+    return str(request.state.key.name)
+
+
+def scenario_list() -> list[dict[str, Any]]:
+    """The scenarios of seeds/ that have an earthquake: name, title and origin."""
+    found = []
+    for path in sorted(seed_path("scenarios").glob("*.json")):
+        scenario = json.loads(path.read_text(encoding="utf-8"))
+        if scenario.get("origin") is not None:
+            found.append(
+                {"name": path.stem, "title": scenario["title"], "origin": scenario["origin"]}
+            )
+    return found
+
+
+@router.get("/scenarios", **needing("viewer"))
+async def scenarios() -> list[dict[str, Any]]:
+    """Earthquakes that can be played as drills."""
+    return scenario_list()
+
+
+@router.get("/drills", **needing("viewer"))
+async def drills(request: Request) -> list[RequestOut]:
+    """Drills and cancels that wait for a second operator, and those of the last minutes."""
+    return _requests(request).listed()
+
+
+@router.post("/drills", status_code=202, **needing("operator", 404, 409))
+async def ask_for_drill(request: Request, drill: DrillIn) -> RequestOut:
+    """Ask for a drill; ``POST /drills/{request_id}/confirm`` by another operator begins it.
+
+    Only a service whose mode is exercise or test plays drills: its key can't sign anything else.
+    """
+    backend = _backend(request)
+    mode = backend.config.policy.mode
+    if mode == "actual":
+        raise HTTPException(409, "mode is actual: play drills on a service with mode exercise")
+    scenario = next((one for one in scenario_list() if one["name"] == drill.scenario), None)
+    if scenario is None:
+        raise HTTPException(404, f"no scenario {drill.scenario!r}")
+    origin = scenario["origin"]
+
+    async def begin() -> EventVersion | None:
+        version = EventVersion(
+            f"{SOURCE}-{secrets.token_hex(6)}",
+            1,
+            "alert",
+            0.0,
+            Origin(
+                time.time(),
+                origin["latitude"],
+                origin["longitude"],
+                origin["depth_km"],
+                origin["magnitude"],
+            ),
+            0,
+            source=SOURCE,
+        )
+        return await backend.partner_origin(version)
+
+    return _requests(request).ask(f"drill: {scenario['title']}", _operator(request), begin)
+
+
+@router.post("/events/{event_id}/cancel", status_code=202, **needing("operator", 404, 409))
+async def ask_for_cancel(request: Request, event_id: EventId) -> RequestOut:
+    """Ask for an event to be cancelled by hand; confirmed as a drill is."""
+    backend = _backend(request)
+    if not await backend.store.history(event_id):
+        raise HTTPException(404, f"no event {event_id!r}")
+    return _requests(request).ask(
+        f"cancel: {event_id}", _operator(request), lambda: backend.cancel(event_id)
+    )
+
+
+@router.post("/drills/{request_id}/confirm", **needing("operator", 404, 409))
+async def confirm(request: Request, request_id: RequestId) -> RequestOut:
+    """The second operator's word for a drill or a cancel."""
+    return await _requests(request).confirm(request_id, _operator(request))
