@@ -12,6 +12,7 @@ from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.components import verticals_of
 from ew.config import Config
 from ew.detect.bank import PickerBank
+from ew.detect.coarse import CoarseSensors
 from ew.detect.sensors import SensorPicker
 from ew.locate.events import EventEngine
 from ew.locate.gains import StationGains
@@ -50,7 +51,8 @@ class Output:
 class Pipeline:
     """Packets in, alert plans out.
 
-    Only channels in ``inventory`` are used; the others are named in ``unknown_channels`` and skipped. P-waves
+    Only channels in ``inventory`` are used; the others are named in ``unknown_channels`` and skipped, as are those whose counts are of
+    no use (``coarse.useless``). P-waves
     are picked on the vertical components (``ew.components``); the rest serve amplitudes. With a ``door``
     only what it lets through is told.
     """
@@ -74,6 +76,7 @@ class Pipeline:
         self.planner = planner
         self.wake_at_ns: int | None = None
         self.unknown_channels: set[str] = set()
+        self.coarse = CoarseSensors(inventory)
         self._is_feeding_again = False
         self._inventory = inventory
         self._config = config
@@ -81,7 +84,7 @@ class Pipeline:
 
     def feed(self, packets: Sequence[Packet], now_ns: int) -> Output:
         """Take in what arrived by ``now_ns`` (ns, UTC) and return what follows from it."""
-        known = [packet for packet in packets if self._is_known(packet.seed_id)]
+        known = self.coarse.usable(p for p in packets if self._is_known(p.seed_id))
         with self.stopwatch.stage("pick"):
             picks = self._sensors.process(known)
         return self.feed_picks(picks, known, now_ns)

@@ -47,7 +47,8 @@ class Channel:
     """Where a channel stands and what its counts mean.
 
     ``gain`` is in counts per input unit (m/s for ``M/S``, m/s² for ``M/S**2``). ``dip_deg``: degrees
-    down from the horizontal, ``None`` where it is not known.
+    down from the horizontal, ``None`` where it is not known. ``poles`` (rad/s): what makes a velocity sensor fall off to long
+    periods, a zero at 0 beside each; none where it is flat down to 0.05 Hz.
     """
 
     seed_id: str
@@ -57,6 +58,7 @@ class Channel:
     gain: float
     input_units: InputUnits
     dip_deg: float | None = None
+    poles: tuple[complex, ...] = ()
 
 
 Inventory: TypeAlias = Mapping[str, Channel]

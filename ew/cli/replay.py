@@ -51,6 +51,8 @@ class Run:
     versions: list[EventVersion] = field(default_factory=list)
     suspects: tuple[Suspect, ...] = ()
     gains: tuple[GainSuspect, ...] = ()
+    useless: tuple[str, ...] = ()
+    """Channels so coarse that they were left out."""
 
     def add(self, output: Output) -> None:
         """Keep what one call of the pipeline returned."""
@@ -71,7 +73,7 @@ def run_replay(options: ReplayOptions) -> None:
     event_dir = _loaded(options.source, wanted)
     console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 120)
     for note in event_dir.notes:
-        console.print(f"[yellow]skipped[/] {note}")
+        console.print(f"[yellow]note[/] {note}")
     run = replay(event_dir, config, travel_times, options, console)
     result = score_run(run.versions, event_dir, config, travel_times)
     print_summary(run, result, console)
@@ -161,6 +163,7 @@ def replay(
     run.suspects = pipeline.timing.suspects
     pipeline.gains.finish()
     run.gains = pipeline.gains.suspects
+    run.useless = tuple(sorted(pipeline.coarse.useless))
     return run
 
 
@@ -238,6 +241,10 @@ def print_summary(run: Run, result: Score | None, console: Console) -> None:
         console.print(
             f"[yellow]suspect[/] {gain.station}: amplitude {gain.factor:.3g} times that of the others in "
             f"{gain.events} events; look at its gain"
+        )
+    for seed_id in run.useless:
+        console.print(
+            f"[yellow]unfit[/] {seed_id}: a count is more than P of most damaging earthquakes; left out"
         )
     if result is not None:
         console.print(score_line(result))

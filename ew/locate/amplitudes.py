@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ew.locate.kernels import displacement_peaks
 from ew.locate.magnitude import CORNERS_HZ, Peaks
+from ew.locate.response import Restitution, passes, share_at
 from ew.records import Channel, Packet, Pick
 from ew.times import NS_PER_S, seconds_from_ns
 
@@ -28,6 +29,8 @@ TAU_C_S = 3.0
 TAU_C_BINS = round(TAU_C_S / BIN_S)
 LONGEST_S = 60.0
 """Peaks are kept for so long after the onset: the rupture of an M 8 lasts about that long."""
+
+NO_SQUARES = np.zeros((2, 0))
 
 Floats = NDArray[np.float64]
 
@@ -104,7 +107,7 @@ class PeakBins:
             noise_m=np.maximum(self.bins[:, :NOISE_BINS].max(axis=1), 1e-12),
             window_s=window_s,
             tau_c_s=self.tau_c_s,
-            passes=1 + integrations(self.channel),
+            passes=1 + integrations(self.channel) + passes(self.channel),
         )
 
 
@@ -115,6 +118,7 @@ class PeakTracker(PeakBins):
         super().__init__(channel, onset_s)
         self._state = np.zeros((len(CORNERS_HZ), 3, 4))
         self._biquads: Floats | None = None
+        self._restitutions: list[Restitution] = []
         self._offset = 0.0
         self._is_broken = False
         packets = list(history)
@@ -139,23 +143,34 @@ class PeakTracker(PeakBins):
         samples = packet.samples.astype(np.float64) - self._offset
         # NaN would stay in the filters for ever
         samples = np.where(np.isfinite(samples), samples, 0.0)
-        dt = 1 / packet.sampling_rate
+        if not self._restitutions:
+            self._run(samples, self._biquads, slice(None), since_s, packet.sampling_rate)
+        for i, restitution in enumerate(self._restitutions):
+            corrected = restitution.apply(samples)
+            self._run(corrected, self._biquads, slice(i, i + 1), since_s, packet.sampling_rate)
+
+    def _run(
+        self, samples: Floats, biquads: Floats, corners: slice, since_s: float, rate: float
+    ) -> None:
+        squares = self.squares if corners.start in (None, 0) else NO_SQUARES
         displacement_peaks(
             samples,
             1 / self.channel.gain,
             integrations(self.channel),
-            dt,
-            self._biquads,
-            self._state,
-            self.bins,
+            1 / rate,
+            biquads[corners],
+            self._state[corners],
+            self.bins[corners],
             since_s / BIN_S + ONSET_BIN,
-            dt / BIN_S,
-            self.squares,
+            1 / rate / BIN_S,
+            squares,
         )
 
     def _begin(self, packets: list[Packet]) -> None:
         rate = packets[-1].sampling_rate
         self._biquads = np.array([high_pass(corner, rate) for corner in CORNERS_HZ])
+        if self.channel.poles:
+            self._restitutions = [Restitution(self.channel, hz, rate) for hz in CORNERS_HZ]
         before = [p.samples for p in packets if seconds_from_ns(p.end_ns) < self.onset_s - GUARD_S]
         samples = np.concatenate(before or [packets[0].samples]).astype(np.float64)
         self._offset = float(np.nanmean(np.where(np.isfinite(samples), samples, np.nan)))
@@ -177,5 +192,5 @@ def log_acceleration(pick: Pick, channel: Channel) -> float:
     """log10 of the first swings' peak in m/s²; a velocity is multiplied by 2 pi over its period."""
     motion = pick.amplitude / channel.gain
     if channel.input_units == "M/S":
-        motion *= 2 * math.pi / pick.period_s
+        motion *= 2 * math.pi / pick.period_s / share_at(channel, 1 / pick.period_s)
     return math.log10(motion) if motion > 0 else math.nan

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ew.detect.twin import FULL_SCALE
-from ew.locate.amplitudes import GUARD_S, high_pass
+from ew.locate.amplitudes import GUARD_S, NO_SQUARES, high_pass
 from ew.locate.kernels import displacement_peaks
 from ew.locate.magnitude import CERTAIN, CORNERS_HZ
+from ew.locate.response import Restitution
 from ew.locate.shear import HORIZONTAL
 from ew.records import Channel, Inventory, Packet
 from ew.times import NS_PER_S
@@ -27,7 +28,6 @@ CORNER_HZ = 0.1
 """Offsets and drift would grow through the integration; GB/T 17742-2020 has 0.1-10 Hz."""
 
 Floats = NDArray[np.float64]
-NO_SQUARES = np.zeros((2, 0))
 
 
 class _Component:
@@ -44,9 +44,14 @@ class _Component:
         self._is_clipped = False
         self._swing = np.zeros((1, 2))  # displacement before P and since
         self._settled_ns = first.start_ns + round(SETTLE_S * NS_PER_S)
-        self._last = float(np.nan_to_num(first.samples[0]))
-        self._offset = self._last
+        self._offset = float(np.nan_to_num(first.samples[0]))
+        self._last = 0.0  # the velocity before, in counts above the offset
         self._rate = first.sampling_rate
+        self._restitutions = [
+            Restitution(channel, hz, self._rate)
+            for hz in (CORNER_HZ, CORNERS_HZ[0])
+            if channel.poles
+        ]
         self.end_ns = first.start_ns
 
     @property
@@ -73,20 +78,24 @@ class _Component:
             self._states[:] = 0.0
             self._low_state[:] = 0.0
             self._settled_ns = packet.start_ns + round(SETTLE_S * NS_PER_S)
-            self._offset = self._last = float(np.nan_to_num(packet.samples[0]))
+            self._offset, self._last = float(np.nan_to_num(packet.samples[0])), 0.0
+            for restitution in self._restitutions:
+                restitution.rest()
         self.end_ns = packet.end_ns
         samples = np.nan_to_num(packet.samples.astype(np.float64), posinf=0.0, neginf=0.0)
         is_acceleration = self._channel.input_units == "M/S**2"
-        velocity = acceleration = samples - self._offset
+        velocity = acceleration = long_period = samples - self._offset
+        if self._restitutions:
+            velocity, long_period = (r.apply(velocity) for r in self._restitutions)
         if not is_acceleration:
-            acceleration = np.diff(samples, prepend=self._last) * self._rate
-        self._last = float(samples[-1])
+            acceleration = np.diff(velocity, prepend=self._last) * self._rate
+            self._last = float(velocity[-1])
         counts = packet.end_ns > onset_ns
         self._run(0, acceleration, 0, counts=counts)
         self._run(1, velocity, 1 if is_acceleration else 0, counts=counts)
         if self._is_horizontal:
             self._is_clipped |= counts and bool((np.abs(packet.samples) >= FULL_SCALE).any())
-            self._displace(velocity, 2 if is_acceleration else 1, self._part(packet, onset_ns))
+            self._displace(long_period, 2 if is_acceleration else 1, self._part(packet, onset_ns))
 
     def _part(self, packet: Packet, onset_ns: int) -> int:
         """What a packet tells of displacement: 0 the noise, 1 the wave, -1 neither."""

@@ -15,6 +15,7 @@ from ew.components import verticals_of
 from ew.config import Config
 from ew.delivery.publisher import Publisher
 from ew.detect.bank import PickerBank
+from ew.detect.coarse import CoarseSensors
 from ew.detect.sensors import SensorPicker
 from ew.locate.reports import PickReport, Reporter
 from ew.pipeline import TICK_NS
@@ -42,6 +43,7 @@ class Detector:
         self.intake = Intake(config, broker, stations_of(inventory))
         self.bank = PickerBank(config.picker)
         self.sensors = SensorPicker(self.bank, verticals_of(inventory))
+        self._coarse = CoarseSensors(inventory)
         self.reporter = Reporter(inventory)
         # Reports are not signed: the broker's access rules say who may publish them
         self.publisher = Publisher(broker, Signer.ephemeral("detector"), config.delivery)
@@ -75,7 +77,7 @@ class Detector:
                     )
 
     def _detect(self, packets: list[Packet]) -> list[PickReport]:
-        known = [p for p in packets if p.seed_id in self.inventory]
+        known = self._coarse.usable(p for p in packets if p.seed_id in self.inventory)
         picks = self.sensors.process(known)
         self.picks += len(picks)
         return self.reporter.take(picks, known)

@@ -21,6 +21,7 @@ def status_of(service: "Service") -> dict[str, Any]:
         "uptime_s": round(time.time() - service.started_s, 1),
         "channels": len(service.inventory),
         "unknown_channels": sorted(pipeline.unknown_channels)[:20],
+        "too_coarse_channels": sorted(pipeline.coarse.useless)[:20],
         "suspect_stations": {
             s.station: {"residual_s": round(s.residual_s, 2), "events": s.events}
             for s in pipeline.timing.suspects

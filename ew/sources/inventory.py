@@ -6,6 +6,7 @@ is named and left out; the rest serves. Files come as people have them: CSV from
 and nm for m. What a file is, is read from its content and not from its name.
 """
 
+import cmath
 import csv
 import io
 import math
@@ -20,6 +21,12 @@ from ew.records import Channel, InputUnits, Inventory
 COLUMNS = ("seed_id", "latitude", "longitude", "elevation_m", "gain", "input_units")
 LENGTHS_M: dict[str, float] = {"M": 1.0, "CM": 1e-2, "MM": 1e-3, "UM": 1e-6, "NM": 1e-9}
 """Units of length in metres (SI)."""
+ZERO_RAD_S = 1e-6
+FLAT_TO_HZ = 0.05
+"""Poles below that take nothing from what is read (from 0.075 Hz on)."""
+USUAL_DAMPING = 0.7
+SHORT_PERIOD_BANDS = "ESDG"
+"""Band codes of SEED for sensors with a corner above 0.1 Hz."""
 GAL_M_S2 = 0.01
 G_M_S2 = 9.80665
 """Standard gravity (CGPM 1901)."""
@@ -106,7 +113,12 @@ def _add_row(row: dict[str, str | None], where: str, stations: Stations) -> None
                 f"{where}: {seed_id} has no {name} ({row[name]!r} is not a number)"
             )
             return
-    _add(stations, where, seed_id, units=row["input_units"] or "", **numbers)
+    try:
+        poles = _corner(row)
+    except ValueError:
+        stations.notes.append(f"{where}: {seed_id} has a corner_hz or damping that cannot be")
+        return
+    _add(stations, where, seed_id, units=row["input_units"] or "", poles=poles, **numbers)
 
 
 def _seed_id(text: str) -> str:
@@ -128,6 +140,7 @@ def _add(
     gain: float,
     units: str,
     dip_deg: float | None = None,
+    poles: tuple[complex, ...] | None = None,
 ) -> None:
     scale, known = input_units(units)
     gain /= scale
@@ -141,8 +154,25 @@ def _add(
     else:
         # A negative gain is a sensor wired the other way round; peaks and ratios don't mind
         stations.channels[seed_id] = Channel(
-            seed_id, latitude, longitude, elevation_m, abs(gain), known, dip_deg
+            seed_id,
+            latitude,
+            longitude,
+            elevation_m,
+            abs(gain),
+            known,
+            dip_deg,
+            (poles or ()) if known == "M/S" else (),
         )
+        if known == "M/S" and poles is None and _is_short_period(seed_id):
+            stations.notes.append(
+                f"{where}: {seed_id} is a short-period sensor by its name, of a corner that is not known: it "
+                "makes earthquakes of M 5 and more too small; give corner_hz, or its poles in StationXML"
+            )
+
+
+def _is_short_period(seed_id: str) -> bool:
+    channel = seed_id.rpartition(".")[2]
+    return channel[:1] in SHORT_PERIOD_BANDS and channel[1:2] in ("H", "L", "P")
 
 
 def input_units(text: str) -> tuple[float, InputUnits | None]:
@@ -231,6 +261,7 @@ def from_obspy(inventory: Any, where: str, at_s: float | None = None) -> Station
             gain=gain,
             units=units,
             dip_deg=None if channel.dip is None else float(channel.dip),
+            poles=_poles(channel.response),
         )
     return stations
 
@@ -246,6 +277,44 @@ def _sensitivity(response: Any) -> tuple[float, str]:  # noqa: ANN401 - obspy is
     if not gains:
         return 0.0, ""
     return math.prod(gains), str(response.response_stages[0].input_units or "")
+
+
+def _poles(response: Any) -> tuple[complex, ...] | None:  # noqa: ANN401 - obspy is untyped
+    """The poles (rad/s) of a velocity sensor's fall-off to long periods: as many as it has zeros at 0; ``None`` where it is not told."""
+    from obspy.core.inventory.response import PolesZerosResponseStage  # noqa: PLC0415 - slow to load
+
+    stages = response.response_stages if response is not None else []
+    sensor = next((s for s in stages if isinstance(s, PolesZerosResponseStage)), None)
+    if sensor is None or "LAPLACE" not in sensor.pz_transfer_function_type:
+        return None
+    scale = 2 * math.pi if "HERTZ" in sensor.pz_transfer_function_type else 1.0
+    zeros = sum(abs(zero) < ZERO_RAD_S for zero in sensor.zeros)
+    poles = sorted((scale * complex(pole) for pole in sensor.poles), key=abs)[:zeros]
+    return _falling(poles)
+
+
+def _falling(poles: list[complex]) -> tuple[complex, ...]:
+    """Those of the poles that take anything from what is read."""
+    return tuple(pole for pole in poles if abs(pole) > 2 * math.pi * FLAT_TO_HZ)
+
+
+def _corner(row: dict[str, str | None]) -> tuple[complex, ...] | None:
+    """The poles of a seismometer with ``corner_hz`` (and ``damping``, as a share of the critical) in its row; ``None`` where that is empty.
+
+    Raises:
+        ValueError: one of them is no number.
+    """
+    corner_text, damping_text = (
+        (row.get(name) or "").strip().replace(",", ".") for name in ("corner_hz", "damping")
+    )
+    if not corner_text:
+        return None
+    corner_hz = float(corner_text)
+    damping = float(damping_text or f"{USUAL_DAMPING}")
+    if not (math.isfinite(corner_hz) and corner_hz >= 0 and 0 < damping <= 10):
+        raise ValueError(corner_text)
+    root = cmath.sqrt(damping**2 - 1)
+    return _falling([2 * math.pi * corner_hz * (-damping + sign * root) for sign in (1, -1)])
 
 
 def _epoch(epochs: list[Any], at_s: float | None) -> Any | None:  # noqa: ANN401 - obspy is untyped
