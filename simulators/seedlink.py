@@ -20,7 +20,7 @@ from ew.records import Packet
 from ew.sources import miniseed
 from ew.times import NS_PER_S
 from simulators.faults import Cut, Faults, Wait, disturbed
-from simulators.slinfo import About, Connection
+from simulators.slinfo import SOFTWARE, About, Connection
 from simulators.slring import Record, Ring
 from simulators.slsession import END_OF_FETCH, Session
 
@@ -31,7 +31,7 @@ class SeedLinkServer:
     """An async context; ``put`` adds a packet to the ring, all clients that want it get it.
 
     ``protocols`` are the versions it speaks, ``payload`` the version of miniSEED that version 4 is sent (version 3 knows
-    512-byte miniSEED 2 alone), ``first_sequence`` the number of the first record, ``tls`` a server's context.
+    512-byte miniSEED 2 alone), ``first_sequence`` the number of the first record, ``tls`` a server's context, ``software`` what its greeting calls it.
     """
 
     def __init__(
@@ -44,10 +44,11 @@ class SeedLinkServer:
         payload: Literal[2, 3] = 2,
         first_sequence: int = 0,
         tls: ssl.SSLContext | None = None,
+        software: str = SOFTWARE,
     ) -> None:
         self.connections = 0
         self.sessions: list[Session] = []
-        self._protocols, self._payload = protocols, payload
+        self._protocols, self._payload, self._software = protocols, payload, software
         self._ring = Ring(ring, first_sequence)
         self._started_ns = time.time_ns()
         self._faults = faults or Faults()
@@ -115,7 +116,7 @@ class SeedLinkServer:
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        session = Session(self._protocols)
+        session = Session(self._protocols, self._software)
         self.sessions.append(session)
         host, port, *_ = writer.get_extra_info("peername")
         self._clients[writer] = Connection(host, port, time.time_ns())

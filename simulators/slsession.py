@@ -18,9 +18,9 @@ from simulators.slinfo import About
 from simulators.slring import Record, Ring
 
 GREETING = {
-    (3,): b"SeedLink v3.1 (ew simulator) :: SLPROTO:3.1\r\newnet\r\n",
-    (4,): b"SeedLink v4.0 (ew simulator) :: SLPROTO:4.0\r\newnet\r\n",
-    (3, 4): b"SeedLink v4.0 (ew simulator) :: SLPROTO:3.1 SLPROTO:4.0\r\newnet\r\n",
+    (3,): "SeedLink v3.1 ({}) :: SLPROTO:3.1\r\newnet\r\n",
+    (4,): "SeedLink v4.0 ({}) :: SLPROTO:4.0\r\newnet\r\n",
+    (3, 4): "SeedLink v4.0 ({}) :: SLPROTO:3.1 SLPROTO:4.0\r\newnet\r\n",
 }
 OK = b"OK\r\n"
 END_OF_FETCH = b"END"
@@ -66,12 +66,12 @@ class Session:
     begins the stream, without an answer and without END.
     """
 
-    def __init__(self, protocols: tuple[int, ...]) -> None:
+    def __init__(self, protocols: tuple[int, ...], software: str = slinfo.SOFTWARE) -> None:
         self.version: Literal[3, 4] = 3
         self.is_streaming = self.is_fetch = False
         self.commands: list[str] = []
         self.user_agent = ""
-        self._protocols = protocols
+        self._protocols, self._software = protocols, software
         self._has_chosen = False
         self._is_uni = False
         self._wishes: list[_Wish] = []
@@ -95,7 +95,7 @@ class Session:
 
     def _negotiate(self, name: str, words: list[str], ring: Ring) -> bytes:
         if name == "HELLO":
-            return GREETING[self._protocols]
+            return GREETING[self._protocols].format(self._software).encode()
         if name == "SLPROTO":
             return self._slproto(words)
         if self._protocols == (4,) and not self._has_chosen:
@@ -216,26 +216,28 @@ class Session:
         if self.version == 4 and not self._wishes:
             return self._error("UNEXPECTED", "STATION comes first")
         wish = self._wish()
-        times = [_time_ns(word) for word in words if _time_ns(word) is not None]
+        times = [found for word in words if (found := _time_ns(word)) is not None]
         first = words[0] if words and _time_ns(words[0]) is None else ""
         if self.version == 4 and first and first != "ALL" and not first.isdecimal():
             return self._error("ARGUMENTS", "DATA [seq | ALL] [start [end]]")
-        if first == "ALL" or name == "TIME":
-            wish.since = 0
-        elif self.version == 4 and first:
-            wish.since = int(first)
-        elif first:
-            number = ring.next_sequence & ~0xFFFFFF | int(first, 16)
-            # The latest with these 24 bits that can have been sent
-            wish.since = number if number <= ring.next_sequence else max(0, number - 0x1000000)
-        elif name == "FETCH":
-            wish.since = 0
-        if name == "TIME" or self.version == 4:  # a time after DATA seq is of the last packet had
-            wish.begin_ns, wish.until_ns, *_ = [
-                *(time_ns for time_ns in times if time_ns is not None),
+        if first and first != "ALL":
+            _go_on(wish, self._number(first, ring), times, ring)
+        else:
+            wish.since = 0 if first == "ALL" or name in ("TIME", "FETCH") else None
+            wish.begin_ns, wish.until_ns = (
+                *times[:2],
                 *(wish.begin_ns, wish.until_ns)[len(times) :],
-            ]
+            )
         return self._end(ring, is_fetch=self.is_fetch) if self._is_uni else OK
+
+    def _number(self, word: str, ring: Ring) -> int | None:
+        """The number a client wants next; ``None``: it can not have been sent."""
+        if self.version == 4:
+            return int(word)
+        number = ring.next_sequence & ~0xFFFFFF | int(word, 16)
+        # The latest with these 24 bits
+        number = number if number <= ring.next_sequence else number - 0x1000000
+        return number if number >= 0 else None
 
     def _info(self, words: list[str], about: About) -> bytes:
         level = words[0].upper() if words else "ID"
@@ -252,6 +254,16 @@ class Session:
         stations = sorted({stream.last.station for stream in ring.streams().values()})
         lines = [f"{one.replace('_', ' ', 1)}\r\n" for one in stations]
         return "".join(lines).encode() + b"END"
+
+
+def _go_on(wish: _Wish, number: int | None, times: list[int], ring: Ring) -> None:
+    """Go on from a number. With a time, the packet before it must have begun in that second, else the time counts (as in ringserver)."""
+    wish.since = number
+    if not times:
+        return
+    last = ring.since(number - 1)[:1] if number else []
+    if not last or last[0].sequence + 1 != number or last[0].begin_ns // 10**9 != times[0] // 10**9:
+        wish.since, wish.begin_ns = 0, times[0]
 
 
 def _time_ns(word: str) -> int | None:

@@ -21,7 +21,9 @@ from ew.sources import miniseed
 from ew.sources.slproto import (
     Frame,
     Framer,
+    Resume,
     Version,
+    checks_times,
     commands,
     expand,
     is_pattern,
@@ -32,6 +34,8 @@ from ew.sources.slproto import (
 log = logging.getLogger("ew.seedlink")
 
 READ_BYTES = 64 * 1024
+CONNECT_S = 10.0
+"""A server that is not reached for so long, its TLS handshake included, is left for the next one."""
 ANSWER_S = 30.0
 """A server that leaves a command without an answer for so long is taken for dead."""
 KEEP_ALIVE_S, ALIVE_WITHIN_S = 15.0, 15.0
@@ -81,6 +85,8 @@ class SeedLinkClient:
         self._stations = stations
         self._counted_by = self.name
         self.status = SeedLinkStatus(sequences=dict(sequences or {}))
+        self._times_ns: dict[str, int] = {}  # of the packets ``sequences`` number
+        self._checks_times = False
         self._take = take
         self._tls = tls_context(source.ca_file) if source.tls else None
 
@@ -99,6 +105,7 @@ class SeedLinkClient:
                 # Servers count apart: what one has sent says nothing of another's numbers
                 self._counted_by = self.status.server
                 self.status.sequences.clear()
+                self._times_ns.clear()
             try:
                 await self._session(host, port)
                 wait_s = RETRY_FIRST_S
@@ -115,7 +122,13 @@ class SeedLinkClient:
             wait_s = min(2 * wait_s, RETRY_MOST_S)
 
     async def _session(self, host: str, port: int) -> None:
-        reader, writer = await asyncio.open_connection(host, port, ssl=self._tls)
+        try:
+            async with asyncio.timeout(
+                CONNECT_S
+            ):  # a network that swallows packets would take minutes
+                reader, writer = await asyncio.open_connection(host, port, ssl=self._tls)
+        except TimeoutError as error:
+            raise TimeoutError(f"not reached within {CONNECT_S:.0f} s") from error
         try:
             version = await self._negotiate(reader, writer)
             framer = Framer(version)
@@ -157,7 +170,8 @@ class SeedLinkClient:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> Version:
         writer.write(b"HELLO\r\n")
-        offered = versions_of(await _line(reader))
+        greeting = await _line(reader)
+        offered, self._checks_times = versions_of(greeting), checks_times(greeting)
         await _line(reader)
         version = await self._choose(offered, reader, writer)
         accepted, refused = await self._ask(version, self.source.select, reader, writer)
@@ -187,7 +201,8 @@ class SeedLinkClient:
         """Ask for stations; those accepted, and those refused with the answer to them."""
         accepted: list[str] = []
         refused: dict[str, str] = {}
-        asked = list(commands(version, select, self.status.sequences))
+        times_ns = self._times_ns if self._checks_times else {}
+        asked = list(commands(version, select, Resume(self.status.sequences, times_ns)))
         if version == 4:  # many commands may be under way; version 3 wants an answer to each
             writer.writelines(command.text.encode() + b"\r\n" for command in asked)
         for command in asked:
@@ -238,10 +253,10 @@ class SeedLinkClient:
         self._take(packet)
         if frame.sequence is None:
             return
-        if version == 3:
-            self.status.sequences["*"] = frame.sequence
         station = frame.station or "_".join(packet.seed_id.split(".")[:2])
-        self.status.sequences[resume_key(version, station)] = frame.sequence
+        for key in (resume_key(version, station), *(("*",) if version == 3 else ())):
+            self.status.sequences[key] = frame.sequence
+            self._times_ns[key] = packet.start_ns
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

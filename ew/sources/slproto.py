@@ -9,10 +9,11 @@ import fnmatch
 import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from ew.errors import InputError
+from ew.times import iso_from_ns
 
 Version: TypeAlias = Literal[3, 4]
 
@@ -67,12 +68,42 @@ def resume_key(version: Version, station: str) -> str:
     return station if version == 3 else f"v4 {station}"
 
 
-def commands(
-    version: Version, select: Sequence[str], sequences: Mapping[str, int]
-) -> Iterator[Command]:
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where to go on: the last sequence numbers by ``resume_key``, and the start times (ns) of those packets.
+
+    Times are for servers that check the number against them (``checks_times``), else empty.
+    """
+
+    sequences: Mapping[str, int]
+    times_ns: Mapping[str, int] = field(default_factory=dict)
+
+    def data(self, version: Version, key: str) -> str:
+        """The DATA command that goes on after the last packet of a key."""
+        last = self.sequences.get(key)
+        if last is None:
+            return "DATA"
+        number = f"{(last + 1) & 0xFFFFFF:06X}" if version == 3 else str(last + 1)
+        time_ns = self.times_ns.get(key)
+        if time_ns is None:
+            return f"DATA {number}"
+        iso = iso_from_ns(time_ns)[:19]
+        return f"DATA {number} {re.sub('[-T:]', ',', iso) if version == 3 else f'{iso}Z'}"
+
+
+def checks_times(greeting: bytes) -> bool:
+    """Whether a server checks a number against the time of its packet, and goes on by time where they don't fit.
+
+    ringserver does (``slclient.c``), so that nothing is lost when its ring and its numbers began anew. SeisComP's takes the
+    time for a limit: older packets of other channels would be lost.
+    """
+    return b"ringserver" in greeting.lower()
+
+
+def commands(version: Version, select: Sequence[str], resume: Resume) -> Iterator[Command]:
     """What to ask for, in order, but for END.
 
-    ``select`` is the configuration's list of NET_STA or NET_STA:SELECTORS; ``sequences`` the last number by ``resume_key``.
+    ``select`` is the configuration's list of NET_STA or NET_STA:SELECTORS.
     A wildcard goes on, in version 3, from the last of all; in version 4, where stations may count apart, each known
     station is asked for by name first (FDSN SeedLink 4.0, Reconnection).
 
@@ -82,9 +113,9 @@ def commands(
     for one in select:
         station, _, selectors = one.partition(":")
         if version == 3:
-            yield from _v3(station, selectors.split(), sequences)
+            yield from _v3(station, selectors.split(), resume)
         else:
-            yield from _v4(station, selectors.split(), sequences)
+            yield from _v4(station, selectors.split(), resume)
 
 
 def is_pattern(station: str) -> bool:
@@ -102,17 +133,16 @@ def expand(select: Sequence[str], stations: Sequence[str]) -> list[str]:
     return found
 
 
-def _v3(station: str, selectors: Sequence[str], sequences: Mapping[str, int]) -> Iterator[Command]:
+def _v3(station: str, selectors: Sequence[str], resume: Resume) -> Iterator[Command]:
     net, _, sta = station.partition("_")
     yield Command(f"STATION {sta} {net}", station)
     for selector in selectors:
         yield Command(f"SELECT {v3_selector(selector)}", station)
-    last = sequences.get("*" if is_pattern(station) else station)
-    yield Command("DATA" if last is None else f"DATA {(last + 1) & 0xFFFFFF:06X}", station)
+    yield Command(resume.data(3, "*" if is_pattern(station) else station), station)
 
 
-def _v4(station: str, selectors: Sequence[str], sequences: Mapping[str, int]) -> Iterator[Command]:
-    known = {key.removeprefix("v4 "): last for key, last in sequences.items() if key[:3] == "v4 "}
+def _v4(station: str, selectors: Sequence[str], resume: Resume) -> Iterator[Command]:
+    known = [key.removeprefix("v4 ") for key in resume.sequences if key[:3] == "v4 "]
     if is_pattern(station):
         wanted = re.compile(re.escape(station).replace(r"\*", ".*").replace(r"\?", "."))
         names = [name for name in known if wanted.fullmatch(name)]
@@ -123,8 +153,7 @@ def _v4(station: str, selectors: Sequence[str], sequences: Mapping[str, int]) ->
         yield Command(f"STATION {name}", name, resumes)
         for selector in selectors:
             yield Command(f"SELECT {v4_selector(selector)}", name, resumes)
-        last = known.get(name)
-        yield Command("DATA" if last is None else f"DATA {last + 1}", name, resumes)
+        yield Command(resume.data(4, resume_key(4, name)), name, resumes)
 
 
 def v3_selector(selector: str) -> str:

@@ -155,6 +155,41 @@ async def test_restart_goes_on_where_it_left_off(kind: str, select: tuple[str, .
     assert taken[:20] == [(p.seed_id, p.start_ns) for p in sent[10:]]
 
 
+@pytest.mark.parametrize("protocols", [(3,), (4,)])
+@pytest.mark.parametrize("before", [3, 40])
+async def test_nothing_is_lost_when_a_ringserver_began_anew(protocols: Any, before: int) -> None:
+    # Its ring was lost with the machine: old numbers are none of the new ring's, or other packets'
+    options: dict[str, Any] = {"protocols": protocols, "software": "RingServer/4.5.3"}
+    sent = packets(60)
+    async with SeedLinkServer(**options) as first:
+        port = first.port
+        async with reading(port) as at:
+            await at.until(lambda: any(session.is_streaming for session in first.sessions))
+            for packet in sent[:before]:
+                await first.put(packet)
+            await at.different(before)
+            await first.__aexit__()
+            async with SeedLinkServer(port=port, first_sequence=1, **options) as second:
+                for packet in sent[before:]:
+                    await second.put(packet)  # before the client is back
+                await at.different(60)
+    assert [p.start_ns for p in at.taken] == [p.start_ns for p in sent]
+
+
+async def test_server_that_swallows_the_handshake_is_left_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(seedlink, "CONNECT_S", 0.2)
+    monkeypatch.setattr(seedlink, "RETRY_FIRST_S", 0.05)
+    silent = await asyncio.start_server(lambda _, writer: held.append(writer), "127.0.0.1", 0)
+    held: list[asyncio.StreamWriter] = []
+    async with reading(silent.sockets[0].getsockname()[1], tls=True) as at:
+        await at.until(lambda: "not reached" in (at.client.status.last_error or ""))
+    silent.close()
+    for writer in held:
+        writer.close()
+
+
 async def test_versions_can_be_pinned() -> None:
     async with SeedLinkServer() as server, reading(server.port, protocol=3) as at:
         await at.until(lambda: at.client.status.is_connected)
