@@ -126,7 +126,7 @@ class Pipeline:
     ) -> tuple[tuple[EventVersion, ...], tuple[AlertPlan, ...]]:
         """Those of ``versions`` that may be told at ``now_s`` (epoch seconds), and to whom."""
         if self.door is not None and not self._is_feeding_again:
-            versions = self.door.let_through(versions, now_s)
+            versions = self.door.let_through(versions, now_s, self.engine.active_events)
         if self.planner is None:
             return tuple(versions), ()
         with self.stopwatch.stage("estimate"):

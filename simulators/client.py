@@ -33,11 +33,12 @@ PINGREQ = encode.packet(Type.PINGREQ, 0, b"")
 class Shared:
     """What all devices of a process have in common: roots and keys, checks made, the way out.
 
-    ``roots``: the raw public keys the devices were made with; they believe nothing else.
+    ``roots``: the raw public keys the devices were made with; they believe nothing else. ``serial``:
+    that of the newest document of keys they remember.
     """
 
-    def __init__(self, roots: Iterable[bytes]) -> None:
-        self.verifier = Verifier(tuple(roots))
+    def __init__(self, roots: Iterable[bytes], serial: int = 0) -> None:
+        self.verifier = Verifier(tuple(roots), serial=serial)
         self.travel_times = TravelTimes.load()
         self.subscribed = 0
         self.receipts = 0

@@ -41,7 +41,7 @@ class Orders:
     """What a fleet process is to do.
 
     ``roots``: the public root keys (hex) its devices are made with. ``moving``: the share of the
-    devices that move, at ``km_per_h``.
+    devices that move, at ``km_per_h``; ``serial``: of the newest document of keys they remember.
     """
 
     broker: BrokerAddress
@@ -51,6 +51,7 @@ class Orders:
     moving: float = 0.0
     km_per_h: float = KM_PER_H
     connects_per_s: float = CONNECTS_PER_S
+    serial: int = 0
 
     def to_json(self) -> bytes:
         """As one line of JSON."""
@@ -79,7 +80,7 @@ def topic_of(device: Device, kinds: Mapping[str, KindPolicy] = KINDS) -> str:
 
 async def run(orders: Orders) -> None:
     """Connect all devices, report ready, then report reactions until standard input closes."""
-    shared = Shared(bytes.fromhex(root) for root in orders.roots)
+    shared = Shared((bytes.fromhex(root) for root in orders.roots), orders.serial)
     clients = [
         DeviceClient(
             DeviceMachine(device, shared.check, shared.travel_times, kinds=orders.kinds),
@@ -162,7 +163,7 @@ async def _read_mail(shared: Shared) -> None:
 
 
 def _think(shared: Shared) -> None:
-    machine = shared.inbox[0][0].machine
+    machine, serial = shared.inbox[0][0].machine, shared.verifier.serial
     try:
         lines = handle_mail(shared)
     except (ValueError, KeyError, MessageError) as error:
@@ -170,6 +171,8 @@ def _think(shared: Shared) -> None:
     else:
         for line in lines:
             _say(line)
+    if shared.verifier.serial > serial:
+        _say({"serial": shared.verifier.serial})
 
 
 def _refusals(clients: Sequence[DeviceClient]) -> dict[str, int]:
@@ -195,7 +198,10 @@ async def _until_stdin_closes(stop: asyncio.Event) -> None:
 
 
 class Fleet:
-    """A fleet process as an async context; ``reactions`` grows as they come in, in order of receipt."""
+    """A fleet process as an async context; ``reactions`` grows as they come in, in order of receipt.
+
+    ``serial`` is that of the newest document of keys its devices know, to be given to the next fleet.
+    """
 
     def __init__(
         self,
@@ -206,13 +212,16 @@ class Fleet:
         kinds: Mapping[str, KindPolicy] = KINDS,
         moving: float = 0.0,
         km_per_h: float = KM_PER_H,
+        serial: int = 0,
     ) -> None:
+        self.serial = serial
         self.reactions: list[dict[str, Any]] = []
         self.refused: dict[str, int] = {}
         self.receipts = 0
         self._orders = Orders(
-            broker, list(devices), [root.hex() for root in roots], kinds, moving, km_per_h
-        )
+            broker, list(devices), [root.hex() for root in roots], kinds, moving, km_per_h,
+            serial=serial,
+        )  # fmt: skip
         self._process: asyncio.subprocess.Process | None = None
         self._ready = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
@@ -274,6 +283,8 @@ class Fleet:
             data = orjson.loads(line)
             if "ready" in data:
                 self._ready.set()
+            elif "serial" in data:
+                self.serial = data["serial"]
             elif "done" in data:
                 self.refused, self.receipts = data["refused"], data["receipts"]
             else:

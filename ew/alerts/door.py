@@ -13,7 +13,7 @@ What is held back is looked at again as picks come. Cancels pass for what has pa
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,7 +74,7 @@ class Door:
         self._longitudes = np.array([inventory[one].longitude for one in seed_ids])
         self._sites = _sites(self._latitudes, self._longitudes)
         self._picks: list[tuple[float, int]] = []
-        self._passed: dict[str, float] = {}
+        self._passed: dict[str, tuple[float, str]] = {}  # when and whose, by event
         self._held: dict[str, Held] = {}
         self._has_new = False
         self.stale = 0
@@ -103,11 +103,22 @@ class Door:
 
     def recall(self, version: EventVersion) -> None:
         """A version was told before a restart: its event has passed."""
-        self._passed[version.event_id] = version.issued_s
+        self._passed[version.event_id] = version.issued_s, version.source
 
-    def let_through(self, versions: Sequence[EventVersion], now_s: float) -> list[EventVersion]:
-        """Those of ``versions``, and of what was held back before, that may be told now."""
-        told = [let for version in versions if (let := self._judge(version, now_s)) is not None]
+    def let_through(
+        self, versions: Sequence[EventVersion], now_s: float, ours: Collection[str] = ()
+    ) -> list[EventVersion]:
+        """Those of ``versions``, and of what was held back before, that may be told now.
+
+        ``ours``: ids of the events under way that stand on our own picks. One that passed by them, and
+        stands on a partner alone since, is cancelled unless the partner's origin is borne out.
+        """
+        told = []
+        for version in versions:
+            let = self._judge(version, now_s)
+            if let is None and version.event_id not in ours:
+                let = self._end(version)
+            told += [] if let is None else [let]
         if self._held and self._has_new:
             fresh = {version.event_id for version in versions}
             for held in self.held:
@@ -116,8 +127,16 @@ class Door:
                     told += [] if let is None else [replace(let, issued_s=now_s)]
         self._has_new = False
         self._held = {k: h for k, h in self._held.items() if now_s - h.since_s <= HELD_S}
-        self._passed = {k: s for k, s in self._passed.items() if now_s - s <= PASSED_KEPT_S}
+        self._passed = {k: p for k, p in self._passed.items() if now_s - p[0] <= PASSED_KEPT_S}
         return told
+
+    def _end(self, version: EventVersion) -> EventVersion | None:
+        """The cancel of an event that passed as ours, where ``version`` is what a partner is left with."""
+        if self._passed.get(version.event_id, (0.0, ""))[1] != "ew" or version.source == "ew":
+            return None
+        del self._passed[version.event_id]
+        self._held.pop(version.event_id, None)
+        return replace(version, kind="cancel")
 
     def _judge(
         self, version: EventVersion, now_s: float, since_s: float | None = None
@@ -133,7 +152,7 @@ class Door:
             return None
         self._held.pop(event_id, None)
         kind = version.kind if event_id in self._passed else "alert"
-        self._passed[event_id] = now_s
+        self._passed[event_id] = now_s, version.source
         return replace(version, kind=kind)
 
     def objection(self, version: EventVersion, now_s: float) -> str:

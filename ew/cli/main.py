@@ -294,13 +294,20 @@ def simulate_devices(
             "Default: ew.root.pub.pem.",
         ),
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where they remember the newest document of keys over restarts, so that no older one is taken.",
+        ),
+    ] = None,
 ) -> None:
     """Connect simulated devices to any broker and print what they do."""
     from ew.address import parse_url  # noqa: PLC0415
     from ew.cli.simulate import DeviceOptions, run_devices  # noqa: PLC0415
 
     roots = tuple(root or [Path("ew.root.pub.pem")])
-    options = DeviceOptions(count, kind, seconds, moving, km_per_h, config, roots)
+    options = DeviceOptions(count, kind, seconds, moving, km_per_h, config, roots, state)
     run_devices(options, parse_url(broker, ca_file=ca, password_file=password_file))
 
 

@@ -12,7 +12,7 @@ from ew.address import BrokerAddress
 from ew.alerts.trust import root_from_pem
 from ew.config import load_config
 from ew.errors import ConfigError, InputError
-from ew.storage.keyring import read_file
+from ew.storage.keyring import read_file, write_public
 from simulators import population, scenario
 from simulators.faults import Faults
 from simulators.fleet import Fleet
@@ -70,7 +70,10 @@ def write_inventory(name: str, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DeviceOptions:
-    """Which devices are to be simulated, and for how long; ``moving``: the share that moves, at ``km_per_h``."""
+    """Which devices are to be simulated, and for how long; ``moving``: the share that moves, at ``km_per_h``.
+
+    ``state``: file of what they remember, the serial of the newest document of keys.
+    """
 
     count: int
     kind: str
@@ -79,6 +82,7 @@ class DeviceOptions:
     km_per_h: float
     config: Path | None
     roots: tuple[Path, ...]
+    state: Path | None = None
 
 
 def run_devices(options: DeviceOptions, broker: BrokerAddress) -> None:
@@ -105,23 +109,44 @@ def run_devices(options: DeviceOptions, broker: BrokerAddress) -> None:
         kinds=kinds,
         moving=options.moving,
         km_per_h=options.km_per_h,
+        serial=_remembered(options.state),
     )
-    asyncio.run(_devices(fleet, len(devices), broker, options.seconds))
+    asyncio.run(_devices(fleet, len(devices), broker, options))
 
 
-async def _devices(fleet: Fleet, count: int, broker: BrokerAddress, seconds: float) -> None:
+def _remembered(state: Path | None) -> int:
+    """The serial in a file; 0: the devices are new."""
+    if state is None or not state.exists():
+        return 0
+    text = read_file(state).decode("ascii", "replace").strip()
+    if not text.isdecimal():
+        raise ConfigError(f"{state}: no serial of a document of keys")
+    return int(text)
+
+
+def _remember(state: Path | None, serial: int, kept: int) -> int:
+    """Keep a serial in a file if it is newer than the one kept; the one that is kept then."""
+    if state is None or serial <= kept:
+        return kept
+    write_public(state, b"%d\n" % serial)
+    return serial
+
+
+async def _devices(fleet: Fleet, count: int, broker: BrokerAddress, options: DeviceOptions) -> None:
     import orjson  # noqa: PLC0415
 
     console = Console(file=sys.stderr, highlight=False)
+    shown, kept, seconds = 0, fleet.serial, options.seconds
     async with fleet:
         console.print(f"{count} devices connected to {broker.url}; listening for {seconds:.0f} s")
-        shown = 0
         deadline = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.1)
             for reaction in fleet.reactions[shown:]:
                 print(orjson.dumps(reaction).decode(), flush=True)
             shown = len(fleet.reactions)
+            kept = _remember(options.state, fleet.serial, kept)
+    _remember(options.state, fleet.serial, kept)  # heard at the very end
     console.print(
         f"{shown} alerts received, {fleet.receipts} receipts sent, refused: {fleet.refused}"
     )

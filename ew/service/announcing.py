@@ -8,6 +8,7 @@ own root's document within some seconds, and both say in health and log that ano
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 
@@ -20,6 +21,8 @@ log = logging.getLogger("ew.keys")
 
 AGAIN_S = 5.0
 """Ours is said again so long after another's: often enough for a device, and no flood between two services."""
+SAY_S = 300.0
+"""Ours is said again so often anyway: some brokers let what is retained expire (EMQX as in deploy/: 600 s)."""
 SPEAKS_S = 60.0
 """Another service is named in health for so long after its last document."""
 RELOAD_S = 30.0
@@ -44,11 +47,11 @@ class KeysAnnouncer:
         self._newer_trouble = ""
         self._other = ""
         self._other_s = 0.0
-        self._due_s: float | None = None
+        self._due_s = math.inf
 
     def say(self) -> None:
         """Put our document on the topic."""
-        self._due_s = None
+        self._due_s = math.inf
         self._publish(self.keys.document)
 
     def take(self, payload: bytes, now_s: float) -> None:
@@ -80,13 +83,13 @@ class KeysAnnouncer:
         if other != self._other or now_s - self._other_s > SPEAKS_S:
             log.warning("another service or a stranger speaks on the broker: %s", other)
         self._other, self._other_s = other, now_s
-        if self._due_s is None:
-            self._due_s = now_s + AGAIN_S
+        self._due_s = min(self._due_s, now_s + AGAIN_S)
 
     def tick(self, now_s: float) -> None:
-        """Say ours again where another's has taken its place."""
-        if self._due_s is not None and now_s >= self._due_s:
+        """Say ours again where another's has taken its place, or a broker may have let it expire."""
+        if now_s >= self._due_s:
             self.say()
+        self._due_s = min(self._due_s, now_s + SAY_S)
 
     def trouble(self, now_s: float) -> list[str]:
         """What is wrong, for health."""

@@ -184,6 +184,19 @@ def test_far_onsets_of_noise_bear_no_partner_out(door: Door, travel_times: Trave
     assert door.let_through([theirs(origin=late)], NOW_S) == []
 
 
+def test_event_that_stands_on_a_partner_alone_since_ours_was_withdrawn_is_cancelled(
+    door: Door, travel_times: TravelTimes
+) -> None:
+    door.note(picks(range(4), travel_times), NOW_S)
+    far = replace(TRUTH, latitude=35.0)
+    left = ours(2, source="icl", origin=far)
+    assert door.let_through([ours()], NOW_S, ours={"ew-1"})
+    assert door.let_through([left], NOW_S, ours={"ew-1"}) == [], "ours still stands"
+    (end,) = door.let_through([replace(left, version=3)], NOW_S)
+    assert (end.kind, end.version) == ("cancel", 3)
+    assert door.let_through([replace(left, version=4)], NOW_S) == []
+
+
 def test_partner_trusted_alone_is_told(travel_times: TravelTimes) -> None:
     partners = (Partner(name="icl", trusted_alone=True), Partner(name="other"))
     config = Config(service=ServiceConfig(partners=partners))

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import aiomqtt
@@ -103,6 +106,28 @@ async def test_device_acts_on_nothing_expired_replayed_revoked_or_rolled_back(
     assert fleet.refused["old version"] == 20
     assert fleet.refused["the signature is wrong"] == len(by_old)
     assert fleet.refused["keys document: serial 1 goes back from 2"] == 1
+
+
+def devices(broker: BrokerAddress, folder: Path) -> str:
+    """What devices that listen for a second say at their end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ew", "simulate", "devices", "--broker", broker.url, "--count", "1",
+         "--seconds", "1", "--root", str(trust.root_file(folder)), "--state", str(folder / "serial")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stderr.replace("\n", " ")
+
+
+async def test_devices_that_are_started_again_take_no_older_document(
+    embedded: BrokerAddress, signer: Signer, tmp_path: Path
+) -> None:
+    async with aiomqtt.Client(embedded.host, embedded.port) as stranger:
+        for serial in (5, 4):
+            document = trust.document([signer], serial=serial)
+            await stranger.publish(TOPIC_KEYS, document, qos=1, retain=True)
+            said = await asyncio.to_thread(devices, embedded, tmp_path)
+            assert (tmp_path / "serial").read_text() == "5\n"
+    assert "keys document: serial 4 goes back from 5" in said
 
 
 def beat(time_us: int, by: Signer) -> bytes:

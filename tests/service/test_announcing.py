@@ -6,7 +6,7 @@ import pytest
 
 from ew.alerts.trust import Verifier, root_id
 from ew.errors import MessageError
-from ew.service.announcing import AGAIN_S, SPEAKS_S, KeysAnnouncer
+from ew.service.announcing import AGAIN_S, SAY_S, SPEAKS_S, KeysAnnouncer
 from ew.storage.keyring import Keyring, ServiceKeys
 
 NOW_US = 1_800_000_000_000_000
@@ -63,7 +63,8 @@ def test_service_that_is_alone_again_says_its_document_last_and_is_well(topic: T
     ours = topic.announcer(ServiceKeys.ephemeral(now_us=NOW_US))
     ours.say()
     ours.take(topic.said[-1], NOW_S)
-    ours.tick(NOW_S + 100)
+    for second in range(60):
+        ours.tick(NOW_S + second)
     assert len(topic.said) == 1, "nothing is said again for nothing"
     ours.take(b"no document at all", NOW_S)
     assert ours.trouble(NOW_S) == [
@@ -72,6 +73,14 @@ def test_service_that_is_alone_again_says_its_document_last_and_is_well(topic: T
     ours.tick(NOW_S + AGAIN_S)
     assert topic.said[1:] == [ours.keys.document]
     assert ours.trouble(NOW_S + SPEAKS_S + 1) == []
+
+
+def test_document_outlives_a_broker_that_lets_retained_messages_expire(topic: Topic) -> None:
+    ours = topic.announcer(ServiceKeys.ephemeral(now_us=NOW_US))
+    ours.say()
+    for second in range(3600):
+        ours.tick(NOW_S + second)
+    assert len(topic.said) == 3600 / SAY_S
 
 
 def test_document_issued_anew_is_said_without_a_restart(topic: Topic, tmp_path: Path) -> None:
