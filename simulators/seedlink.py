@@ -1,9 +1,10 @@
-"""A SeedLink server (versions 3 and 4) that plays packets over real TCP: a ring of records, selections, resume, and faults.
+"""A SeedLink server (versions 3 and 4) that plays packets over real TCP, with faults.
 
-Version 3: HELLO, STATION, SELECT, DATA and FETCH with a sequence number, TIME, END, BYE, CAT, BATCH, uni-station mode. Version 4 (FDSN
-SeedLink 4.0): HELLO, SLPROTO, USERAGENT, STATION, SELECT, DATA [seq | ALL] [start [end]], END, ENDFETCH, BYE, with the specification's
-error codes. INFO of every level in both, at any time (``slinfo``). Sequence numbers are shared by all stations. Faults are given as rates
-a record (``faults``).
+Version 3: HELLO, STATION, SELECT, DATA and FETCH with a sequence number, TIME, END, BYE, CAT,
+BATCH, uni-station mode. Version 4 (FDSN SeedLink 4.0): HELLO, SLPROTO, USERAGENT, STATION, SELECT,
+DATA [seq | ALL] [start [end]], END, ENDFETCH, BYE, with the specification's error codes. INFO of
+every level in both, at any time (``slinfo``). Sequence numbers are shared by all stations. Faults
+are given as rates a record (``faults``).
 """
 
 import asyncio
@@ -30,8 +31,9 @@ RECORD_BYTES = 512
 class SeedLinkServer:
     """An async context; ``put`` adds a packet to the ring, all clients that want it get it.
 
-    ``protocols`` are the versions it speaks, ``payload`` the version of miniSEED that version 4 is sent (version 3 knows
-    512-byte miniSEED 2 alone), ``first_sequence`` the number of the first record, ``tls`` a server's context, ``software`` what its greeting calls it.
+    ``protocols`` are the versions it speaks, ``payload`` the version of miniSEED that version 4 is
+    sent (version 3 knows 512-byte miniSEED 2 alone), ``first_sequence`` the number of the first
+    record, ``tls`` a server's context, ``software`` what its greeting calls it.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """PURE: answers to INFO, in XML for SeedLink 3 and in JSON for SeedLink 4.
 
-Elements and attributes as SeisComP's server writes them (SeedLink 3.1, 2012), members as the FDSN specifies them (SeedLink 4.0,
-2024) and ringserver fills them; GAPS and ALL, which version 4 does not know, are told in its form.
+Elements and attributes as SeisComP's server writes them (SeedLink 3.1, 2012), members as the FDSN
+specifies them (SeedLink 4.0, 2024) and ringserver fills them; GAPS and ALL, which version 4 does
+not know, are told in its form.
 """
 
 import fnmatch
@@ -115,7 +116,10 @@ def _xml_connection(root: ET.Element, connection: Connection) -> None:
 def document(
     level: str, about: About, station: str = "*", stream: str = "*"
 ) -> dict[str, Any] | None:
-    """The answer in SeedLink 4, ``None`` for a level it does not know; ``station`` and ``stream`` are patterns."""
+    """The answer in SeedLink 4, ``None`` for a level it does not know.
+
+    ``station`` and ``stream`` are patterns.
+    """
     if level not in LEVELS:
         return None
     found: dict[str, Any] = {

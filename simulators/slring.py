@@ -11,7 +11,7 @@ GAP_NS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record in the ring: ``plain`` is 512 bytes of miniSEED 2, ``payload`` what version 4 is sent of it.
+    """A record: ``plain`` is 512 bytes of miniSEED 2, ``payload`` what version 4 is sent of it.
 
     ``begin_ns`` and ``end_ns``: its first sample, and the one that would follow its last.
     """
@@ -37,7 +37,7 @@ class Record:
 
 @dataclass(slots=True)
 class Stream:
-    """What the ring holds of one stream: numbers and times of its first and last record, and the gaps between."""
+    """What the ring holds of one stream: its first and last record, and the gaps between."""
 
     first: Record
     last: Record

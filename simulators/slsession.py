@@ -1,4 +1,4 @@
-"""PURE: one client's talk with the SeedLink server: commands in, answers out, and what it is then sent.
+"""PURE: one client's talk with the SeedLink server: commands in, answers and packets out.
 
 Written from the specifications and not from the client, so that the two do not share a mistake.
 """
@@ -62,8 +62,8 @@ class _Wish:
 class Session:
     """The state of one connection.
 
-    Without STATION a client of version 3 is in uni-station mode: what it selects is of all stations, and DATA, FETCH or TIME
-    begins the stream, without an answer and without END.
+    Without STATION a client of version 3 is in uni-station mode: what it selects is of all
+    stations, and DATA, FETCH or TIME begins the stream, without an answer and without END.
     """
 
     def __init__(self, protocols: tuple[int, ...], software: str = slinfo.SOFTWARE) -> None:
@@ -139,7 +139,7 @@ class Session:
         )
 
     def is_over(self, newest_ns: int) -> bool:
-        """Whether nothing more is wanted once all there is has been sent; data reach to ``newest_ns``."""
+        """Whether no more is wanted once all has been sent; data reach to ``newest_ns``."""
         return self.is_fetch or all(newest_ns > wish.until_ns for wish in self._wishes)
 
     def _fitting(self, record: Record) -> list[_Wish]:
@@ -257,7 +257,11 @@ class Session:
 
 
 def _go_on(wish: _Wish, number: int | None, times: list[int], ring: Ring) -> None:
-    """Go on from a number. With a time, the packet before it must have begun in that second, else the time counts (as in ringserver)."""
+    """Go on from a number.
+
+    With a time, the packet before it must have begun in that second, else the time counts (as in
+    ringserver).
+    """
     wish.since = number
     if not times:
         return
@@ -267,7 +271,7 @@ def _go_on(wish: _Wish, number: int | None, times: list[int], ring: Ring) -> Non
 
 
 def _time_ns(word: str) -> int | None:
-    """A time as version 3 (``2024,1,31,12,0,0``) or version 4 (ISO 8601) writes it; ``None``: it is none."""
+    """A time as version 3 (``2024,1,31,12,0,0``) or 4 (ISO 8601) writes it, ``None`` for none."""
     if re.fullmatch(r"\d{4}(,\d+){5}", word):
         moment = datetime.strptime(word, "%Y,%m,%d,%H,%M,%S").replace(tzinfo=UTC)
     elif re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z?", word):
@@ -278,7 +282,7 @@ def _time_ns(word: str) -> int | None:
 
 
 def _info_records(text: bytes | None) -> bytes:
-    """Text in records of SeedLink 3, all but the last one marked as going on; ``None``: a level that is not known."""
+    """Text in records of SeedLink 3, all but the last marked as going on; ``None``: no such level."""
     channel = "INF" if text is not None else "ERR"
     told = text or b'<?xml version="1.0"?><seedlink/>'
     packets = []

@@ -50,8 +50,8 @@ class OpenEewSource(BaseModel):
     )
     devices: dict[str, str] = Field(
         min_length=1,
-        description="by device_id the channels of its axes: NET.STA.LOC.BI, or NET.STA.LOC.BI:ENZ with the last letters of "
-        "x, y and z; other devices are refused",
+        description="by device_id the channels of its axes: NET.STA.LOC.BI, or NET.STA.LOC.BI:ENZ "
+        "with the last letters of x, y and z; other devices are refused",
     )
 
     @model_validator(mode="after")
@@ -59,7 +59,7 @@ class OpenEewSource(BaseModel):
         for device, channels in self.devices.items():
             if not DEVICE.fullmatch(channels):
                 raise ValueError(
-                    f"{channels!r} of {device!r} in devices is not NET.STA.LOC.BI or NET.STA.LOC.BI:ENZ, "
-                    "as in OE.001..BN:ZNE"
+                    f"{channels!r} of {device!r} in devices is not NET.STA.LOC.BI or "
+                    "NET.STA.LOC.BI:ENZ, as in OE.001..BN:ZNE"
                 )
         return self

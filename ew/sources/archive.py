@@ -1,4 +1,7 @@
-"""SHELL: an SDS archive (SeisComP Data Structure, as slarchive and ringserver write it), by time and place, to be replayed."""
+"""SHELL: an SDS archive by time and place, to be replayed.
+
+SDS is the SeisComP Data Structure, as slarchive and ringserver write it.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +24,8 @@ MOST_SAMPLES = 300_000_000
 class Wanted:
     """What of an archive: from ``begin_s`` to ``end_s`` (epoch s).
 
-    ``place``: latitude, longitude and radius in km, or everything; ``stations``: a file or an FDSN query, or
-    ``stations.xml`` or ``.csv`` in the archive.
+    ``place``: latitude, longitude and radius in km, or everything; ``stations``: a file or an FDSN
+    query, or ``stations.xml`` or ``.csv`` in the archive.
     """
 
     begin_s: float

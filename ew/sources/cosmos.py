@@ -1,7 +1,8 @@
-"""PURE: COSMOS strong-motion files (V0, V1 and V2 in the format of 2001, version 1.20), which obspy does not read.
+"""PURE: COSMOS strong-motion files, which obspy does not read: V0, V1 and V2 of 2001 (v1.20).
 
-One part a channel: 13 lines of text, 100 integers, 100 reals, comments, values in a Fortran format, a line ``End-of-data``. Numbers
-of headers count from 1 as in the format's tables; -999 is unknown. Values are taken where they are accelerations in cm/s² or g.
+One part a channel: 13 lines of text, 100 integers, 100 reals, comments, values in a Fortran format,
+a line ``End-of-data``. Numbers of headers count from 1 as in the format's tables; -999 is unknown.
+Values are taken where they are accelerations in cm/s² or g.
 """
 
 import re
@@ -49,7 +50,7 @@ class _Lines:
         return self.lines[self.at - 1]
 
     def numbers(self) -> list[float]:
-        """The values that a line announces: how many, and in which format; repeat counts and widths as in Fortran."""
+        """The values that a line announces: how many, and in which of Fortran's formats."""
         head = self.next()
         count, found = int(head.split()[0]), _FORMAT.search(head)
         if found is None:
@@ -71,7 +72,7 @@ def begins(data: bytes) -> bool:
 
 
 def parse(data: bytes, name: str) -> tuple[list[Part], list[str]]:
-    """The channels of a file, and a line for each that can't be used; ``name`` is what it is called."""
+    """The channels of a file called ``name``, and a line for each that can't be used."""
     parts: list[Part] = []
     notes: list[str] = []
     for number, text in enumerate(_sections(data.decode("latin1")), start=1):

@@ -1,8 +1,8 @@
 """SHELL: a directory with a recording (``EVENT_DIR``), read to be replayed as if it were live.
 
-``waveforms.mseed``, or files in other formats (``recordings``); ``stations.xml`` or ``stations.csv``, which only headers that tell place
-and scale make needless; optionally ``event.json`` (a catalogue origin) and
-``picks.csv``, which only score.
+``waveforms.mseed``, or files in other formats (``recordings``); ``stations.xml`` or
+``stations.csv``, which only headers that tell place and scale make needless; optionally
+``event.json`` (a catalogue origin) and ``picks.csv``, which only score.
 """
 
 import csv
@@ -25,7 +25,10 @@ UNKNOWN = float("nan")
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEvent:
-    """What ``event.json`` says; ``origin`` is ``None`` where no earthquake is expected, depth NaN where unknown."""
+    """What ``event.json`` says.
+
+    ``origin`` is ``None`` where no earthquake is expected, its depth NaN where unknown.
+    """
 
     name: str
     origin: Origin | None
@@ -68,8 +71,8 @@ class EventDir:
     def packets(self, packet_s: float) -> Iterator[tuple[int, Packet]]:
         """(arrival time in ns, packet) in order of arrival.
 
-        Each run is cut into packets of ``packet_s`` seconds from its start on; a packet arrives when its last sample
-        has been taken.
+        Each run is cut into packets of ``packet_s`` seconds from its start on; a packet arrives
+        when its last sample has been taken.
         """
         streams = [_cut(run, packet_s) for run in self.runs]
         return heapq.merge(*streams, key=lambda item: (item[0], item[1].seed_id))
@@ -88,7 +91,8 @@ def load_event_dir(path: Path) -> EventDir:
     """Read an ``EVENT_DIR``.
 
     Raises:
-        InputError: it lacks waveforms or stations, or nothing in it can be used; the message names the file.
+        InputError: it lacks waveforms or stations, or nothing in it can be used; the message names
+        the file.
     """
     if not path.is_dir():
         raise InputError(f"{path}: no such directory")
@@ -127,7 +131,7 @@ def assembled(
     event: CatalogueEvent | None = None,
     picks: Sequence[AnalystPick] = (),
 ) -> EventDir:
-    """What can be replayed: waveforms whose place and gain a stations file or their own header tells.
+    """Waveforms whose place and gain a stations file or their own header tells.
 
     Raises:
         InputError: no vertical channel has both.

@@ -14,7 +14,8 @@ from pymseed import MiniSEEDError, MS3Record, MS3TraceList, PymseedError, source
 
 from ew.records import Packet
 
-# A miniSEED 2 record starts with six digits (or blanks) and a quality letter, a version 3 record with "MS" 3.
+# A miniSEED 2 record starts with six digits (or blanks) and a quality letter, a version 3 record
+# with "MS" 3.
 _HEADER = re.compile(rb"[0-9 ]{6}[DRQM][ \x00]|MS\x03")
 _HEADERS = (b"000000D ", b"MS\x03")
 """One header of each version, as far as ``_HEADER`` looks."""
@@ -27,7 +28,8 @@ _SAMPLE_TYPES = {"i": np.int32, "f": np.float32, "d": np.float64}
 class Decoded:
     """The packets of some bytes, one a record, and a line for each place that could not be read.
 
-    ``offsets`` tells at which byte the record of each packet begins; files read as a whole have none.
+    ``offsets`` tells at which byte the record of each packet begins; files read as a whole have
+    none.
     """
 
     packets: list[Packet]
@@ -46,7 +48,8 @@ def decode(data: bytes, name: str = "miniSEED") -> Decoded:
 def decode_growing(data: bytes, name: str = "miniSEED", at: int = 0) -> tuple[Decoded, int]:
     """The packets of what is still being written, and how many of its bytes are done with.
 
-    ``at`` is where ``data`` begins in the file, for the notes. What remains is the begin of a record.
+    ``at`` is where ``data`` begins in the file, for the notes. What remains is the begin of a
+    record.
     """
     decoded, offset = Decoded([], []), 0
     while offset < len(data):
@@ -60,8 +63,8 @@ def decode_growing(data: bytes, name: str = "miniSEED", at: int = 0) -> tuple[De
 def decode_each(payloads: Sequence[bytes], name: str = "miniSEED") -> list[Decoded]:
     """What each of many payloads holds, up to its first fault.
 
-    A payload is one record by protocol; looking through a large one that is none for what might be a
-    record would hold up the loop for a second a MiB.
+    A payload is one record by protocol; looking through a large one that is none for what might be
+    a record would hold up the loop for a second a MiB.
     """
     return [_decode_message(payload, name) for payload in payloads]
 
@@ -78,7 +81,8 @@ def _decode_one(
 ) -> int:
     """Decode the record at byte ``offset`` by libmseed.
 
-    Returns the byte after it, or of the next header; ``offset`` itself where more is to be waited for.
+    Returns the byte after it, or of the next header; ``offset`` itself where more is to be waited
+    for.
     """
     try:
         record = MS3Record.parse(memoryview(data)[offset:], unpack_data=True)
@@ -128,7 +132,8 @@ def begins(data: bytes) -> bool:
 def read_runs(data: bytes, name: str = "miniSEED") -> Decoded:
     """Runs without a gap of all channels in a file's bytes, by channel and time.
 
-    A file that libmseed refuses as a whole is read record by record, so that only what is broken is lost, and named.
+    A file that libmseed refuses as a whole is read record by record, so that only what is broken is
+    lost, and named.
     """
     try:
         return _read_whole(data, name)
@@ -185,8 +190,8 @@ def encode(packet: Packet, record_bytes: int = 512, *, version: Literal[2, 3] = 
 def joined(packets: Iterable[Packet]) -> Iterator[Packet]:
     """Runs without a gap: packets of one channel that follow on, at one rate, put together.
 
-    The packets may be of several channels and in any order; runs come out by channel and time. What repeats
-    an earlier packet is left to the picker, which has a rule for it.
+    The packets may be of several channels and in any order; runs come out by channel and time. What
+    repeats an earlier packet is left to the picker, which has a rule for it.
     """
     ordered = sorted(packets, key=lambda packet: (packet.seed_id, packet.start_ns))
     run: list[Packet] = []

@@ -1,8 +1,10 @@
-"""SHELL: accelerations that OpenEEW sensors publish as JSON over MQTT, in gal, with the time of their last sample.
+"""SHELL: accelerations (gal) that OpenEEW sensors publish as JSON over MQTT.
 
-The forms there are (openeew/openeew-firmware, openeew-detection, openeew-python): axes beside ``device_t`` and ``sr``; axes in an
-object ``traces``; a list ``traces`` of blocks, each with its ``t`` and ``sr``. All may stand in a member ``d``, as Watson IoT has it,
-or in a JSON string. A message without a sampling rate or a time is refused: some firmwares stamp whole seconds or none.
+A message tells the time of its last sample. The forms there are (openeew/openeew-firmware,
+openeew-detection, openeew-python): axes beside ``device_t`` and ``sr``; axes in an object
+``traces``; a list ``traces`` of blocks, each with its ``t`` and ``sr``. All may stand in a member
+``d``, as Watson IoT has it, or in a JSON string. A message without a sampling rate or a time is
+refused: some firmwares stamp whole seconds or none.
 """
 
 import logging

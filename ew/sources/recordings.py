@@ -1,8 +1,9 @@
-"""SHELL: recordings in the formats of strong-motion and earthquake archives, with what their headers tell of the station.
+"""SHELL: recordings in the formats of archives, with what headers tell of the station.
 
-miniSEED, COSMOS (``cosmos``), and what obspy knows by a file's content: SAC, GSE2, K-NET, KiK-net and more. K-NET's, KiK-net's and
-COSMOS's headers hold place and scale; SAC's hold the place and, where the analyst has set it, the unit (nm/s or nm/s²). What a header does not tell comes from
-a stations file, which goes first where there is one.
+miniSEED, COSMOS (``cosmos``), and what obspy knows by a file's content: SAC, GSE2, K-NET, KiK-net
+and more. K-NET's, KiK-net's and COSMOS's headers hold place and scale; SAC's hold the place and,
+where the analyst has set it, the unit (nm/s or nm/s²). What a header does not tell comes from a
+stations file, which goes first where there is one.
 """
 
 import io
@@ -25,12 +26,13 @@ NM_A_M = 1e9
 KIKNET_LOCATIONS = {"": "", "1": "BH", "2": "SF"}
 """KiK-net's sensors: 1 in the borehole, 2 at the surface."""
 KNET_CHANNELS = {"UD": "HNZ", "NS": "HNN", "EW": "HNE"}
-"""Dampened accelerometers at 100 Hz, as SEED names them; the axis is the last letter, as everywhere else here."""
+"""Dampened accelerometers at 100 Hz, as SEED names them; the axis is the last letter, as everywhere
+else here."""
 
 
 @dataclass(slots=True)
 class Recording:
-    """The runs of some files, the channels their headers describe, and a line for what can't be used."""
+    """The runs of some files, the channels of their headers, a line for what can't be used."""
 
     runs: list[Packet] = field(default_factory=list)
     channels: dict[str, Channel] = field(default_factory=dict)

@@ -1,8 +1,9 @@
-"""SHELL: live packets from SeedLink servers (versions 3 and 4), with reconnect and resume by sequence number.
+"""SHELL: live packets from SeedLink servers (versions 3 and 4), with reconnect and resume.
 
-A client of our own on asyncio: obspy's blocks in steps of up to half a second, can't resume a selection with wildcards and
-knows version 3 alone. What is said stands in ``slproto``. What a server still has after a reconnect is asked for again from
-the last sequence number; what comes twice is the picker's to drop.
+A client of our own on asyncio: obspy's blocks in steps of up to half a second, can't resume a
+selection with wildcards and knows version 3 alone. What is said stands in ``slproto``. What a
+server still has after a reconnect is asked for again from the last sequence number; what comes
+twice is the picker's to drop.
 """
 
 import asyncio
@@ -35,7 +36,8 @@ log = logging.getLogger("ew.seedlink")
 
 READ_BYTES = 64 * 1024
 CONNECT_S = 10.0
-"""A server that is not reached for so long, its TLS handshake included, is left for the next one."""
+"""A server that is not reached for so long, its TLS handshake included, is left for the next
+one."""
 ANSWER_S = 30.0
 """A server that leaves a command without an answer for so long is taken for dead."""
 KEEP_ALIVE_S, ALIVE_WITHIN_S = 15.0, 15.0
@@ -49,8 +51,8 @@ RETRY_FIRST_S, RETRY_MOST_S = 0.5, 30.0
 class SeedLinkStatus:
     """What a client has met, for health and metrics.
 
-    ``server``: the one in use; ``refused``: stations it does not serve, with its answer; ``sequences``
-    resume a stream (``slproto.resume_key``, "*": any).
+    ``server``: the one in use; ``refused``: stations it does not serve, with its answer;
+    ``sequences`` resume a stream (``slproto.resume_key``, "*": any).
     """
 
     is_connected: bool = False
@@ -96,7 +98,7 @@ class SeedLinkClient:
         return f"{self.source.host}:{self.source.port}"
 
     async def run(self) -> None:
-        """Connect, read, and connect again with growing waits, each server in turn; returns never."""
+        """Connect, read, and connect again with growing waits, each server in turn, for ever."""
         wait_s = RETRY_FIRST_S
         for attempt in itertools.count():
             host, port = self.source.servers[attempt % len(self.source.servers)]
@@ -143,7 +145,8 @@ class SeedLinkClient:
                 if frames:
                     heard_s = time.monotonic()
                 elif time.monotonic() - heard_s > NO_DATA_S:
-                    # It answers and sends nothing: another server, or a new connection, may do better
+                    # It answers and sends nothing: another server, or a new connection, may do
+                    # better
                     raise InputError(f"no data for {NO_DATA_S:.0f} s")
         finally:
             writer.close()

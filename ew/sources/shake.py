@@ -1,8 +1,9 @@
 """SHELL: the UDP data cast of Raspberry Shakes.
 
-A packet is ``{'EHZ', 1582315130.292, 14168, 14927, …}``: channel, time of the first sample (epoch seconds, ms), counts; four a second
-and channel (manual.raspberryshake.org/udp.html). It tells neither station nor sampling rate, so that both are configured; which
-Shake it is, is known by the address it comes from. UDP can be forged within a network: cast over one that is yours.
+A packet is ``{'EHZ', 1582315130.292, 14168, 14927, …}``: channel, time of the first sample (epoch
+seconds, ms), counts; four a second and channel (manual.raspberryshake.org/udp.html). It tells
+neither station nor sampling rate, so that both are configured; which Shake it is, is known by the
+address it comes from. UDP can be forged within a network: cast over one that is yours.
 """
 
 import asyncio

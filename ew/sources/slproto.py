@@ -1,8 +1,10 @@
 """PURE: the SeedLink protocol, versions 3 and 4, without a socket: what to say and what comes back.
 
-Version 3 as IRIS's SeedLink 3.1 (2012) has it: ``STATION STA NET``, selectors ``LLCCC``, 24-bit sequence numbers in hexadecimal, packets
-of 8 + 512 bytes. Version 4 as the FDSN specifies it (SeedLink 4.0, 2024): ``SLPROTO 4.0``, ``STATION NET_STA``, selectors on the
-stream id ``LOC_B_S_SS``, 64-bit sequence numbers in decimal, packets of 17 bytes, the station's name and any number of bytes.
+Version 3 as IRIS's SeedLink 3.1 (2012) has it: ``STATION STA NET``, selectors ``LLCCC``, 24-bit
+sequence numbers in hexadecimal, packets of 8 + 512 bytes. Version 4 as the FDSN specifies it
+(SeedLink 4.0, 2024): ``SLPROTO 4.0``, ``STATION NET_STA``, selectors on the stream id
+``LOC_B_S_SS``, 64-bit sequence numbers in decimal, packets of 17 bytes, the station's name and any
+number of bytes.
 """
 
 import fnmatch
@@ -19,9 +21,11 @@ Version: TypeAlias = Literal[3, 4]
 
 V3_HEADER, V3_RECORD = 8, 512
 V4_HEADER = struct.Struct("<2s c c I Q B")
-"""Signature, format, subformat, length of the payload, sequence number, length of the station's name."""
+"""Signature, format, subformat, length of the payload, sequence number, length of the station's
+name."""
 LONGEST_PAYLOAD = 1 << 20
-"""In bytes; a miniSEED record is 64 KiB at most in version 2, and beyond this in version 3 nobody streams it."""
+"""In bytes; a miniSEED record is 64 KiB at most in version 2, and beyond this in version 3 nobody
+streams it."""
 MINISEED = (b"2", b"3")
 
 _V3_SELECTOR = re.compile(r"(!?)([A-Z0-9?-]{2})?([A-Z0-9?]{3})(?:\.([A-Z]))?")
@@ -30,7 +34,10 @@ _V4_SELECTOR = re.compile(r"(!?)([A-Z0-9?*]*)_([A-Z0-9?*])_([A-Z0-9?*])_([A-Z0-9
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A packet: ``station`` is NET_STA where the header tells it, ``sequence`` ``None`` where it can't be read."""
+    """A packet.
+
+    ``station`` is NET_STA where the header tells it, ``sequence`` ``None`` where it can't be read.
+    """
 
     sequence: int | None
     station: str | None
@@ -41,8 +48,8 @@ class Frame:
 class Command:
     """One line to the server.
 
-    ``station``: NET_STA, or the pattern, it is about. ``resumes``: it only asks for what was missed; a
-    station that has gone since may be refused without a word.
+    ``station``: NET_STA, or the pattern, it is about. ``resumes``: it only asks for what was
+    missed; a station that has gone since may be refused without a word.
     """
 
     text: str
@@ -64,13 +71,13 @@ def versions_of(greeting: bytes) -> set[Version]:
 
 
 def resume_key(version: Version, station: str) -> str:
-    """Where the last sequence number of a station is kept: version 4 counts apart from version 3."""
+    """Where a station's last sequence number is kept: version 4 counts apart from version 3."""
     return station if version == 3 else f"v4 {station}"
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Where to go on: the last sequence numbers by ``resume_key``, and the start times (ns) of those packets.
+    """Where to go on: last sequence numbers by ``resume_key``, and those packets' start times (ns).
 
     Times are for servers that check the number against them (``checks_times``), else empty.
     """
@@ -92,10 +99,10 @@ class Resume:
 
 
 def checks_times(greeting: bytes) -> bool:
-    """Whether a server checks a number against the time of its packet, and goes on by time where they don't fit.
+    """Whether a server checks a number against its packet's time, and goes on by that otherwise.
 
-    ringserver does (``slclient.c``), so that nothing is lost when its ring and its numbers began anew. SeisComP's takes the
-    time for a limit: older packets of other channels would be lost.
+    ringserver does (``slclient.c``), so that nothing is lost when its ring and its numbers began
+    anew. SeisComP's takes the time for a limit: older packets of other channels would be lost.
     """
     return b"ringserver" in greeting.lower()
 
@@ -103,8 +110,8 @@ def checks_times(greeting: bytes) -> bool:
 def commands(version: Version, select: Sequence[str], resume: Resume) -> Iterator[Command]:
     """What to ask for, in order, but for END.
 
-    ``select`` is the configuration's list of NET_STA or NET_STA:SELECTORS.
-    A wildcard goes on, in version 3, from the last of all; in version 4, where stations may count apart, each known
+    ``select`` is the configuration's list of NET_STA or NET_STA:SELECTORS. A wildcard goes on, in
+    version 3, from the last of all; in version 4, where stations may count apart, each known
     station is asked for by name first (FDSN SeedLink 4.0, Reconnection).
 
     Raises:
@@ -176,7 +183,7 @@ def v3_selector(selector: str) -> str:
 
 
 def v4_selector(selector: str) -> str:
-    """A selector in the form of version 4: itself, or that of ``LLCCC.T``; T is the record's type (D: data).
+    """A selector in the form of version 4: itself, or that of ``LLCCC.T``; T: the record's type.
 
     Raises:
         InputError: it is of neither form.
@@ -192,7 +199,7 @@ def v4_selector(selector: str) -> str:
 
 
 class Framer:
-    """Cuts what the server sends into packets, however it comes; ``feed`` raises for what is no packet."""
+    """Cuts what the server sends into packets; ``feed`` raises for what is none."""
 
     def __init__(self, version: Version) -> None:
         self._version = version

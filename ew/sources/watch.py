@@ -1,8 +1,9 @@
 """SHELL: a directory into which others write miniSEED, read as it grows.
 
-Every file in it and in its folders is read, whatever its name: what is in it decides. A file is read on from
-where it was read to; one that was rewritten is read from its begin, and each packet is handed on once. What
-can't be read is left aside and named, in the log once and in ``left_aside`` for as long as it is so.
+Every file in it and in its folders is read, whatever its name: what is in it decides. A file is
+read on from where it was read to; one that was rewritten is read from its begin, and each packet is
+handed on once. What can't be read is left aside and named, in the log once and in ``left_aside``
+for as long as it is so.
 """
 
 import asyncio
@@ -22,16 +23,19 @@ log = logging.getLogger("ew.watch")
 
 LOOK_EVERY_S = 0.25
 BUSY_SHARE = 0.1
-"""Looking may take so much of the time: an archive of 100,000 files is looked through in a second."""
+"""Looking may take so much of the time: an archive of 100,000 files is looked through in a
+second."""
 LOOK_BYTES = 4 << 20
-"""So much is read at a look, what was written last first: a full archive must not hold up what is live."""
+"""So much is read at a look, what was written last first: a full archive must not hold up what is
+live."""
 PART_BYTES = 1 << 20
 """So much of one file is read at a look."""
 FOREIGN_BYTES = 1 << 20
-"""A file without a record in so many bytes is not read on: a full SEED volume's control headers are shorter."""
+"""A file without a record in so many bytes is not read on: a full SEED volume's control headers are
+shorter."""
 MARK_BYTES = 64
-"""So much of a file's begin, and of the last record read, tells whether it was rewritten: their headers
-and the first samples; records end with zeros, which are alike."""
+"""So much of a file's begin, and of the last record read, tells whether it was rewritten: their
+headers and the first samples; records end with zeros, which are alike."""
 UNFINISHED_S = 5.0
 """A file that ends within a record and has not grown for so long is named."""
 REMEMBERED = 200_000
@@ -43,10 +47,10 @@ State: TypeAlias = tuple[int, int, int]
 
 
 class WatchedFolder:
-    """A directory and how far its files were read; ``run`` hands on their packets until it is cancelled.
+    """A directory and how far its files were read; ``run`` hands on packets until it is cancelled.
 
-    ``left_aside``: what is not read, by path within the directory, with the reason; ``repeated`` counts
-    packets that had been read before.
+    ``left_aside``: what is not read, by path within the directory, with the reason; ``repeated``
+    counts packets that had been read before.
     """
 
     def __init__(self, folder: Path, take: Callable[[Packet], None]) -> None:

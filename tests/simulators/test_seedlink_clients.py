@@ -1,4 +1,5 @@
-"""The simulated SeedLink server, asked by other people's clients: obspy, EarthScope's seedlink-client, slinktool."""
+"""The simulated SeedLink server, asked by other people's clients: obspy, EarthScope's
+seedlink-client, slinktool."""
 
 import asyncio
 import shutil
@@ -38,7 +39,8 @@ async def server() -> AsyncIterator[SeedLinkServer]:
 
 
 class Easy(EasySeedLinkClient):  # type: ignore[misc] - obspy has no types
-    """Obspy's client, with a time-out: without one, obspy 1.5.1 compares it with a number and connects to no server."""
+    """Obspy's client, with a time-out: without one, obspy 1.5.1 compares it with a number and
+    connects to no server."""
 
     def __init__(self, server: SeedLinkServer) -> None:
         super().__init__(f"127.0.0.1:{server.port}", autoconnect=False)

@@ -1,4 +1,5 @@
-"""COSMOS strong-motion files: the headers of the format's own example, with values that can be checked."""
+"""COSMOS strong-motion files: the headers of the format's own example, with values that can be
+checked."""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""Recordings as archives keep them: SAC, K-NET and KiK-net files, and SDS archives by time and place."""
+"""Recordings as archives keep them: SAC, K-NET and KiK-net files, and SDS archives by time and
+place."""
 
 import io
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Raspberry Shakes and OpenEEW sensors: real packets in, the same samples out, and nothing from strangers."""
+"""Raspberry Shakes and OpenEEW sensors: real packets in, the same samples out, and nothing from
+strangers."""
 
 import asyncio
 import contextlib

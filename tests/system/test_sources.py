@@ -1,4 +1,5 @@
-"""The service as a process, read from a directory that is written to, a Shake's data cast and a stranger's."""
+"""The service as a process, read from a directory that is written to, a Shake's data cast and a
+stranger's."""
 
 import asyncio
 import socket
