@@ -16,6 +16,7 @@ from ew.alerts.reading import read_object
 from ew.alerts.trust import DOCUMENT_MOST_BYTES, Document, Verifier, read_document
 from ew.errors import EwError, MessageError
 from ew.storage.keyring import ServiceKeys
+from ew.times import US_PER_S
 
 log = logging.getLogger("ew.keys")
 
@@ -25,6 +26,8 @@ SAY_S = 300.0
 """Ours is said again so often anyway: some brokers let what is retained expire (EMQX as in deploy/: 600 s)."""
 SPEAKS_S = 60.0
 """Another service is named in health for so long after its last document."""
+ENDING_S = 3 * 86_400.0
+"""So long before its document or key ends, health names it: an operator has a weekend."""
 RELOAD_S = 30.0
 NAME_MOST = 32
 
@@ -40,7 +43,7 @@ class KeysAnnouncer:
     ) -> None:
         self.keys = keys
         self.verifier = Verifier([keys.root])
-        self.verifier.update(keys.document)
+        self._document = self.verifier.update(keys.document)
         self._publish = publish
         self._reload = reload
         self._file_trouble = ""
@@ -94,9 +97,23 @@ class KeysAnnouncer:
     def trouble(self, now_s: float) -> list[str]:
         """What is wrong, for health."""
         found = [one for one in (self._newer_trouble, self._file_trouble) if one]
+        found += self._ending(now_s)
         if self._other and now_s - self._other_s <= SPEAKS_S:
             found.append(f"another service or a stranger speaks on the broker: {self._other}")
         return found
+
+    def _ending(self, now_s: float) -> list[str]:
+        """Whether devices will soon believe this service no more, or do so already."""
+        signer, document = self.keys.signer, self._document
+        ends_us = {"the document of keys": document.expires_us}
+        for key in document.keys:
+            if key.public_key == signer.public_key():
+                ends_us[f"key {signer.key_id!r}"] = key.not_after_us
+        what, end_us = min(ends_us.items(), key=lambda one: one[1])
+        left_s = end_us / US_PER_S - now_s
+        if left_s > ENDING_S:
+            return []
+        return [f"{what} ends in {max(left_s, 0) / 3600:.0f} h: issue a new one (`ew keys rotate`)"]
 
     def renew(self, found: ServiceKeys) -> None:
         """Keys and document were read again: a newer document is said at once, another key takes a restart."""
@@ -108,12 +125,12 @@ class KeysAnnouncer:
             self._note_file("the files hold another key or root; restart the service to use them")
             return
         try:
-            document = self.verifier.update(found.document)
+            self._document = self.verifier.update(found.document)
         except MessageError as error:
             self._note_file(str(error))
             return
         self.keys, self._file_trouble, self._newer_trouble = found, "", ""
-        log.info("document of keys with serial %d", document.serial)
+        log.info("document of keys with serial %d", self._document.serial)
         self.say()
 
     def _note_file(self, trouble: str) -> None:

@@ -36,8 +36,10 @@ def load_inventory(config: Config) -> dict[str, Channel]:
     return stations.channels
 
 
-def load_keys(config: Config) -> ServiceKeys:
+def load_keys(config: Config, *, is_again: bool = False) -> ServiceKeys:
     """What the service signs with: as configured, or, for exercises and tests, keys of its own.
+
+    ``is_again``: the service has them and looks whether a document was issued anew.
 
     Raises:
         ConfigError: the mode is ``actual`` and no key is named, or key and document do not fit.
@@ -51,4 +53,5 @@ def load_keys(config: Config) -> ServiceKeys:
         key_id=service.key_id,
         document=service.keys_document,
         root=service.root,
+        is_again=is_again,
     )

@@ -112,7 +112,7 @@ class Service:
         self.announcer = KeysAnnouncer(
             keys,
             lambda document: self.publisher.publish(TOPIC_KEYS, document, retain=True),
-            lambda: load_keys(config),
+            lambda: load_keys(config, is_again=True),
         )
         self.live = Telling(config.service.name, secret, self.publisher)
         self.journal = Journal(config.service.database)

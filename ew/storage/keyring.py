@@ -318,7 +318,12 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def write_public(path: Path, data: bytes) -> None:
-    """Write a file in one step: whoever reads it has the old one or the new one whole."""
+    """Write a file in one step: whoever reads it has the old one or the new one whole.
+
+    A file that holds the same is left as it is: nothing is needed of a disk that is full by now.
+    """
+    if path.exists() and read_file(path) == data:
+        return
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
         _write(part, data, os.O_EXCL, 0o644)
@@ -345,15 +350,17 @@ def load_service_keys(
     key_id: str,
     document: Path | None,
     root: Path | None,
+    is_again: bool = False,
 ) -> ServiceKeys:
     """What a service signs with: as configured, else its own for drills beside the database.
 
     Where nothing can be written beside the database (a full disk), keys for this run alone are made:
-    a drill goes on, and devices that pinned the old root say that they do not believe it.
+    a drill goes on, and devices that pinned the old root say that they do not believe it. A service
+    that has keys and looks at them once more (``is_again``) is told instead.
 
     Raises:
         ConfigError: the mode is ``actual`` without a key and its document, or they do not fit.
-        InputError: a configured file can't be read.
+        InputError: a configured file can't be read; with ``is_again`` any of the keys' files.
     """
     now_us = time.time_ns() // 1000
     if key_file is not None:
@@ -371,5 +378,7 @@ def load_service_keys(
     try:
         return ServiceKeys.beside(database, now_us)
     except EwError as error:
+        if is_again:
+            raise
         log.warning("%s; keys for this run alone are made", error)
         return ServiceKeys.ephemeral(mode, now_us=now_us)

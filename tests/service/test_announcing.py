@@ -96,6 +96,15 @@ def test_document_issued_anew_is_said_without_a_restart(topic: Topic, tmp_path: 
     assert ours.trouble(NOW_S) == []
 
 
+def test_health_names_what_is_about_to_end(topic: Topic, tmp_path: Path) -> None:
+    ours = topic.announcer(keys_of(Keyring.init(tmp_path / "keys", NOW_US), "actual-1"))
+    assert ours.trouble(NOW_S + 26 * 86_400) == []
+    assert ours.trouble(NOW_S + 29 * 86_400) == [
+        "the document of keys ends in 24 h: issue a new one (`ew keys rotate`)"
+    ]
+    assert "ends in 0 h" in ours.trouble(NOW_S + 40 * 86_400)[0]
+
+
 def test_clock_that_was_set_back_makes_no_document_that_devices_refuse(tmp_path: Path) -> None:
     ahead = ServiceKeys.beside(tmp_path / "ew.sqlite", NOW_US + 60 * DAY_US)
     device = Verifier([ahead.root])

@@ -7,13 +7,14 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ew.alerts.signing import Signer
 from ew.alerts.trust import Verifier, public_pem, root_from_pem
-from ew.errors import ConfigError
+from ew.errors import ConfigError, InputError
 from ew.storage.keyring import OVERLAP_US, Keyring, ServiceKeys, load_service_keys
 from tests import trust
 
@@ -70,6 +71,23 @@ def test_service_that_comes_back_has_its_root_and_key(tmp_path: Path) -> None:
     devices.update(first.document)
     assert devices.update(later.document).serial > json.loads(first.document)["serial"]
     assert "actual" not in first.signer.may_sign
+
+
+def test_keys_that_are_there_need_nothing_written(tmp_path: Path) -> None:
+    """A disk that is full by now costs a running service nothing."""
+    first = ServiceKeys.beside(tmp_path / "ew.sqlite", NOW_US)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = ServiceKeys.beside(tmp_path / "ew.sqlite", NOW_US + 60_000_000)
+    assert again.document == first.document
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_keys_for_a_run_alone_are_made_at_its_start_and_not_amid_it(tmp_path: Path) -> None:
+    nowhere = tmp_path / "missing" / "ew.sqlite"
+    files: dict[str, Any] = {"key_file": None, "key_id": "a", "document": None, "root": None}
+    assert load_service_keys("exercise", nowhere, **files).document
+    with pytest.raises(InputError, match="missing"):
+        load_service_keys("exercise", nowhere, **files, is_again=True)
 
 
 def test_services_that_start_at_one_time_share_one_root_and_key(tmp_path: Path) -> None:
