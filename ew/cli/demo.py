@@ -31,14 +31,17 @@ from ew.cli.replay import describe
 from ew.cli.summary import DemoOptions, DemoRun, finish
 from ew.cli.view import CityView, DemoView
 from ew.clock import Clock
-from ew.config import Config, DeliveryConfig, PolicyConfig
+from ew.components import verticals_of
+from ew.config import Config, DeliveryConfig, PolicyConfig, ShakingConfig
 from ew.config.explain import mistakes
 from ew.delivery.broker import open_broker
 from ew.delivery.publisher import Publisher
 from ew.errors import ConfigError
 from ew.pipeline import Output, Pipeline
 from ew.records import Packet
+from ew.service.motion import MotionView
 from ew.shaking import estimate
+from ew.shaking.relations import RELATIONS
 from ew.shaking.targets import cell_of, cell_targets, device_targets
 from ew.storage.keyring import ServiceKeys
 from ew.times import NS_PER_S, iso_from_ns, seconds_from_ns, us_from_seconds
@@ -219,6 +222,9 @@ async def _play(
     watch_from_s = chosen.origin.time_s - WATCH_FROM_S if chosen.origin else chosen.start_s
     drawn_s = -math.inf
     loop = asyncio.get_running_loop()
+    inventory = chosen.play().inventory
+    scale = RELATIONS[ShakingConfig().relation][0]
+    motion = MotionView(inventory, verticals_of(inventory).values(), scale)
     for now_ns, packets in pipeline.moments(arrivals):
         if (
             math.isinf(clock.rate)
@@ -230,6 +236,8 @@ async def _play(
         await clock.wait_until(now_ns)
         output = await asyncio.to_thread(pipeline.feed, packets, now_ns)
         _take(output, publisher, run)
+        if run.page is not None:
+            _show_motion(run, motion, packets, output, now_ns)
         if output.versions and math.isinf(options.speed):
             # Data time stands still while the alerts go out, and the heartbeat then tells the devices what time it is
             await publisher.drain()
@@ -265,6 +273,17 @@ def _take(output: Output, publisher: Publisher, run: DemoRun) -> None:
         if plan.version.kind != "cancel":
             run.expected.update(plan.topic(place) for place in range(len(plan)))
         publisher.submit(plan)
+
+
+def _show_motion(
+    run: DemoRun, motion: MotionView, packets: Sequence[Packet], output: Output, now_ns: int
+) -> None:
+    """How the ground moves, on the page, each second of the data."""
+    motion.take(packets, output.picks)
+    if now_ns - run.shown_ns >= NS_PER_S:
+        run.shown_ns = now_ns
+        for happening in motion.told(now_ns):
+            run.hub.pass_on(happening)
 
 
 async def _until_reached(fleet: Fleet, run: DemoRun) -> None:

@@ -156,6 +156,9 @@ def replay(
             metavar="FILE|URL", help="Of an archive: StationXML, CSV or an FDSN query's URL."
         ),
     ] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="Then serve its page, with playback, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Replay a recording as if it were live, and score it against the catalogue where there is one."""
     from ew.cli.replay import ReplayOptions, run_replay  # noqa: PLC0415
@@ -173,6 +176,7 @@ def replay(
             end,
             place,
             stations,
+            web,
         )
     )
 

@@ -41,6 +41,7 @@ class ReplayOptions:
     end: str | None = None
     place: str | None = None
     stations: str | None = None
+    web: bool = False
 
 
 @dataclass(slots=True)
@@ -88,6 +89,10 @@ def run_replay(options: ReplayOptions) -> None:
         from ew.plot import plot_replay  # noqa: PLC0415 - matplotlib is slow to load
 
         plot_replay(options.plot, event_dir, run.picks, run.versions, travel_times)
+    if options.web:
+        from ew.cli.replay_page import serve_replay  # noqa: PLC0415 - FastAPI is slow to load
+
+        serve_replay(run.versions, event_dir.inventory.values(), config, console)
 
 
 def wanted_of(options: ReplayOptions) -> Wanted | None:

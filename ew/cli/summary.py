@@ -50,6 +50,7 @@ class DemoRun:
     hub: Hub = field(default_factory=Hub)
     page: uvicorn.Server | None = None
     page_task: asyncio.Task[None] | None = None
+    shown_ns: int = 0  # up to when the page has been shown the motion
 
 
 def finish(

@@ -29,6 +29,7 @@ from ew.alerts.message import (
     verified_event,
 )
 from ew.alerts.planner import AlertPlan, AlertPlanner
+from ew.components import verticals_of
 from ew.config import Config
 from ew.delivery.publisher import Publisher
 from ew.errors import InputError
@@ -41,6 +42,7 @@ from ew.service.hostclock import HostClock
 from ew.service.intake import Intake
 from ew.service.latency import Latencies
 from ew.service.loading import load_keys
+from ew.service.motion import MotionView
 from ew.service.orders import Orders
 from ew.service.recall import Recall
 from ew.service.status import status_of
@@ -48,6 +50,7 @@ from ew.service.supervisor import Supervisor
 from ew.service.tasks import Watch
 from ew.service.telling import Telling
 from ew.service.told_before import events_retained
+from ew.shaking.relations import RELATIONS
 from ew.shaking.targets import Targets, cell_targets, cells_around
 from ew.sources.inventory import stations_of
 from ew.sources.listen import listen
@@ -63,6 +66,7 @@ log = logging.getLogger("ew.service")
 EVENT_LIFE_S = 300.0
 SAVE_EVERY_S = 10.0
 LATENCIES_EVERY_S = 1.0
+MOTION_EVERY_S = 1.0
 DEVICES_AGAIN_S = 2.0
 
 
@@ -116,6 +120,8 @@ class Service:
         )
         self.live = Telling(config.service.name, secret, self.publisher)
         self.journal = Journal(config.service.database)
+        scale = RELATIONS[config.shaking.relation][0]
+        self.motion = MotionView(inventory, verticals_of(inventory).values(), scale)
         self.latencies = Latencies(self.publisher.tallies.of)
         self.intake = Intake(config, broker, stations_of(inventory))
         self.stations = StationHealth(inventory, config.locate.min_stations)
@@ -208,6 +214,7 @@ class Service:
                 self.watch.keep("receipts", self._hear_receipts)
             self.watch.keep("commands", self._hear_commands)
             self.watch.keep("keys", self.announcer.keep)
+            self.watch.keep("motion", self._show_motion)
             self.watch.keep("latencies", self._note_latencies_ever)
             self.watch.keep("heartbeat", self._pulse)
             self.watch.keep("devices", self._keep_devices)
@@ -286,6 +293,7 @@ class Service:
             return self.pipeline.feed_reports(heard.reports, heard.ends_s, heard.told, now_ns)
         packets = self.intake.hand_over()
         self.counts.packets += len(packets)
+        self.motion.take(packets, ())
         return self.pipeline.feed(packets, now_ns)
 
     def _check_event(self, payload: bytes) -> EventVersion:
@@ -302,6 +310,7 @@ class Service:
             self._publish_version(version)
         self._tell_held()
         self.counts.picks += len(output.picks)
+        self.motion.take((), output.picks)
         self.live.say_all(
             [
                 {
@@ -457,6 +466,12 @@ class Service:
         for event_id, version, body in self.latencies.changed():
             self.journal.note_latency(event_id, version, body)
             self.live.say("latency", event_id=event_id, version=version, **body)
+
+    async def _show_motion(self) -> None:
+        """Tell web processes each second how the ground moves."""
+        while True:
+            await asyncio.sleep(MOTION_EVERY_S)
+            self.live.say_all(await asyncio.to_thread(self.motion.told, time.time_ns()))
 
     async def _pulse(self) -> None:
         while True:

@@ -1,0 +1,66 @@
+"""The page of a recording that was replayed: its events in the list, with playback, until Ctrl-C."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Iterable, Sequence
+
+import uvicorn
+from rich.console import Console
+
+from ew import __version__
+from ew.alerts.message import event_body, heartbeat
+from ew.api.live import demo_app
+from ew.api.page import PageSource
+from ew.config import Config
+from ew.records import Channel, EventVersion
+from ew.service.hub import Hub
+from ew.times import us_from_seconds
+
+EXPIRES_AFTER_S = 300.0
+
+
+def serve_replay(
+    versions: Sequence[EventVersion],
+    channels: Iterable[Channel],
+    config: Config,
+    console: Console,
+    port: int = 0,
+) -> None:
+    """Serve the page on this machine until interrupted. What it shows is marked as an exercise."""
+    hub = Hub()
+    for version in versions:
+        expires_us = us_from_seconds(version.issued_s + EXPIRES_AFTER_S)
+        hub.say("event", **event_body(version, "exercise", expires_us))
+    app = demo_app(hub, channels, PageSource(config, list, lambda: None))
+    listener = socket.create_server(("127.0.0.1", port))
+    console.print(f"page: http://127.0.0.1:{listener.getsockname()[1]}/  (Ctrl-C ends it)")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(app, listener, hub))
+
+
+async def _serve(app: object, listener: socket.socket, hub: Hub) -> None:
+    settings = uvicorn.Config(
+        app,  # type: ignore[arg-type] # any ASGI application
+        log_level="critical",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
+    pulse = asyncio.create_task(_pulse(hub), name="heartbeat")
+    await uvicorn.Server(settings).serve(sockets=[listener])
+    pulse.cancel()
+
+
+async def _pulse(hub: Hub) -> None:
+    """The page learns the time by it, and that it is connected."""
+    while True:
+        body = heartbeat(
+            now_us=time.time_ns() // 1000,
+            version=__version__,
+            mode="exercise",
+            last_event_id=None,
+            health="ok",
+        )
+        hub.say("heartbeat", **body)
+        await asyncio.sleep(1.0)
