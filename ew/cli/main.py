@@ -190,6 +190,19 @@ def serve(config: ConfigOption = None) -> None:
 
 
 @app.command()
+def doctor(
+    config: ConfigOption = None,
+    seconds: Annotated[
+        float, typer.Option(min=0.5, max=600, help="How long to listen to the sources at most.")
+    ] = 20.0,
+) -> None:
+    """Try clock, broker and sources of a configuration and say what is wrong; 1 if anything is."""
+    from ew.cli.doctor import run_doctor  # noqa: PLC0415
+
+    raise typer.Exit(run_doctor(config, seconds))
+
+
+@app.command()
 def web(
     config: ConfigOption = None,
     child: Annotated[  # the service that starts it speaks over standard input
