@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ew.alerts.door import Door
+from ew.alerts.elsewhere import Elsewhere
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.components import verticals_of
 from ew.config import Config
@@ -67,6 +68,7 @@ class Pipeline:
         door: Door | None = None,
     ) -> None:
         self.door = door
+        self.elsewhere = Elsewhere()
         self.stopwatch = stopwatch or Stopwatch()
         self.bank = PickerBank(config.picker)
         self._sensors = SensorPicker(self.bank, verticals_of(inventory))
@@ -130,8 +132,23 @@ class Pipeline:
         if self.planner is None:
             return tuple(versions), ()
         with self.stopwatch.stage("estimate"):
-            plans = tuple(plan for v in versions for plan in self.planner.plan(v, now_s))
+            plans = tuple(plan for v in versions for plan in self._plans(self.planner, v, now_s))
         return tuple(versions), plans
+
+    def _plans(
+        self, planner: AlertPlanner, version: EventVersion, now_s: float
+    ) -> Sequence[AlertPlan]:
+        self.elsewhere.note_ours(version)
+        if version.kind == "cancel":
+            for told in self.elsewhere.take(version.event_id):
+                planner.plan(told, now_s)  # not to be sent: whom it reached is to hear of its end
+        return planner.plan(version, now_s)
+
+    def hear(self, told: Sequence[EventVersion]) -> None:
+        """Take in what another service of the same stations told: go on from it instead of telling the same again."""
+        for version in told:
+            if self.elsewhere.hear(version):
+                self.engine.hear(version)
 
     def feed_reports(
         self,
@@ -145,8 +162,7 @@ class Pipeline:
         ``ends_s``: how far the data of channels reach there, epoch seconds.
         """
         self.engine.note_ends(ends_s)
-        for version in told:
-            self.engine.hear(version)
+        self.hear(told)
         return self.feed_picks(self.engine.take_reports(reports), (), now_ns)
 
     def moments(self, arrivals: Iterable[tuple[int, Packet]]) -> Iterator[tuple[int, list[Packet]]]:

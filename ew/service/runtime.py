@@ -54,7 +54,7 @@ from ew.shaking.relations import RELATIONS
 from ew.shaking.targets import Targets, cell_targets, cells_around
 from ew.sources.inventory import stations_of
 from ew.sources.listen import listen
-from ew.sources.picks import PickExchange
+from ew.sources.picks import Heard, PickExchange
 from ew.stopwatch import Stopwatch
 from ew.storage.journal import Journal, read_targets
 from ew.storage.keyring import ServiceKeys
@@ -129,9 +129,8 @@ class Service:
         self.recall = Recall(
             config.service.database.with_suffix(".resume.json"), self.intake.sequences, self.mode
         )
-        self.exchange = (
-            PickExchange(broker, self._check_event) if config.service.role == "associate" else None
-        )
+        self.is_associator = config.service.role == "associate"
+        self.exchange = PickExchange(broker, self._check_event, hears_detectors=self.is_associator)
         self.commands = Commands(
             config.service.name, secret, self.publisher, Orders(self).handlers()
         )
@@ -208,8 +207,7 @@ class Service:
         async with self.publisher:
             self.announcer.say()
             self.intake.start(self.watch)
-            if self.exchange is not None:
-                self.watch.keep("picks", self.exchange.run)
+            self.watch.keep("events", self.exchange.run)
             if self._asks_for_receipts:
                 self.watch.keep("receipts", self._hear_receipts)
             self.watch.keep("commands", self._hear_commands)
@@ -259,6 +257,7 @@ class Service:
         plans = []
         for version in told:
             self.pipeline.engine.hear(version)
+            self.pipeline.elsewhere.note_ours(version)
             if self.door is not None:
                 self.door.recall(version)
             plans += self.planner.plan(version, version.issued_s)
@@ -272,12 +271,12 @@ class Service:
             self.supervisor.alive()
             now_ns = time.time_ns()
             wake_ns = self.pipeline.wake_at_ns
-            has_heard = self.exchange is not None and bool(self.exchange.heard)
-            if not len(self.intake) and not has_heard and (wake_ns is None or wake_ns > now_ns):
+            is_quiet = not len(self.intake) and not self.exchange.heard
+            if is_quiet and (wake_ns is None or wake_ns > now_ns):
                 continue
             begin = time.perf_counter()
             async with self._pipeline_lock:
-                output = await self._in_pipeline_thread(self._feed, now_ns)
+                output = await self._in_pipeline_thread(self._feed, self.exchange.take(), now_ns)
             self.counts.slowest_tick_ms = max(
                 self.counts.slowest_tick_ms, (time.perf_counter() - begin) * 1e3
             )
@@ -287,10 +286,10 @@ class Service:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pipeline_thread, work, *arguments)
 
-    def _feed(self, now_ns: int) -> Output:
-        if self.exchange is not None:
-            heard = self.exchange.take()
+    def _feed(self, heard: Heard, now_ns: int) -> Output:
+        if self.is_associator:
             return self.pipeline.feed_reports(heard.reports, heard.ends_s, heard.told, now_ns)
+        self.pipeline.hear(heard.told)
         packets = self.intake.hand_over()
         self.counts.packets += len(packets)
         self.motion.take(packets, ())

@@ -186,21 +186,24 @@ class Heard:
 
 @dataclass(slots=True)
 class PickExchange:
-    """Subscribes to detectors' reports and to associators' events, and gathers them; counts what it refuses.
+    """Subscribes to other services' events, and to detectors' reports, and gathers them; counts what it refuses.
 
-    ``check`` verifies and parses an event message; it raises ``MessageError`` for one not to be trusted.
+    ``hears_detectors``: whether reports are wanted. ``check`` verifies and parses an event message; it raises ``MessageError`` for one not to be trusted.
     """
 
     broker: BrokerAddress
     check: Callable[[bytes], EventVersion]
+    hears_detectors: bool = True
     heard: Heard = field(default_factory=Heard)
     reports: int = 0
     refused: int = 0
 
     async def run(self) -> None:
         """Listen until cancelled; a lost broker is tried again each second."""
-        topics = [(TOPIC_PICK.format("+"), 1), (TOPIC_DETECTOR.format("+"), 0)]
-        await listen(self.broker, [*topics, (TOPIC_EVENT.format("+"), 1)], self._take_all, "picks")
+        topics = [(TOPIC_EVENT.format("+"), 1)]
+        if self.hears_detectors:
+            topics += [(TOPIC_PICK.format("+"), 1), (TOPIC_DETECTOR.format("+"), 0)]
+        await listen(self.broker, topics, self._take_all, "picks")
 
     def take(self) -> Heard:
         """All that came in since the last call."""

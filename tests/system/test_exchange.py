@@ -1,4 +1,4 @@
-"""Stations split over two detectors, and two associators at once: any of them may die in mid-event."""
+"""Two detectors and two associators, or two services of all the stations, on one broker: any may die in mid-event."""
 
 import asyncio
 import json
@@ -103,7 +103,10 @@ def verifier(tmp_path: Path) -> Verifier:
     return Verifier([root])
 
 
-@pytest.mark.parametrize("victim", ["associator", "detector"])
+VICTIMS = {"associator": "first", "detector": "north", "service": "first"}
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
 async def test_killing_either_in_mid_event_loses_nothing_and_devices_act_once(
     victim: str, tmp_path: Path, travel_times: TravelTimes, verifier: Verifier
 ) -> None:
@@ -116,12 +119,19 @@ async def test_killing_either_in_mid_event_loses_nothing_and_devices_act_once(
         broker = BrokerAddress("127.0.0.1", server.port)
         seedlink = await stack.enter_async_context(SeedLinkServer())
         paths = {}
-        for name, share in (("north", vertical[::2]), ("south", vertical[1::2])):
-            select = ", ".join('"XS_' + c.seed_id.split(".")[1] + '"' for c in share)
-            source = f'seedlink = [{{ host = "127.0.0.1", port = {seedlink.port}, select = [{select}] }}]'
-            paths[name] = write_role(tmp_path, "detect", name, share, broker, source)
+        is_split = victim != "service"
+        if is_split:
+            for name, share in (("north", vertical[::2]), ("south", vertical[1::2])):
+                select = ", ".join('"XS_' + c.seed_id.split(".")[1] + '"' for c in share)
+                source = f'seedlink = [{{ host = "127.0.0.1", port = {seedlink.port}, select = [{select}] }}]'
+                paths[name] = write_role(tmp_path, "detect", name, share, broker, source)
         for name in ("first", "second"):
-            paths[name] = write_role(tmp_path, "associate", name, vertical, broker)
+            source = f'seedlink = [{{ host = "127.0.0.1", port = {seedlink.port} }}]'
+            paths[name] = (
+                write_role(tmp_path, "associate", name, vertical, broker)
+                if is_split
+                else write_role(tmp_path, "all", name, vertical, broker, source)
+            )
         started = await asyncio.gather(
             *(stack.enter_async_context(serving(path)) for path in paths.values())
         )
@@ -143,10 +153,7 @@ async def test_killing_either_in_mid_event_loses_nothing_and_devices_act_once(
                 channels.add(asyncapi.check(str(message.topic), message.payload))
                 witness.take(str(message.topic), message.payload, travel_times)
                 if killed_at is None and witness.told:
-                    os.kill(
-                        processes["first" if victim == "associator" else "north"].pid,
-                        signal.SIGKILL,
-                    )
+                    os.kill(processes[VICTIMS[victim]].pid, signal.SIGKILL)
                     killed_at = witness.told[-1][1]
                 acted = [version for versions in witness.versions.values() for version in versions]
                 if killed_at is not None and max(acted, default=0) > killed_at:
@@ -154,7 +161,8 @@ async def test_killing_either_in_mid_event_loses_nothing_and_devices_act_once(
         playing.cancel()
         # Should they have named it before they heard each other, they agree on one name
         assert witness.told[-1][0] == min(event_id for event_id, _ in witness.told)
-        assert witness.reporters == {"north", "south"}
-        assert {"pick", "detector", "event", "cellAlert", "heartbeat", "keys"} <= channels
+        assert witness.reporters == ({"north", "south"} if is_split else set())
+        assert {"event", "cellAlert", "heartbeat", "keys"} <= channels
+        assert {"pick", "detector"} <= channels or not is_split
         assert witness.full
         assert sorted(witness.sounds) == sorted(witness.full)

@@ -1,0 +1,48 @@
+"""What another service of the same stations tells: ours comes back as an echo, theirs goes on, a cancel reaches all."""
+
+from dataclasses import replace
+
+from ew.alerts.elsewhere import EVENTS_KEPT, Elsewhere
+from ew.alerts.planner import AlertPlanner
+from ew.config import Config, PolicyConfig
+from ew.pipeline import Pipeline
+from ew.records import EventVersion, Origin
+from ew.shaking.targets import cell_targets, cells_around
+from ew.traveltimes import TravelTimes
+from tests.serving import play
+
+NOW_S = 1.7e9
+ORIGIN = Origin(NOW_S - 5, 29.5, 103.5, 10.0, 6.0)
+FIRST = EventVersion("ew1", 1, "alert", NOW_S, ORIGIN, 5)
+
+
+def test_an_echo_of_ours_is_nobodys_and_the_newer_of_theirs_goes_on() -> None:
+    elsewhere = Elsewhere()
+    elsewhere.note_ours(FIRST)
+    assert not elsewhere.hear(FIRST)
+    assert not elsewhere.hear(replace(FIRST, issued_s=NOW_S + 0.01)), "the same version, theirs"
+    third = replace(FIRST, version=3, kind="update", issued_s=NOW_S + 1)
+    assert elsewhere.hear(third)
+    assert not elsewhere.hear(replace(third, version=2))
+    assert [one.version for one in elsewhere.take("ew1")] == [1, 2, 3]
+    assert elsewhere.take("ew1") == []
+
+
+def test_it_forgets_the_oldest_events() -> None:
+    elsewhere = Elsewhere()
+    for number in range(EVENTS_KEPT + 1):
+        elsewhere.hear(replace(FIRST, event_id=f"ew{number}"))
+    assert elsewhere.take("ew0") == []
+    assert elsewhere.take(f"ew{EVENTS_KEPT}")
+
+
+def test_a_cancel_reaches_those_that_only_the_other_service_told(travel_times: TravelTimes) -> None:
+    config = Config(policy=PolicyConfig(mode="test"))
+    planner = AlertPlanner(config, travel_times, [cell_targets(cells_around(29.5, 103.5, 60.0))])
+    pipeline = Pipeline(config, play().inventory, travel_times, planner)
+    pipeline.hear([FIRST])
+    cancel = replace(FIRST, version=2, kind="cancel", issued_s=NOW_S + 2)
+    _, plans = pipeline.tell([cancel], NOW_S + 2)
+    assert sum(map(len, plans)) > 50
+    _, again = pipeline.tell([replace(FIRST, event_id="ew2", kind="cancel")], NOW_S + 2)
+    assert again == (), "nobody was told of this one"
