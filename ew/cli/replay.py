@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import orjson
@@ -71,6 +71,8 @@ def run_replay(options: ReplayOptions) -> None:
     wanted = wanted_of(options)
     config = load_config(options.config)
     travel_times = TravelTimes.of(config.locate)
+    if wanted is not None:
+        wanted = replace(wanted, otherwise=config.service.inventory)
     event_dir = _loaded(options.source, wanted)
     console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 120)
     for note in event_dir.notes:

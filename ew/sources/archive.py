@@ -25,13 +25,14 @@ class Wanted:
     """What of an archive: from ``begin_s`` to ``end_s`` (epoch s).
 
     ``place``: latitude, longitude and radius in km, or everything; ``stations``: a file or an FDSN
-    query, or ``stations.xml`` or ``.csv`` in the archive.
+    query, else ``stations.xml`` or ``.csv`` in the archive, else ``otherwise``.
     """
 
     begin_s: float
     end_s: float
     place: tuple[float, float, float] | None = None
     stations: str | None = None
+    otherwise: str | None = None
 
 
 def load_sds(root: Path, wanted: Wanted) -> EventDir:
@@ -58,7 +59,7 @@ def load_sds(root: Path, wanted: Wanted) -> EventDir:
 
 
 def _stations(root: Path, wanted: Wanted) -> inventory.Stations:
-    where = wanted.stations or stations_file(root)
+    where = wanted.stations or stations_file(root) or wanted.otherwise
     if where is None:
         raise InputError(
             f"{root}: neither stations.xml nor stations.csv in it; name one by --stations"
