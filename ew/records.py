@@ -48,7 +48,8 @@ class Channel:
 
     ``gain`` is in counts per input unit (m/s for ``M/S``, m/s² for ``M/S**2``). ``dip_deg``: degrees
     down from the horizontal, ``None`` where it is not known. ``poles`` (rad/s): what makes a velocity sensor fall off to long
-    periods, a zero at 0 beside each; none where it is flat down to 0.05 Hz.
+    periods, a zero at 0 beside each; none where it is flat down to 0.05 Hz. ``until_s``: when this ends to hold, in epoch
+    seconds.
     """
 
     seed_id: str
@@ -59,6 +60,7 @@ class Channel:
     input_units: InputUnits
     dip_deg: float | None = None
     poles: tuple[complex, ...] = ()
+    until_s: float = float("inf")
 
 
 Inventory: TypeAlias = Mapping[str, Channel]

@@ -125,6 +125,16 @@ class StationHealth:
         return [f"{live} of {count} stations live, fewer than {self._needed} of the {areas}"]
 
 
+def outdated(inventory: Inventory, now_s: float) -> list[str]:
+    """Whether the epochs of some channels have ended since they were read: gains may be others now."""
+    ended = sorted(seed_id for seed_id, channel in inventory.items() if channel.until_s <= now_s)
+    if not ended:
+        return []
+    more = f" and {len(ended) - NAMED} more" if len(ended) > NAMED else ""
+    named = ", ".join(ended[:NAMED])
+    return [f"the epochs of {named}{more} have ended: start again to read the stations anew"]
+
+
 def no_data(last_packet_s: float, started_s: float, now_s: float) -> list[str]:
     """Whether nothing at all has come for ``GRACE_S``."""
     return ["no data"] if now_s - max(last_packet_s, started_s) > GRACE_S else []

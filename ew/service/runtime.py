@@ -9,6 +9,7 @@ started again when it fails; only a failing pipeline ends the service.
 import asyncio
 import gc
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +38,7 @@ from ew.pipeline import TICK_NS, Output, Pipeline
 from ew.records import Channel, EventVersion, Status
 from ew.service.announcing import KeysAnnouncer
 from ew.service.commands import Commands
-from ew.service.health import Judgement, StationHealth, no_data
+from ew.service.health import Judgement, StationHealth, no_data, outdated
 from ew.service.hostclock import HostClock
 from ew.service.intake import Intake
 from ew.service.latency import Latencies
@@ -125,6 +126,7 @@ class Service:
         self.latencies = Latencies(self.publisher.tallies.of)
         self.intake = Intake(config, broker, stations_of(inventory))
         self.stations = StationHealth(inventory, config.locate.min_stations)
+        self._holds_until_s = min((c.until_s for c in inventory.values()), default=math.inf)
         self.intake.stations = self.stations
         self.recall = Recall(
             config.service.database.with_suffix(".resume.json"), self.intake.sequences, self.mode
@@ -171,6 +173,8 @@ class Service:
             nothing = no_data(self.intake.last_packet_s, self.started_s, now_s)
             judged = self.judged(now_s).reasons
             reasons += nothing or [f"degraded: {reason}" for reason in judged]
+            if now_s >= self._holds_until_s:
+                reasons += [f"degraded: {reason}" for reason in outdated(self.inventory, now_s)]
             if reasons:  # a stray file beside data that flow is no trouble
                 reasons += self.intake.left_aside()
         reasons += [

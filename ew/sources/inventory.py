@@ -141,6 +141,7 @@ def _add(
     units: str,
     dip_deg: float | None = None,
     poles: tuple[complex, ...] | None = None,
+    until_s: float = math.inf,
 ) -> None:
     scale, known = input_units(units)
     gain /= scale
@@ -162,6 +163,7 @@ def _add(
             known,
             dip_deg,
             (poles or ()) if known == "M/S" else (),
+            until_s,
         )
         if known == "M/S" and poles is None and _is_short_period(seed_id):
             stations.notes.append(
@@ -262,8 +264,17 @@ def from_obspy(inventory: Any, where: str, at_s: float | None = None) -> Station
             units=units,
             dip_deg=None if channel.dip is None else float(channel.dip),
             poles=_poles(channel.response),
+            until_s=_until_s(found, channel),
         )
     return stations
+
+
+def _until_s(epochs: list[Any], epoch: Any) -> float:  # noqa: ANN401 - obspy is untyped
+    """When an epoch ends, or a later one of its channel takes its place (epoch s)."""
+    begin_s = epoch.start_date.timestamp if epoch.start_date else -math.inf
+    starts = [float(one.start_date.timestamp) for one in epochs if one.start_date]
+    ends = [float(epoch.end_date.timestamp)] if epoch.end_date else []
+    return min([*ends, *(start_s for start_s in starts if start_s > begin_s)], default=math.inf)
 
 
 def _sensitivity(response: Any) -> tuple[float, str]:  # noqa: ANN401 - obspy is untyped

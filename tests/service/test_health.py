@@ -12,6 +12,7 @@ from ew.service.health import (
     Judgement,
     StationHealth,
     no_data,
+    outdated,
 )
 
 NOW_S = 1_750_000_000.0
@@ -160,3 +161,14 @@ def test_an_empty_inventory_is_judged_too() -> None:
     assert StationHealth({}, NEEDED).judge(NOW_S, 0.0).reasons == (
         "0 of 0 stations live, 4 needed",
     )
+
+
+def test_epochs_that_have_ended_since_the_start_are_named() -> None:
+    inventory = {
+        _id(n): Channel(_id(n), 30.0, 100.0, 0.0, 1.0, "M/S", until_s=NOW_S + n) for n in range(5)
+    }
+    assert outdated(inventory, NOW_S - 1) == []
+    (reason,) = outdated(inventory, NOW_S + 1)
+    assert "XX.S00..HHZ, XX.S01..HHZ have ended" in reason
+    (reason,) = outdated(inventory, NOW_S + 9)
+    assert "and 2 more have ended" in reason

@@ -173,6 +173,9 @@ def test_the_epoch_that_holds_the_data_gives_the_gain() -> None:
     assert gain_at(obspy.UTCDateTime(2005, 6, 1).timestamp) == pytest.approx(gain / 4)
     assert gain_at(obspy.UTCDateTime(2006, 6, 1).timestamp) == pytest.approx(gain)
     assert gain_at(None) == pytest.approx(gain)
+    then = parse_stationxml(out.getvalue(), "x.xml", obspy.UTCDateTime(2005, 6, 1).timestamp)
+    assert then.channels[seed_id].until_s == change.timestamp
+    assert parse_stationxml(out.getvalue(), "x.xml").channels[seed_id].until_s == math.inf
     before = parse_stationxml(out.getvalue(), "x.xml", obspy.UTCDateTime(1999, 1, 1).timestamp)
     assert seed_id not in before.channels
     assert f"x.xml: {seed_id} has no epoch at the time of the data" in before.notes
