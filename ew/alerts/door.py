@@ -13,6 +13,7 @@ What is held back is looked at again as picks come. Cancels pass for what has pa
 """
 
 import math
+from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -30,8 +31,8 @@ SITE_KM = 0.5
 """Sensors nearer to each other feel the same door slam: they are one witness."""
 AHEAD_MOST_S = 10.0
 """Data may end so far ahead of the clock: of a station whose clock is off, the fit decides."""
-KEPT_S = 180.0
-"""Picks are kept for a P-wave's way through the largest network, and the time in which versions come."""
+PICKS_KEPT = 32
+"""Of each station so many picks are kept: one that makes more within minutes bears nothing out."""
 HELD_S = 60.0
 """So long a version that was held back may still be told; then there is nobody left to warn."""
 PASSED_KEPT_S = 900.0
@@ -73,7 +74,7 @@ class Door:
         self._latitudes = np.array([inventory[one].latitude for one in seed_ids])
         self._longitudes = np.array([inventory[one].longitude for one in seed_ids])
         self._sites = _sites(self._latitudes, self._longitudes)
-        self._picks: list[tuple[float, int]] = []
+        self._picks: list[deque[float]] = [deque(maxlen=PICKS_KEPT) for _ in seed_ids]
         self._passed: dict[str, tuple[float, str]] = {}  # when and whose, by event
         self._held: dict[str, Held] = {}
         self._has_new = False
@@ -94,12 +95,10 @@ class Door:
             # What reports leave out is 0; the onset is then the best that is known of the data's age
             age_s = now_s - max(pick.decided_ns, pick.time_ns) / NS_PER_S
             if -AHEAD_MOST_S <= age_s <= self._oldest_s:
-                self._picks.append((seconds_from_ns(pick.time_ns), slot))
+                self._picks[slot].append(seconds_from_ns(pick.time_ns))
                 self._has_new = True
             else:
                 self.stale += 1
-        if self._picks and self._picks[0][0] < now_s - KEPT_S:
-            self._picks = [one for one in self._picks if one[0] >= now_s - KEPT_S]
 
     def recall(self, version: EventVersion) -> None:
         """A version was told before a restart: its event has passed."""
@@ -195,11 +194,9 @@ class Door:
 
     def _supporting(self, version: EventVersion, by_s: Iterable[str]) -> NDArray[np.int64]:
         """Slots of the picks that the version's P-wave, or S where it rests on that, can have made."""
-        if not self._picks:
-            return np.empty(0, np.int64)
         origin = version.origin
-        times = np.array([time_s for time_s, _ in self._picks])
-        slots = np.array([slot for _, slot in self._picks], dtype=np.int64)
+        times = np.array([time_s for picks in self._picks for time_s in picks])
+        slots = np.repeat(np.arange(len(self._picks)), [len(picks) for picks in self._picks])
         away = self._distances_km(origin.latitude, origin.longitude)[slots]
         since = times - origin.time_s
         p_s = self._travel.p_s(away, origin.depth_km)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ew import Channel, Config, EventVersion, Origin, Pick
-from ew.alerts.door import Door
+from ew.alerts.door import PICKS_KEPT, Door
 from ew.config import PolicyConfig, ServiceConfig
 from ew.config.service import Partner
 from ew.pipeline import Pipeline
@@ -101,6 +101,17 @@ def test_unknown_channels_bear_nothing_out(door: Door, travel_times: TravelTimes
         [replace(p, seed_id=f"YY{p.seed_id[2:]}") for p in picks(range(6), travel_times)], NOW_S
     )
     assert door.let_through([ours()], NOW_S) == []
+
+
+def test_flood_of_picks_at_some_stations_takes_nothing_from_the_others(
+    door: Door, travel_times: TravelTimes
+) -> None:
+    (pick,) = picks([5], travel_times)
+    flood = [replace(pick, time_ns=pick.time_ns - n * 100_000_000) for n in range(1, 5_000)]
+    door.note(picks(range(4), travel_times), NOW_S)
+    door.note(flood, NOW_S)
+    assert door.let_through([ours()], NOW_S)
+    assert max(map(len, door._picks)) == PICKS_KEPT
 
 
 @pytest.mark.parametrize(
