@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ew.alerts.message import heartbeat, signed
 from ew.alerts.signing import Signer
 from ew.alerts.trust import KeyEntry, public_pem, sign_document
+from ew.records import Status
 from ew.shaking.targets import cell_of
 
 if TYPE_CHECKING:
@@ -33,12 +34,13 @@ def key(name: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest())
 
 
-def signer(key_id: str, name: str) -> Signer:
-    return Signer(key(name), key_id, ("exercise",))
+def signer(key_id: str, name: str, status: Status = "exercise") -> Signer:
+    return Signer(key(name), key_id, (status,))
 
 
 ROOT, FOREIGN_ROOT = key("ew test vectors: root"), key("ew test vectors: another root")
 FIRST, SECOND = signer("key-1", "ew test vectors: 1"), signer("key-2", "ew test vectors: 2")
+REAL, REAL_EVENT = signer("real-1", "ew test vectors: real", "actual"), "ew20270115T080002beef"
 FOREIGN = signer("key-1", "ew test vectors: a stranger's key of the same name")
 
 
@@ -77,7 +79,8 @@ def alert(
         "key_id": key_id or by.key_id,
         **change,
     }
-    return {**body, "signature": by.sign(rfc8785.dumps(body), "exercise")}
+    (may_sign,) = by.may_sign  # whatever the message says
+    return {**body, "signature": by.sign(rfc8785.dumps(body), may_sign)}
 
 
 def beat(time_us: int, by: Signer) -> bytes:
@@ -142,11 +145,14 @@ def steps() -> list[dict[str, Any]]:
     unsigned = json.loads(keys(9, FIRST, SECOND))
     send("keys", {**unsigned, "serial": 10}, "changed after it was signed", accept=False)
     send("keys", {"v": 1, "keys": unsigned["keys"]}, "not of version 2", accept=False)
-    send("keys", keys(3, FIRST, SECOND), "a second key, before the first goes", accept=True)
+    send("keys", keys(3, FIRST, SECOND, REAL), "further keys, before the first goes", accept=True)
     tell("by the first key, with both valid", alert(3, FIRST, now_us), accept=True)
     tell("by the second key", alert(4, SECOND, now_us), accept=True)
+    real = alert(1, REAL, now_us, event_id=REAL_EVENT, status="actual")
+    tell("a real alert by the key for real ones", real, accept=True)
+    tell("a drill by the key for real ones", alert(2, REAL, now_us, event_id=REAL_EVENT))
     now_us += SECOND_US
-    send("keys", keys(4, SECOND), "the first key is revoked", accept=True)
+    send("keys", keys(4, SECOND, REAL), "the first key is revoked", accept=True)
     tell("by a revoked key", alert(5, FIRST, now_us))
     tell("an older version", alert(3, SECOND, now_us))
     tell("by the key that is left", alert(5, SECOND, now_us), accept=True)

@@ -1,6 +1,8 @@
 """The locked packages are those that pyproject.toml asks for: scripts/lock --keep mends a difference."""
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -49,3 +51,15 @@ def test_each_package_has_hashes(name: str) -> None:
     assert len(blocks) == sum(len(versions) for versions in locked(name).values())
     assert [b for b in blocks if not re.search(r"--hash=sha256:[0-9a-f]{64}", b)] == []
     assert "://" not in text, "no place to fetch from is named"
+
+
+@pytest.mark.parametrize("script", ["lock", "audit", "sbom"])
+def test_script_says_what_it_needs(script: str, tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / script, tmp_path / "scripts")
+    done = subprocess.run(
+        [tmp_path / "scripts" / script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert f"{script}: no " in done.stderr
+    assert "scripts/setup tools" in done.stderr
