@@ -16,6 +16,7 @@ from ew.config import Config
 from ew.locate.amplitudes import log_acceleration
 from ew.locate.associator import Associator, Candidate
 from ew.locate.event import Event
+from ew.locate.felt import FeltRule, Shaken
 from ew.locate.locator import MAX_PICKS, Hypocentre, Locator
 from ew.locate.magnitude import damped, network_magnitude
 from ew.locate.onsets import Onset
@@ -89,6 +90,8 @@ class EventEngine:
         self._strong = StrongRule(
             self._config, self._network, travel_times, self._associator, self._waves
         )
+        self._felt = FeltRule(self._config, self._network, travel_times, self._waves)
+        self._shaken: Shaken | None = None
         self._heard: list[Onset] = []
         self._free: list[Onset] = []
         self._events: list[Event] = []
@@ -118,6 +121,8 @@ class EventEngine:
         if not is_put_off and self._declare(now_s):
             versions += self._updates(now_s)
         self._is_put_off = is_put_off
+        if self._config.strong_motion and not versions:
+            versions = self._feel(now_s)
         self._forget(now_s)
         wait_s = PUT_OFF_S if is_put_off else self._config.version_interval_s
         is_going = is_put_off or any(self._is_open(event, now_s) for event in self._events)
@@ -136,6 +141,22 @@ class EventEngine:
             if candidate is not None:
                 self._begin(candidate, now_s)
         return candidate is not None
+
+    def _feel(self, now_s: float) -> list[EventVersion]:
+        """What is told where the ground shakes hard at stations whose onsets no event explains."""
+        found = self._felt.find(self._free, now_s)
+        known = {o.pick for o in self._shaken.onsets} if self._shaken is not None else set()
+        if found and not known.intersection(o.pick for o in found):
+            first = min(found, key=lambda o: (o.time_s, o.pick.seed_id))
+            self._shaken = Shaken(self._event_id(first), found)
+        if not found or self._shaken is None:
+            return []
+        self._shaken.onsets = found
+        version = self._felt.version(self._shaken, now_s)
+        if version is None:
+            return []
+        self._told[version.event_id] = version
+        return [version]
 
     def _updates(self, now_s: float) -> list[EventVersion]:
         """The versions that are due, oldest event first."""
@@ -314,6 +335,9 @@ class EventEngine:
             is_withdrawn = told.kind == "cancel" and told.source != "ew"
             if told.event_id not in ours and event.is_same(told.origin) and not is_withdrawn:
                 self._go_on_from(event, told)
+        if self._shaken is not None and self._explains(event, self._shaken):
+            self._go_on_from(event, self._told[self._shaken.event_id])
+            self._shaken = None
         self._recalled.pop(event.event_id, None)
         self._events.append(event)
         left = [o for o in self._free if o.pick not in used]
@@ -324,6 +348,12 @@ class EventEngine:
                 continue
             if claim not in ("S", "same"):
                 self._free.append(replace(onset, is_coda=onset.is_coda or claim == "coda"))
+
+    def _explains(self, event: Event, shaken: Shaken) -> bool:
+        """Whether what was told without a source is of this event: its onsets are P, S or coda there."""
+        claims = self._claims(event, shaken.onsets)
+        heard = {o.pick for o in event.onsets.values()}
+        return all(c or o.pick in heard for c, o in zip(claims, shaken.onsets, strict=True))
 
     def _event_id(self, first: Onset) -> str:
         """The same on every machine that hears the same first pick: its time and its station's checksum."""
@@ -499,6 +529,8 @@ class EventEngine:
         self._partners.forget(now_s - CLAIM_S)
         self._told = {k: v for k, v in self._told.items() if now_s - v.origin.time_s <= CLAIM_S}
         self._recalled = {k: e for k, e in self._recalled.items() if k in self._told}
+        if self._shaken is not None and self._shaken.event_id not in self._told:
+            self._shaken = None
         for event in self._events:
             if event.trackers and not self._is_open(event, now_s):
                 for tracker in event.trackers.values():

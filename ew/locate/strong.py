@@ -91,7 +91,7 @@ class StrongRule:
         if len(calm) < 2:
             self._follow(())
             return None
-        calm = sorted(calm, key=_first_motion)[-FOLLOWED_MOST:]
+        calm = sorted(calm, key=first_motion)[-FOLLOWED_MOST:]
         if not is_new and now_s - self._looked_s < LOOK_S:
             return None
         self._looked_s = now_s
@@ -173,14 +173,17 @@ class StrongRule:
         )
 
 
-def _first_motion(onset: Onset) -> tuple[float, float]:
+def first_motion(onset: Onset) -> tuple[float, float]:
     """How strongly an onset begins: log10 m/s², and SNR where no amplitude is known."""
     amplitude = onset.log_amplitude
     return (-math.inf if math.isnan(amplitude) else amplitude), onset.pick.snr
 
 
-def lasts_s(peaks: PeakBins) -> float:
-    """How long displacement after an onset stayed above ``STAYS`` of the peak it had reached by then, at most, s."""
+def lasts_s(peaks: PeakBins, *, at_a_stretch: bool = False) -> float:
+    """How long displacement after an onset stayed above ``STAYS`` of the peak it had reached by then, at most, s.
+
+    ``at_a_stretch``: only the longest time without a break counts, s.
+    """
     if peaks.end_ns is None:
         return 0.0
     last = ONSET_BIN + int((seconds_from_ns(peaks.end_ns) - peaks.onset_s) / BIN_S)
@@ -189,4 +192,11 @@ def lasts_s(peaks: PeakBins) -> float:
         return 0.0
     # Against the peak by each moment, for S is several times as large as the P before it
     above = np.tril(motion[None, :] >= STAYS * np.maximum.accumulate(motion)[:, None])
-    return float(above.sum(axis=1).max()) * BIN_S
+    if not at_a_stretch:
+        return float(above.sum(axis=1).max()) * BIN_S
+    runs = np.zeros(len(above), dtype=np.int64)
+    longest = 0
+    for column in above.T:
+        runs = (runs + 1) * column
+        longest = max(longest, int(runs.max()))
+    return longest * BIN_S

@@ -2,7 +2,7 @@
 
 After PLUM (Kodera et al. 2018, Bull. Seismol. Soc. Am. 108): the intensity at a place is at least what stations within 30 km of it
 have recorded. Here the second strongest of them counts, so that one bad sensor alarms nobody (after Cochran et al. 2019, who ask
-for two stations). It needs an earthquake under way: shaking without one is what glitches look like.
+for two stations). Before an earthquake is found more is asked of the shaking (``ew.locate.felt``).
 """
 
 from collections.abc import Sequence

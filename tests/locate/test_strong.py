@@ -102,3 +102,7 @@ def test_what_falls_or_slams_does_not_last_and_an_earthquake_does() -> None:
     # S, five times as loud, takes nothing from the P before it
     assert lasts_s(bins_of([1.0] * 12 + [5.0])) >= LASTING_S
     assert lasts_s(bins_of([])) == 0.0
+    # A lorry every second: in all it lasts, at a stretch it does not
+    lorries = bins_of([1.0, 1.0, 0.0, 0.0] * 8)
+    assert lasts_s(lorries) == 16 * BIN_S
+    assert lasts_s(lorries, at_a_stretch=True) == 2 * BIN_S
