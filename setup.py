@@ -1,4 +1,4 @@
-"""What pyproject.toml can't say: the compiled parts, and that seeds/ travels in the wheel as ew/_seeds.
+"""What pyproject.toml can't say: the compiled parts, and that seeds/ and the systemd units travel in the wheel.
 
 Where they can't be built, their twins in NumPy and SciPy run instead. ``EW_SANITIZE=1`` builds with the address and
 undefined-behaviour sanitizers, for scripts/sanitize.
@@ -56,6 +56,8 @@ class BuildWithSeeds(build_py):
         super().run()
         if not self.editable_mode:
             shutil.copytree("seeds", Path(self.build_lib, "ew", "_seeds"), dirs_exist_ok=True)
+            units = Path(self.build_lib, "ew", "_deploy", "systemd")
+            shutil.copytree("deploy/systemd", units, dirs_exist_ok=True)
 
 
 setup(

@@ -1,30 +1,96 @@
-"""``ew doctor``: tries what a configuration names, and says what is wrong with it."""
+"""``ew doctor``: tries what a configuration names, and says what is wrong with it and with this machine."""
 
 import asyncio
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from ew.config import load_config
-from ew.service.doctor import examine
-from ew.service.loading import load_inventory
+from ew.alerts.trust import read_document
+from ew.cli.check import check_regions
+from ew.config import Config, load_config
+from ew.detect import bank
+from ew.errors import EwError
+from ew.service.doctor import Finding, examine
+from ew.service.loading import load_inventory, load_keys
+from ew.times import US_PER_S
+
+DISK_LEAST_BYTES = 200 * 1024 * 1024
+KEYS_LEAST_DAYS = 2.0
+"""A service issues its own document anew; one of `ew keys` has to be brought in time."""
 
 
 def run_doctor(path: Path | None, seconds: float) -> int:
-    """Print the findings; 1 if any is bad, else 0.
-
-    Raises:
-        ConfigError: the configuration is wrong or names no inventory.
-        InputError: the inventory can't be used.
-    """
-    config = load_config(path)
-    inventory = load_inventory(config)
-    findings = asyncio.run(examine(config, inventory, seconds))
+    """Print the findings; 1 if any is bad, else 0."""
     console = Console(soft_wrap=True, highlight=False)
-    for finding in findings:
+    bad = 0
+    for finding in _findings(path, seconds):
         mark = "[green]ok   [/]" if finding.is_well else "[red]wrong[/]"
         console.print(f"{mark} {escape(finding.where)}: {escape(finding.what)}")
-    bad = sum(not finding.is_well for finding in findings)
+        bad += not finding.is_well
     console.print("nothing wrong found" if not bad else f"{bad} things are wrong")
     return 1 if bad else 0
+
+
+def _findings(path: Path | None, seconds: float) -> Iterator[Finding]:
+    """What is found, in the order in which it is looked for."""
+    compiled = "compiled" if bank.core is not None else "not compiled: its slower twin runs"
+    yield Finding("detection core", True, compiled)
+    try:
+        config = load_config(path)
+    except EwError as error:
+        yield Finding("configuration", False, str(error))
+        return
+    yield Finding("configuration", True, str(path) if path else "the defaults (--config FILE)")
+    yield _keys(config)
+    yield _disk(config)
+    yield _port("HTTP port", config.service.http_host, config.service.http_port)
+    if config.delivery.broker == "embedded":
+        yield _port("MQTT port", "127.0.0.1", config.delivery.broker_port)
+    try:
+        inventory = load_inventory(config)
+        check_regions(config, path or Path("the configuration"))
+    except EwError as error:
+        yield Finding("inventory", False, str(error))
+        return
+    yield from asyncio.run(examine(config, inventory, seconds))
+
+
+def _keys(config: Config) -> Finding:
+    if config.service.key_file is None and config.policy.mode != "actual":
+        return Finding("keys", True, "a root and a key for drills are made beside the database")
+    try:
+        keys = load_keys(config)
+        document = read_document(keys.document, [keys.root])
+    except EwError as error:
+        return Finding("keys", False, str(error))
+    days = (document.expires_us / US_PER_S - time.time()) / 86_400
+    signs = f"{keys.signer.key_id} signs {', '.join(sorted(keys.signer.may_sign))}"
+    what = f"{signs}; the document ends in {days:.0f} days (`ew keys rotate`)"
+    return Finding("keys", days > KEYS_LEAST_DAYS, what)
+
+
+def _disk(config: Config) -> Finding:
+    folder = config.service.database.absolute().parent
+    if not folder.is_dir():
+        return Finding("database", False, f"{folder}: no such directory")
+    if not os.access(folder, os.W_OK):
+        return Finding("database", False, f"{folder}: this user may not write there")
+    free = shutil.disk_usage(folder).free
+    what = f"{config.service.database}, {free / 2**30:.1f} GiB free"
+    return Finding("database", free > DISK_LEAST_BYTES, what)
+
+
+def _port(where: str, host: str, port: int) -> Finding:
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((host, port))
+        except OSError as error:  # which is as it should be while the service runs
+            return Finding(where, True, f"{host}:{port} can't be taken now: {error.strerror}")
+    return Finding(where, True, f"{host}:{port} is free")

@@ -182,6 +182,34 @@ def replay(
 
 
 @app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Made if it is not there.")],
+    inventory: Annotated[
+        str, typer.Option(metavar="FILE|URL", help="StationXML, stations.csv or an FDSN query.")
+    ],
+    mode: Annotated[
+        str, typer.Option(metavar="exercise|test|actual", help="What its alerts are.")
+    ] = "exercise",
+    seedlink: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST[:PORT]", help="A SeedLink server; may be repeated."),
+    ] = None,
+    broker: Annotated[
+        str, typer.Option(metavar="embedded|mosquitto|URL", help="Where alerts go.")
+    ] = "embedded",
+    http_host: Annotated[str, typer.Option(help="Address of API and page.")] = "127.0.0.1",
+    http_port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
+) -> None:
+    """Write a configuration, keys and a systemd unit that work together."""
+    from ew.cli.init import InitOptions, run_init  # noqa: PLC0415
+
+    if mode not in ("actual", "exercise", "test"):
+        raise typer.BadParameter(f"{mode!r} is none of exercise, test, actual")
+    servers = tuple(seedlink or ())
+    run_init(InitOptions(directory, mode, inventory, servers, broker, http_host, http_port))  # type: ignore[arg-type]
+
+
+@app.command()
 def serve(config: ConfigOption = None) -> None:
     """Run the service: live streams in, alerts, HTTP API and live page out, until it is stopped."""
     from ew.cli.serve import run_serve  # noqa: PLC0415
