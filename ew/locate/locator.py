@@ -179,7 +179,9 @@ class Locator:
         depths: Floats,
         seen: Observations,
     ) -> _Grid:
-        offsets = np.arange(-half_km, half_km + step_km / 2, step_km)
+        # As far to the north as to the south: mirrored stations have to give the mirrored place
+        steps = round(2 * half_km / step_km)
+        offsets = (np.arange(steps + 1) - steps / 2) * step_km
         north, east = (a.ravel() for a in np.meshgrid(offsets, offsets, indexing="ij"))
         return self._run(*places_around(latitude, longitude, north, east), depths, seen)
 
