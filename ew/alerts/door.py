@@ -193,19 +193,28 @@ class Door:
         )
 
     def _supporting(self, version: EventVersion, by_s: Iterable[str]) -> NDArray[np.int64]:
-        """Slots of the picks that the version's P-wave, or S where it rests on that, can have made."""
+        """Slots of the picks that the version's P-wave can have made, or S where it rests on that.
+
+        Where the ground shakes hard, what was picked may be anything from P to S: the shaking tells.
+        """
         origin = version.origin
         times = np.array([time_s for picks in self._picks for time_s in picks])
         slots = np.repeat(np.arange(len(self._picks)), [len(picks) for picks in self._picks])
         away = self._distances_km(origin.latitude, origin.longitude)[slots]
         since = times - origin.time_s
         p_s = self._travel.p_s(away, origin.depth_km)
-        fits = np.abs(since - p_s) <= FIT_S + FIT_SHARE * p_s
+        within_s = FIT_S + FIT_SHARE * p_s
+        fits = np.abs(since - p_s) <= within_s
         pg_s = away / PG_KM_S
         fits |= (away >= PG_FROM_KM) & (since > p_s) & (since <= pg_s + FIT_S + FIT_SHARE * pg_s)
-        if are_s := [self._slot[one] for one in by_s if one in self._slot]:
+        are_s = [self._slot[one] for one in by_s if one in self._slot]
+        hard = [m.seed_id for m in version.motions if m.pga_m_s2 >= STRONG_M_S2]
+        are_hard = [self._slot[one] for one in hard if one in self._slot]
+        if are_s or are_hard:
             s_s = self._travel.s_s(away, origin.depth_km)
             fits |= np.isin(slots, are_s) & (np.abs(since - s_s) <= FIT_S + FIT_SHARE * s_s)
+            is_between = (since >= p_s - 2 * within_s) & (since <= s_s + within_s)
+            fits |= np.isin(slots, are_hard) & is_between
         return slots[fits]
 
     def _distances_km(self, latitude: float, longitude: float) -> NDArray[np.float64]:

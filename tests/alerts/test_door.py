@@ -134,6 +134,19 @@ def test_shaking_of_a_damaging_earthquake_takes_the_place_of_missing_stations(
     assert bool(door.let_through([ours(motions=motions)], NOW_S)) == passes
 
 
+@pytest.mark.parametrize(
+    ("late_s", "passes"), [(-3.5, True), (3.5, True), (-6.0, False), (8.0, False)]
+)
+def test_what_is_picked_where_the_ground_shakes_hard_may_be_any_of_its_waves(
+    door: Door, travel_times: TravelTimes, late_s: float, *, passes: bool
+) -> None:
+    first, second = picks([0, 1], travel_times)
+    late = replace(second, time_ns=second.time_ns + round(late_s * 1e9))
+    door.note([first, late], NOW_S)
+    motions = tuple(StationMotion(f"XX.S{n:02d}..HHZ", *PLACES[n], 0.6, 0.08) for n in (0, 1))
+    assert bool(door.let_through([ours(motions=motions)], NOW_S)) == passes
+
+
 def test_what_was_held_is_told_when_stations_bear_it_out(
     door: Door, travel_times: TravelTimes
 ) -> None:
