@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from ew.api import formats
 from ew.api.access import needing
 from ew.api.backend import Backend
+from ew.api.wadl import VERSION, wadl
 from ew.traveltimes import TravelTimes
 
 router = APIRouter()
@@ -143,6 +144,18 @@ async def query(
     if format == "geojson":
         return formats.json_response(formats.geojson(fitting), GEOJSON)
     return Response(await asyncio.to_thread(formats.quakeml, fitting), media_type=QUAKEML)
+
+
+@fdsn.get("/fdsnws/event/1/application.wadl", **_as(QUAKEML))
+async def application(request: Request) -> Response:
+    """Which parameters ``query`` takes, as clients of FDSN services ask for it (WADL)."""
+    return Response(wadl(str(request.base_url)), media_type=QUAKEML)
+
+
+@fdsn.get("/fdsnws/event/1/version", **_as("text/plain"))
+async def version() -> Response:
+    """The version of the specification."""
+    return Response(VERSION, media_type="text/plain")
 
 
 def _us(moment: datetime | None) -> float | None:

@@ -1,9 +1,12 @@
 """Routes, scopes, limits and problems of the HTTP API."""
 
+import inspect
 import io
 import json
+import socket
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,13 +16,18 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from lxml import etree
-from obspy import read_events
+from obspy import UTCDateTime, read_events
+from obspy.clients.fdsn import Client
+from obspy.clients.fdsn.header import FDSNNoDataException
 from pydantic import ValidationError
 
 from ew.api.access import Needs, known_key
+from ew.api.events import query
+from ew.api.wadl import PARAMETERS
 from ew.config import Config
 from tests.api.conftest import KEYS
 
@@ -283,3 +291,27 @@ def test_key_made_by_the_command_line_opens_the_door() -> None:
     assert (key.name, key.scopes) == ("icl", ("partner",))
     assert known_key(config.service, secret[:-1]) is None
     assert secret not in repr(config)
+
+
+def test_obspys_client_of_fdsn_services_finds_the_events(make_app: Callable[..., FastAPI]) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    settings = uvicorn.Config(make_app(), log_level="critical", lifespan="off")
+    server = uvicorn.Server(settings)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        client = Client(f"http://127.0.0.1:{port}")
+        found = client.get_events(starttime=UTCDateTime() - 60, minmagnitude=5.15)
+        assert [event.preferred_magnitude().mag for event in found] == [5.2]
+        with pytest.raises(FDSNNoDataException):
+            client.get_events(minmagnitude=9.0)
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def test_wadl_names_the_parameters_there_are() -> None:
+    taken = set(inspect.signature(query).parameters) - {"request"}
+    assert set(PARAMETERS) == taken
