@@ -147,6 +147,8 @@ class Pipeline:
     def hear(self, told: Sequence[EventVersion]) -> None:
         """Take in what another service of the same stations told: go on from it instead of telling the same again."""
         for version in told:
+            if self.door is not None:
+                self.door.recall(version)  # it passed theirs: we may end it
             if self.elsewhere.hear(version):
                 self.engine.hear(version)
 

@@ -101,7 +101,7 @@ class Door:
                 self.stale += 1
 
     def recall(self, version: EventVersion) -> None:
-        """A version was told before a restart: its event has passed."""
+        """A version was told before a restart, or by another service of our stations: its event has passed."""
         self._passed[version.event_id] = version.issued_s, version.source
 
     def let_through(

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
+
+from ew.alerts.door import Door
 from ew.alerts.elsewhere import EVENTS_KEPT, Elsewhere
 from ew.alerts.planner import AlertPlanner
 from ew.config import Config, PolicyConfig
 from ew.pipeline import Pipeline
-from ew.records import EventVersion, Origin
+from ew.records import EventVersion, Origin, Status
 from ew.shaking.targets import cell_targets, cells_around
 from ew.traveltimes import TravelTimes
 from tests.serving import play
@@ -36,10 +39,15 @@ def test_it_forgets_the_oldest_events() -> None:
     assert elsewhere.take(f"ew{EVENTS_KEPT}")
 
 
-def test_a_cancel_reaches_those_that_only_the_other_service_told(travel_times: TravelTimes) -> None:
-    config = Config(policy=PolicyConfig(mode="test"))
+@pytest.mark.parametrize("mode", ["test", "actual"])
+def test_a_cancel_reaches_those_that_only_the_other_service_told(
+    travel_times: TravelTimes, mode: Status
+) -> None:
+    config = Config(policy=PolicyConfig(mode=mode))
     planner = AlertPlanner(config, travel_times, [cell_targets(cells_around(29.5, 103.5, 60.0))])
-    pipeline = Pipeline(config, play().inventory, travel_times, planner)
+    inventory = play().inventory
+    door = Door(config, inventory, travel_times) if mode == "actual" else None
+    pipeline = Pipeline(config, inventory, travel_times, planner, door=door)
     pipeline.hear([FIRST])
     cancel = replace(FIRST, version=2, kind="cancel", issued_s=NOW_S + 2)
     _, plans = pipeline.tell([cancel], NOW_S + 2)
