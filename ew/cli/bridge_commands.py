@@ -1,0 +1,92 @@
+"""``ew bridge …`` as it is parsed.
+
+Heavy imports wait inside the commands, so that ``ew --help`` answers at once.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ew.cli.options import CaOption, ConfigOption, PasswordOption
+
+bridge_app = typer.Typer(
+    help="Hand alerts on: to Home Assistant, to notification channels, as CAP files.",
+    no_args_is_help=True,
+)
+BridgeBrokerOption = Annotated[
+    str, typer.Option(metavar="mqtt[s]://[USER@]HOST[:PORT]", help="The broker of `ew serve`.")
+]
+RootOption = Annotated[
+    list[Path],
+    typer.Option(metavar="FILE", help="Public root key (PEM) that is believed; may be repeated."),
+]
+PlaceOption = Annotated[
+    list[str],
+    typer.Option(metavar="NAME=LAT,LON", help="A place to watch; may be repeated."),
+]
+
+
+@bridge_app.command("home-assistant")
+def bridge_home_assistant(
+    broker: BridgeBrokerOption,
+    root: RootOption,
+    place: PlaceOption,
+    to: Annotated[
+        str,
+        typer.Option(metavar="mqtt[s]://[USER@]HOST[:PORT]", help="The broker of Home Assistant."),
+    ],
+    to_password_file: PasswordOption = None,
+    prefix: Annotated[str, typer.Option(help="Discovery prefix.")] = "homeassistant",
+    ca: CaOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Each place as a device of Home Assistant: seconds left, intensity, magnitude, a switch for automations."""
+    from ew.address import parse_url  # noqa: PLC0415
+    from ew.cli.bridge import Watched, home_assistant  # noqa: PLC0415
+
+    watched = Watched.of(parse_url(broker, ca_file=ca), root, place, config)
+    home_assistant(watched, parse_url(to, ca_file=ca, password_file=to_password_file), prefix)
+
+
+@bridge_app.command("notify")
+def bridge_notify(
+    broker: BridgeBrokerOption,
+    root: RootOption,
+    place: PlaceOption,
+    to: Annotated[
+        list[str],
+        typer.Option(
+            metavar="URL", help="A channel in Apprise's form (ntfy://…); may be repeated."
+        ),
+    ],
+    min_intensity: Annotated[float, typer.Option(min=0, max=12, help="At the place.")] = 3.0,
+    min_magnitude: Annotated[float, typer.Option(min=0, max=10)] = 0.0,
+    within_km: Annotated[float, typer.Option(min=0, help="Of the epicentre.")] = 20_000.0,
+    drills: Annotated[bool, typer.Option(help="Exercises and tests too, marked.")] = False,
+    ca: CaOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """One message an earthquake by ntfy, Telegram, e-mail and a hundred more. Such channels may take many seconds."""
+    from ew.address import parse_url  # noqa: PLC0415
+    from ew.bridges.notify import Filter  # noqa: PLC0415
+    from ew.cli.bridge import Watched, notify  # noqa: PLC0415
+
+    watched = Watched.of(parse_url(broker, ca_file=ca), root, place, config)
+    notify(watched, to, Filter(min_intensity, min_magnitude, within_km, drills))
+
+
+@bridge_app.command("cap")
+def bridge_cap(
+    directory: Annotated[Path, typer.Argument(help="Where the files go.")],
+    broker: BridgeBrokerOption,
+    root: RootOption,
+    sender: Annotated[str, typer.Option(help="Who sends, in each message.")] = "ew",
+    ca: CaOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Each event version as a CAP 1.2 file, with an Atom feed of the newest."""
+    from ew.address import parse_url  # noqa: PLC0415
+    from ew.cli.bridge import Watched, cap  # noqa: PLC0415
+
+    cap(Watched.of(parse_url(broker, ca_file=ca), root, [], config), directory, sender)
