@@ -41,7 +41,7 @@ PLACE = f"home={HOME[0]},{HOME[1]}"
 
 
 class Region:
-    """A service's messages about one earthquake 33 km from home, as drills."""
+    """A service's messages about one earthquake 145 km from home, as drills."""
 
     def __init__(self, publisher: Publisher, signer: Signer) -> None:
         self.publisher, self.signer = publisher, signer
@@ -60,9 +60,9 @@ class Region:
         )
         publisher.publish(TOPIC_HEARTBEAT, signed(beat, signer, "exercise"))
 
-    def tell(self, version: int, kind: str = "alert", magnitude: float = 6.5) -> None:
+    def tell(self, version: int, kind: str = "alert", magnitude: float = 7.5) -> None:
         now_s = time.time()
-        origin = Origin(self.origin_s, 30.0, 103.0, 10.0, magnitude)
+        origin = Origin(self.origin_s, 29.0, 103.0, 10.0, magnitude)
         told = EventVersion("ew-1", version, kind, now_s, origin, 6)  # type: ignore[arg-type]
         for plan in self.planner.plan(told, now_s):
             self.publisher.submit(plan)
@@ -166,9 +166,9 @@ async def test_home_assistant_finds_a_device_that_counts_down_and_a_test_that_is
             region.tell(1)
             await until(lambda: states[-1]["drill"] == "ON")
             assert states[-1]["alert"] == "OFF", "a drill is never on as real"
-            assert states[-1]["magnitude"] == 6.5
+            assert states[-1]["magnitude"] == 7.5
             first = states[-1]["seconds_left"]
-            assert 0 < first < 10
+            assert 0 < first < 45
             await until(lambda: states[-1]["seconds_left"] < first)
             region.tell(2, "cancel")
             await until(lambda: states[-1]["drill"] == "OFF")
@@ -211,13 +211,13 @@ async def test_channel_gets_one_message_an_earthquake_and_its_end(
     port, heard = channel
     words = ("notify", "--place", PLACE, "--to", f"json://127.0.0.1:{port}/", "--drills")
     async with bridge(broker, tmp_path, *words):
-        for version, magnitude in ((1, 6.5), (2, 6.7), (3, 6.6)):
+        for version, magnitude in ((1, 7.5), (2, 7.7), (3, 7.6)):
             region.tell(version, magnitude=magnitude)
             await region.publisher.drain()
         region.tell(4, "cancel")
         await wait_for(lambda: len(heard) >= 2)
     titles = [one["title"] for one in heard]
-    assert titles[0].startswith("EXERCISE: Earthquake M 6.5: shaking in ")
+    assert titles[0].startswith("EXERCISE: Earthquake M 7.5: shaking in ")
     assert titles[1:] == ["EXERCISE: Earthquake alert cancelled"]
     assert "may be late" in heard[0]["message"]
 
