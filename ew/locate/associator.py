@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from ew.config import LocateConfig
 from ew.geo import distance_km
 from ew.locate.afar import is_from_afar
+from ew.locate.fit import Fit
 from ew.locate.locator import Hypocentre, Locator, Observations
-from ew.locate.observing import NO_ROWS, S_STATIONS, WARM_UP_S, Observer, seconds_after
+from ew.locate.observing import NO_ROWS, WARM_UP_S, Observer, seconds_after
 from ew.locate.onsets import (
     Onset,
     first_by_station,
@@ -33,13 +34,6 @@ from ew.traveltimes import TravelTimes
 
 Floats = NDArray[np.float64]
 
-FIT_S = 0.9
-"""A pick fits within this and a share of its travel time: the model's error over a region."""
-FIT_SHARE = 0.03
-FITTING = 2.0
-"""An onset that an event has stays within so many times of that."""
-LATE_S = 1.5
-"""A station that must have seen P for so long and has no pick is silent."""
 SOON_S = 1.0
 """Where stations are many the next ones are about to see P, and a few may be asked to wait for them."""
 SLOWEST_KM_S = 5.0
@@ -62,10 +56,6 @@ AROUND_KM = 60.0
 FASTEST_KM_S = 8.0
 """... and those at stations within its waves' reach (Pn) and so much more."""
 WIDEST_KM = 250.0
-LEAST_ON_TIME = 3
-PG_FROM_KM = 120.0
-PG_KM_S = 5.8
-"""Where Pn leads it is often emergent, and what is picked comes up to Pg (ak135's upper crust) later."""
 FEW_ONSETS = 5
 WIDE_KM = 50.0
 """Only stations so far from their middle let one onset move the place by a hundred kilometres."""
@@ -88,7 +78,7 @@ class Candidate:
 
 
 class Associator:
-    """Forms events from free onsets, and tells what an event explains."""
+    """Forms events from free onsets; ``fit`` tells what a hypocentre explains."""
 
     def __init__(
         self,
@@ -103,7 +93,7 @@ class Associator:
         self._network = network
         self._travel = travel_times
         self._locator = locator
-        self._s_onset = s_onset
+        self.fit = Fit(config, network, travel_times, s_onset)
         self._observer = Observer(network, s_onset, s_sought_s)
 
     def declare(self, free: Sequence[Onset]) -> Candidate | None:
@@ -160,7 +150,7 @@ class Associator:
     def _try(self, first: Sequence[Onset], recent: Sequence[Onset]) -> Candidate | None:
         seen = self._observer.observations(first, seconds_after(recent, first), silent_among=None)
         hypocentre = self._locate_around(first, seen)
-        onsets = self.explained(hypocentre, recent)
+        onsets = self.fit.explained(hypocentre, recent)
         if not self._is_sound(hypocentre, onsets, first):
             return None
         reread = self.reread(hypocentre, onsets)
@@ -168,7 +158,7 @@ class Associator:
             if self._hangs_on_one(hypocentre, onsets, recent):
                 return None
             return Candidate(hypocentre, tuple(onsets))
-        onsets = self.explained(reread.hypocentre, read_as(recent, is_s=True))
+        onsets = self.fit.explained(reread.hypocentre, read_as(recent, is_s=True))
         first = read_as(first, is_s=True)
         is_sound = self._is_sound(reread.hypocentre, onsets, first)
         return Candidate(reread.hypocentre, tuple(onsets)) if is_sound else None
@@ -201,7 +191,7 @@ class Associator:
         self, hypocentre: Hypocentre, onsets: Sequence[Onset], seen: Observations
     ) -> float:
         """The misfit without what is expected beforehand: that earthquakes are near the first station."""
-        away = self.distances_km(hypocentre, np.array([o.station for o in onsets])).min()
+        away = self.fit.distances_km(hypocentre, np.array([o.station for o in onsets])).min()
         nearest_km = max(math.hypot(float(away), hypocentre.depth_km), NEAREST_KM)
         return self._locator.misfit_at(hypocentre, seen) - NEAR_POWER * math.log(nearest_km)
 
@@ -244,7 +234,7 @@ class Associator:
             onsets, seconds_after(later, onsets), silent_among=hypocentre
         )
         found = self._locator.locate(hypocentre.latitude, hypocentre.longitude, seen, half_km)
-        return found if self._is_in_reach(found, onsets) else hypocentre
+        return found if self.fit.is_in_reach(found, onsets) else hypocentre
 
     def reconsider(
         self,
@@ -261,7 +251,9 @@ class Associator:
         since_s = min(o.time_s for o in own) - BEFORE_S
         reach_km = max(now_s - hypocentre.time_s, 0.0) * FASTEST_KM_S + AROUND_KM
         pool = [o for o in heard if o.time_s >= since_s]
-        away = self.distances_km(hypocentre, np.array([o.station for o in pool], dtype=np.int64))
+        away = self.fit.distances_km(
+            hypocentre, np.array([o.station for o in pool], dtype=np.int64)
+        )
         pool = [o for o, km in zip(pool, away, strict=True) if km <= reach_km]
         first = first_by_station(pool)
         if len(first) < needed:
@@ -273,8 +265,8 @@ class Associator:
         best = self._locator.locate(*self._observer.centre(own), seen, half_km)
         if self._locator.misfit_at(hypocentre, seen) < best.misfit + STAYS:
             best = hypocentre
-        onsets = self.explained(best, pool)
-        if len(onsets) < needed or not self._is_in_reach(best, onsets):
+        onsets = self.fit.explained(best, pool)
+        if len(onsets) < needed or not self.fit.is_in_reach(best, onsets):
             return None
         return Candidate(best, tuple(onsets))
 
@@ -284,137 +276,17 @@ class Associator:
         """The earthquake of two or more onsets, if it explains most and no live station within ``seen_km`` or nearer than they are missed it."""
         seen = self._observer.observations(group, seconds_after(recent, group), silent_among=None)
         hypocentre = self._locate_around(group, seen)
-        onsets = self.explained(hypocentre, group)
+        onsets = self.fit.explained(hypocentre, group)
         needed = min(len(group), 3)
-        if len(onsets) < needed or not self._is_in_reach(hypocentre, onsets):
+        if len(onsets) < needed or not self.fit.is_in_reach(hypocentre, onsets):
             return None
-        if self.share_in_reach(hypocentre, onsets, seen_km, -SOON_S) < least_share:
+        if self.fit.share_in_reach(hypocentre, onsets, seen_km, -SOON_S) < least_share:
             return None
-        fitting_s = self._fitting_s(hypocentre, onsets)
+        fitting_s = self.fit.fitting_s(hypocentre, onsets)
         depth_km, net = hypocentre.depth_km, self._network
         if is_from_afar(onsets, group, depth_km, net, len(onsets), fitting_s):
             return None
         return Candidate(hypocentre, tuple(onsets))
-
-    def is_late_p(self, since_s: Floats, away_km: Floats, p_s: Floats) -> NDArray[np.bool_]:
-        """Whether onsets ``since_s`` after the origin came between the first P (``p_s``) and Pg, where Pn leads."""
-        pg_s = away_km / PG_KM_S
-        is_between = (since_s > p_s) & (since_s <= pg_s + self.tolerance_s(pg_s))
-        result: NDArray[np.bool_] = is_between & (away_km >= PG_FROM_KM)
-        return result
-
-    def explained(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> list[Onset]:
-        """The onsets that fit the P-wave of a hypocentre, or S where they are read so, the best of each station."""
-        predicted = hypocentre.time_s + self.travel_s(hypocentre, onsets)
-        best: dict[int, tuple[float, Onset]] = {}
-        for onset, time_s in zip(onsets, predicted, strict=True):
-            off = abs(onset.time_s - time_s)
-            if (
-                off <= self.tolerance_s(time_s - hypocentre.time_s)
-                and off < best.get(onset.station, (9.9,))[0]
-            ):
-                best[onset.station] = (off, onset)
-        found = [onset for _, onset in best.values()]
-        return found + self._late(hypocentre, onsets, found)
-
-    def _late(
-        self, hypocentre: Hypocentre, onsets: Sequence[Onset], on_time: Sequence[Onset]
-    ) -> list[Onset]:
-        """Of the stations without P the first onset up to Pg, once enough others were on time to say that P passed."""
-        heard = {o.station for o in on_time}
-        others = first_by_station([o for o in onsets if o.station not in heard and not o.is_s])
-        if len(on_time) < LEAST_ON_TIME or not others:
-            return []
-        away = self.distances_km(hypocentre, np.array([o.station for o in others]))
-        since_s = np.array([o.time_s for o in others]) - hypocentre.time_s
-        is_late = self.is_late_p(since_s, away, self._travel.p_s(away, hypocentre.depth_km))
-        return [replace(o, is_late=True) for o, late in zip(others, is_late, strict=True) if late]
-
-    @staticmethod
-    def tolerance_s(travel_s: Floats) -> Floats:
-        """How far picks may be from their predicted times and still be the event's."""
-        return FIT_S + FIT_SHARE * travel_s
-
-    def distances_km(self, hypocentre: Hypocentre, stations: NDArray[np.int64]) -> Floats:
-        """Epicentral distances of stations."""
-        net = self._network
-        return distance_km(
-            hypocentre.latitude,
-            hypocentre.longitude,
-            net.latitudes[stations],
-            net.longitudes[stations],
-        )
-
-    def travel_s(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> Floats:
-        """Travel times to the stations of onsets, of what each is read as."""
-        away = self.distances_km(hypocentre, np.array([o.station for o in onsets], dtype=np.int64))
-        p_s = self._travel.p_s(away, hypocentre.depth_km)
-        is_s = np.array([o.is_s for o in onsets], dtype=bool)
-        return (
-            np.where(is_s, self._travel.s_s(away, hypocentre.depth_km), p_s) if is_s.any() else p_s
-        )
-
-    def share_in_reach(
-        self,
-        hypocentre: Hypocentre,
-        onsets: Sequence[Onset],
-        least_km: float = 0.0,
-        late_s: float = LATE_S,
-    ) -> float:
-        """Of the stations that must have seen P by now, nearer than the farthest that picked or ``least_km``: the share that did.
-
-        A station that is warming up is excused, unless all that picked are in coda or just back as well: a network that comes
-        back amid S-waves has not seen what is nearer.
-        """
-        picked = np.array(sorted({o.station for o in onsets}))
-        everyone = np.arange(len(self._network.names))
-        away = self.distances_km(hypocentre, everyone)
-        travel = self._travel.s_s if is_mostly_s(onsets) else self._travel.p_s
-        expected_s = hypocentre.time_s + travel(away, hypocentre.depth_km)
-        net = self._network
-        must = net.end_s > expected_s + late_s
-        if not all(o.is_coda for o in onsets):
-            must &= net.first_s < expected_s - WARM_UP_S
-        reach_km = np.sort(away[picked])[min(len(picked), self._config.min_stations) - 1]
-        reach_km = max(float(reach_km), least_km)
-        must &= away <= reach_km
-        must[picked] = False
-        nearer = int((away[picked] <= reach_km).sum())
-        return nearer / (nearer + int(must.sum()))
-
-    def is_plausible(
-        self, hypocentre: Hypocentre, onsets: Sequence[Onset], least_share: float
-    ) -> bool:
-        """Whether a station that picked is in reach, and of those nearer than the fourth at least so many picked as well."""
-        is_near = self._is_in_reach(hypocentre, onsets)
-        return is_near and self.share_in_reach(hypocentre, onsets) >= least_share
-
-    def _fitting_s(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> int:
-        """How many of the onsets first reached, but those in coda, have a clear S behind them where the hypocentre has it."""
-        calm = [o for o in onsets if o.is_calm]
-        first = sorted(calm, key=lambda o: o.time_s)[:S_STATIONS]
-        if not first:
-            return 0
-        away = self.distances_km(hypocentre, np.array([o.station for o in first]))
-        travel_s = self._travel.s_s(away, hypocentre.depth_km)
-        tolerance_s = self.tolerance_s(travel_s)
-        return sum(
-            s is not None and abs(s.time_s - hypocentre.time_s - travel_s[i]) <= tolerance_s[i]
-            for i, s in enumerate(self._s_onset(o.pick) for o in first)
-        )
-
-    def _is_in_reach(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> bool:
-        """Whether a station that picked is near enough."""
-        picked = np.array([o.station for o in onsets])
-        return float(self.distances_km(hypocentre, picked).min()) <= self._config.reach_km
-
-    def fitting(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> list[Onset]:
-        """The onsets that a hypocentre comes near to explaining: within twice the tolerance and its own error in time."""
-        travel_s = self.travel_s(hypocentre, onsets)
-        off_s = np.abs(np.array([o.time_s for o in onsets]) - hypocentre.time_s - travel_s)
-        fits = off_s <= FITTING * self.tolerance_s(travel_s) + hypocentre.time_error_s
-        fits |= np.array([o.is_late for o in onsets], dtype=bool)
-        return [onset for onset, does in zip(onsets, fits, strict=True) if does]
 
     def _is_sound(
         self, hypocentre: Hypocentre, onsets: Sequence[Onset], first: Sequence[Onset]
@@ -424,9 +296,9 @@ class Associator:
         if len(onsets) < config.min_stations:
             return False
         depth_km, net = hypocentre.depth_km, self._network
-        fitting_s = self._fitting_s(hypocentre, onsets)
+        fitting_s = self.fit.fitting_s(hypocentre, onsets)
         is_far = is_from_afar(onsets, first, depth_km, net, config.min_stations, fitting_s)
-        if is_far or not self.is_plausible(hypocentre, onsets, config.min_share):
+        if is_far or not self.fit.is_plausible(hypocentre, onsets, config.min_share):
             return False
         clear = sum(not o.is_coda for o in onsets)
         if clear < config.min_stations - 1 and len(onsets) < config.min_stations + MORE_IN_CODA:
@@ -441,9 +313,11 @@ class Associator:
             return False
         # Of all that was picked since the P-wave set out, in its reach, it must explain most
         stations = np.array([o.station for o in first])
-        arrival = hypocentre.time_s + self.travel_s(hypocentre, first)
+        arrival = hypocentre.time_s + self.fit.travel_s(hypocentre, first)
         since = np.array([o.time_s for o in first]) >= hypocentre.time_s - 2.0
-        s_travel = self._travel.s_s(self.distances_km(hypocentre, stations), hypocentre.depth_km)
+        s_travel = self._travel.s_s(
+            self.fit.distances_km(hypocentre, stations), hypocentre.depth_km
+        )
         # A station that missed P may have picked S: that speaks neither for nor against
         is_s = np.array([o.time_s for o in first]) > hypocentre.time_s + 0.8 * s_travel
         counted = since & ~is_s & (arrival <= max(o.time_s for o in first) + 2.0)

@@ -15,24 +15,22 @@ from ew.components import is_vertical, verticals_of
 from ew.config import Config
 from ew.locate.amplitudes import log_acceleration
 from ew.locate.associator import Associator, Candidate
+from ew.locate.claims import Claims
 from ew.locate.event import Event
+from ew.locate.event_size import EventSizer
 from ew.locate.felt import FeltRule, Shaken
 from ew.locate.locator import MAX_PICKS, Hypocentre, Locator
-from ew.locate.magnitude import damped, network_magnitude
 from ew.locate.onsets import Onset
 from ew.locate.partners import PartnerSolutions
 from ew.locate.reports import PickReport
-from ew.locate.sizing import station_magnitudes
 from ew.locate.stations import Network
 from ew.locate.strong import StrongRule
 from ew.locate.waves import Waves
 from ew.records import (
-    Arrival,
     EventVersion,
     Inventory,
     Packet,
     Pick,
-    StationMotion,
 )
 from ew.stopwatch import Stopwatch
 from ew.times import iso_from_seconds, ns_from_seconds, seconds_from_ns
@@ -41,9 +39,6 @@ from ew.traveltimes import TravelTimes
 KEEP_PICKS_S = 120.0
 CLAIM_S = 300.0
 """S of an event at the network's far end, and the coda of a large one."""
-S_TOLERANCE_S = 2.0
-CODA_FACTOR = 3.0
-"""Coda lasts to about three S travel times (Rautian & Khalturin 1978 start theirs at two)."""
 PUT_OFF_S = 0.02
 """A search that was put off follows with the next tick."""
 UNSIZED_S = 0.5
@@ -53,10 +48,6 @@ WITHDRAW_SHARE = 0.25
 FEW_ONSETS = 8
 RECONSIDER_S = 30.0
 """So few onsets may have been grouped wrongly: for so long the whole is looked at anew."""
-SHAKEN_FROM = 5.0
-"""From this magnitude on it is kept up how hard the ground shakes: below it what is computed is near enough."""
-LEAST_SHAKEN_M_S2 = 0.03
-"""Peak acceleration of CSIS 2; less is nothing to tell."""
 
 
 class EventEngine:
@@ -87,6 +78,9 @@ class EventEngine:
             self._waves.s_onset,
             self._waves.s_sought_s,
         )
+        self._fit = self._associator.fit
+        self._claims = Claims(travel_times, self._fit)
+        self._sizer = EventSizer(self._config.pd_relation, travel_times, self._fit, self._waves)
         self._strong = StrongRule(
             self._config, self._network, travel_times, self._associator, self._waves
         )
@@ -233,7 +227,15 @@ class EventEngine:
             if event.event_id == event_id and not event.is_cancelled:
                 event.is_cancelled = event.is_silenced = True
                 is_told = bool(event.version)
-                return event.issue("cancel", now_s, self._arrivals(event)) if is_told else None
+                return (
+                    event.issue(
+                        "cancel",
+                        now_s,
+                        self._fit.arrivals(event.hypocentre, list(event.onsets.values())),
+                    )
+                    if is_told
+                    else None
+                )
         told = self._told.get(event_id)
         if told is None or told.kind == "cancel":
             return None
@@ -264,7 +266,7 @@ class EventEngine:
             if onset.repeats(event.onsets.get(station)):
                 event.onsets[station] = onset
                 return False
-            (claim,) = self._claims(event, [onset])
+            (claim,) = self._claims.of(event, [onset])
             if claim in ("P", "Pg"):
                 self._join(event, replace(onset, is_late=claim == "Pg"))
             elif claim == "S" and event.is_by_s and station not in event.onsets:
@@ -273,39 +275,12 @@ class EventEngine:
                 return False
             is_coda |= claim == "coda"
         for recalled in self._recalled.values():
-            (claim,) = self._claims(recalled, [onset])
+            (claim,) = self._claims.of(recalled, [onset])
             if claim == "S":
                 return False
             is_coda |= claim == "coda"
         self._free.append(replace(onset, is_coda=is_coda))
         return True
-
-    def _claims(self, event: Event, onsets: Sequence[Onset]) -> list[str]:
-        """What each onset is to an event: P, Pg after a missed Pn, S, coda, the P of another sensor there ("same"), or nothing."""
-        stations = np.array([o.station for o in onsets], dtype=np.int64)
-        since = np.array([o.time_s for o in onsets]) - event.hypocentre.time_s
-        depth = event.hypocentre.depth_km
-        away = self._associator.distances_km(event.hypocentre, stations)
-        p_s, s_s = self._travel.p_s(away, depth), self._travel.s_s(away, depth)
-        # An epicentre still loose, in seconds of P
-        spread = min(event.hypocentre.horizontal_error_km / 8.0, 3.0)
-        is_p = np.abs(since - p_s) <= self._associator.tolerance_s(p_s) + spread
-        is_heard = np.isin(stations, list(event.onsets))
-        is_same = is_heard & (since < s_s) & (since > p_s - self._associator.tolerance_s(p_s))
-        is_same &= np.array([self._is_other_sensor(event, o) for o in onsets], dtype=bool)
-        is_p &= ~is_heard
-        is_pg = self._associator.is_late_p(since, away, p_s) & ~is_heard
-        is_s = np.abs(since - s_s) <= S_TOLERANCE_S + 0.03 * s_s + spread
-        is_coda = (p_s < since) & (since < CODA_FACTOR * s_s + 10.0)
-        claims: list[str] = np.select(
-            [is_p, is_same, is_s, is_pg, is_coda], ["P", "same", "S", "Pg", "coda"], ""
-        ).tolist()
-        return claims
-
-    @staticmethod
-    def _is_other_sensor(event: Event, onset: Onset) -> bool:
-        known = event.onsets.get(onset.station)
-        return known is not None and known.pick.seed_id[:-1] != onset.pick.seed_id[:-1]
 
     def _join(self, event: Event, onset: Onset) -> None:
         event.onsets[onset.station] = onset
@@ -317,7 +292,7 @@ class EventEngine:
         """Where the P-wave of an onset begins: S tells nothing of Pd, so before it P is read where it must be."""
         if not onset.is_s:
             return onset.pick
-        away = self._associator.distances_km(event.hypocentre, np.array([onset.station]))
+        away = self._fit.distances_km(event.hypocentre, np.array([onset.station]))
         p_s = event.hypocentre.time_s + float(self._travel.p_s(away, event.hypocentre.depth_km)[0])
         return replace(onset.pick, time_ns=ns_from_seconds(p_s))
 
@@ -342,7 +317,7 @@ class EventEngine:
         self._events.append(event)
         left = [o for o in self._free if o.pick not in used]
         self._free = []
-        for onset, claim in zip(left, self._claims(event, left), strict=True):
+        for onset, claim in zip(left, self._claims.of(event, left), strict=True):
             if claim in ("P", "Pg") and onset.station not in event.onsets:
                 self._join(event, replace(onset, is_late=claim == "Pg"))
                 continue
@@ -351,7 +326,7 @@ class EventEngine:
 
     def _explains(self, event: Event, shaken: Shaken) -> bool:
         """Whether what was told without a source is of this event: its onsets are P, S or coda there."""
-        claims = self._claims(event, shaken.onsets)
+        claims = self._claims.of(event, shaken.onsets)
         heard = {o.pick for o in event.onsets.values()}
         return all(c or o.pick in heard for c, o in zip(claims, shaken.onsets, strict=True))
 
@@ -368,7 +343,7 @@ class EventEngine:
         with self._stopwatch.stage("locate"):
             self._relocate(event, now_s)
         onsets = list(event.onsets.values())
-        if not event.version and not self._associator.is_plausible(
+        if not event.version and not self._fit.is_plausible(
             event.hypocentre, onsets, WITHDRAW_SHARE
         ):
             # Where it came to lie it should have been seen nearer by: its picks are free again, and nobody was told
@@ -377,7 +352,7 @@ class EventEngine:
             self._free.extend(onsets)
             return None
         with self._stopwatch.stage("size"):
-            self._size(event)
+            self._sizer.size(event)
         if event.version and self._is_refuted(event, now_s):
             return self._cancel(event, now_s)
         if event.version and not event.is_changed:
@@ -386,14 +361,20 @@ class EventEngine:
             # Four stations close together: half a second of P is not in yet
             event.looked_s = -math.inf
             return None
-        return event.issue("update" if event.version else "alert", now_s, self._arrivals(event))
+        return event.issue(
+            "update" if event.version else "alert",
+            now_s,
+            self._fit.arrivals(event.hypocentre, list(event.onsets.values())),
+        )
 
     def _cancel(self, event: Event, now_s: float) -> EventVersion:
         """Our part of an event ends, and the event itself unless it stands on a partner as well."""
         event.is_cancelled = True
         left = self._partners.standing(event.event_id)
         if left is None:
-            return event.issue("cancel", now_s, self._arrivals(event))
+            return event.issue(
+                "cancel", now_s, self._fit.arrivals(event.hypocentre, list(event.onsets.values()))
+            )
         self._told[event.event_id] = self._partners.next_version(
             event.event_id, event, self._told, replace(left, issued_s=now_s)
         )
@@ -415,7 +396,7 @@ class EventEngine:
         # Beyond so many the earliest stay the same, and so would the hypocentre
         elif event.issued_count < len(onsets) and event.issued_count <= MAX_PICKS:
             event.hypocentre = self._associator.relocate(event.hypocentre, onsets, pool)
-            self._regroup(event, self._associator.fitting(event.hypocentre, onsets))
+            self._regroup(event, self._fit.fitting(event.hypocentre, onsets))
         else:
             return
         self._reread(event)
@@ -426,7 +407,7 @@ class EventEngine:
         if candidate is not None:
             self._regroup(event, ())
             event.hypocentre = candidate.hypocentre
-            self._regroup(event, self._associator.fitting(event.hypocentre, candidate.onsets))
+            self._regroup(event, self._fit.fitting(event.hypocentre, candidate.onsets))
 
     def _not_others(self, event: Event) -> list[Onset]:
         """What was heard and is neither P nor S of another event."""
@@ -434,7 +415,7 @@ class EventEngine:
         for other in self._events:
             if other is not event:
                 theirs = {o.pick for o in other.onsets.values()}
-                claims = self._claims(other, pool)
+                claims = self._claims.of(other, pool)
                 pool = [
                     o
                     for o, claim in zip(pool, claims, strict=True)
@@ -457,42 +438,6 @@ class EventEngine:
         taken = {o.pick for o in event.onsets.values()}
         self._free = [o for o in self._free if o.pick not in taken]
 
-    def _size(self, event: Event) -> None:
-        self._size_from(event, self._motions(event))
-        if event.magnitude >= SHAKEN_FROM and not event.is_strong:
-            event.is_strong = True
-            self._size_from(event, self._motions(event))
-
-    def _size_from(self, event: Event, motions: Mapping[int, StationMotion]) -> None:
-        where = np.array(list(event.trackers), dtype=np.int64)
-        away = self._associator.distances_km(event.hypocentre, where)
-        depth = event.hypocentre.depth_km
-        s_minus_p_s = self._travel.s_s(away, depth) - self._travel.p_s(away, depth)
-        for i, (station, tracker) in enumerate(event.trackers.items()):
-            if event.onsets[station].is_s:
-                s_minus_p_s[i] = event.onsets[station].time_s - tracker.onset_s
-        event.stations = station_magnitudes(
-            list(event.trackers.values()),
-            np.hypot(away, depth),
-            s_minus_p_s,
-            event.magnitude,
-            self._config.pd_relation,
-            np.array([motions[s].pgd_m if s in motions else 0.0 for s in event.trackers]),
-        )
-        now, event.magnitude_error = network_magnitude(event.stations)
-        event.magnitude = damped(event.magnitude, now, event.magnitude_error)
-        event.motions = tuple(m for m in motions.values() if m.pga_m_s2 >= LEAST_SHAKEN_M_S2)
-
-    def _motions(self, event: Event) -> dict[int, StationMotion]:
-        """How hard the stations of a strong event have shaken so far."""
-        if not event.is_strong:
-            return {}
-        return {
-            station: self._waves.motion(event.onsets[station].pick)
-            for station in event.trackers
-            if station in event.onsets
-        }
-
     def _is_refuted(self, event: Event, now_s: float) -> bool:
         """Too few of its onsets are left, or too many stations that must have seen it by now did not."""
         if len(event.onsets) < event.needed:
@@ -503,18 +448,7 @@ class EventEngine:
         ):
             return False
         return (
-            self._associator.share_in_reach(event.hypocentre, list(event.onsets.values()))
-            < WITHDRAW_SHARE
-        )
-
-    def _arrivals(self, event: Event) -> tuple[Arrival, ...]:
-        onsets = sorted(event.onsets.values(), key=lambda o: o.time_s)
-        where = np.array([o.station for o in onsets])
-        away = self._associator.distances_km(event.hypocentre, where)
-        predicted = event.hypocentre.time_s + self._associator.travel_s(event.hypocentre, onsets)
-        return tuple(
-            Arrival(o.pick, "S" if o.is_s else "P", float(d), o.time_s - float(t), o.weight)
-            for o, d, t in zip(onsets, away, predicted, strict=True)
+            self._fit.share_in_reach(event.hypocentre, list(event.onsets.values())) < WITHDRAW_SHARE
         )
 
     def _is_open(self, event: Event, now_s: float) -> bool:

@@ -160,7 +160,7 @@ class StrongRule:
         self, candidate: Candidate, pair: tuple[Onset, Onset]
     ) -> tuple[StationMagnitude, ...]:
         hypocentre = candidate.hypocentre
-        away = self._associator.distances_km(hypocentre, np.array([o.station for o in pair]))
+        away = self._associator.fit.distances_km(hypocentre, np.array([o.station for o in pair]))
         s_minus_p_s = self._travel.s_s(away, hypocentre.depth_km)
         s_minus_p_s = s_minus_p_s - self._travel.p_s(away, hypocentre.depth_km)
         return station_magnitudes(
