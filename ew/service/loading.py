@@ -23,8 +23,8 @@ def load_inventory(config: Config) -> dict[str, Channel]:
     where = config.service.inventory
     if where is None:
         raise ConfigError(
-            "service.inventory: name a StationXML file, a stations.csv or the URL of a station service; "
-            "without it no packet can be placed"
+            "service.inventory names no stations: a StationXML file, a stations.csv or a station service's URL\n"
+            "`ew init DIR --inventory FILE` writes a configuration; then `ew serve --config DIR/ew.toml`"
         )
     if fdsn.is_url(where):
         kept = config.service.database.with_suffix(".stations.xml")

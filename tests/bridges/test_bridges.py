@@ -51,6 +51,9 @@ class Region:
         )
         self.origin_s = time.time() - 3.0
         publisher.publish(TOPIC_KEYS, trust.document([signer]), retain=True)
+        self.beat()
+
+    def beat(self) -> None:
         beat = heartbeat(
             now_us=time.time_ns() // 1000,
             version="1",
@@ -58,7 +61,7 @@ class Region:
             last_event_id=None,
             health="ok",
         )
-        publisher.publish(TOPIC_HEARTBEAT, signed(beat, signer, "exercise"))
+        self.publisher.publish(TOPIC_HEARTBEAT, signed(beat, self.signer, "exercise"))
 
     def tell(self, version: int, kind: str = "alert", magnitude: float = 7.5) -> None:
         now_s = time.time()
