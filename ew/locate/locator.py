@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ew.config import LocateConfig
 from ew.geo import distance_km, ecef_km, local_radius_km, places_around
 from ew.locate.kernels import misfit_grid
+from ew.locate.twin import NEAR_POWER, NEAREST_KM
 from ew.traveltimes import TravelTimes
 
 Floats = NDArray[np.float64]
@@ -27,13 +28,15 @@ APART_STEPS = 2.0
 DEEP_KM = (80.0, 120.0, 170.0, 230.0, 300.0, 380.0, 470.0, 560.0, 640.0)
 DEEP_HALF_KM, DEEP_STEPS = 150.0, 6
 """A deep source need not lie among the stations that hear it first; its misfit is smooth over tens of km."""
+DEEP_FINER = (0.5, 0.25)
+DEEP_SPREAD = np.array([-0.4, -0.2, 0.0, 0.2, 0.4])
 DEEP_PICKS = 5
 """Of four picks nearly any depth fits: place, time and depth are four unknowns."""
 DEEP_GAIN = 2.0
 """So much better (in log likelihood) than the best shallow one a deep hypocentre must be."""
-DEEP_MISFIT = 1.1
-"""And at most so much misfit a pick, the depth's own left aside: picks that belong to no one P-wave fit
-best far below, where all times are alike, and fit badly there (1.1-2.6; deep earthquakes 0.5-1.06)."""
+DEEP_MISFIT = 0.8
+"""And at most so much misfit a pick, what is expected beforehand of depth and distance left aside: picks that belong to no one
+P-wave fit best far below, where all times are alike, and fit badly there (3.7 and more amid aftershocks; deep earthquakes 0.3-0.8)."""
 DEPTH_LOG_PRIOR = 1.6
 """Deep earthquakes are rare, not impossible: a share of 0.08 is at 100-200 km and 0.01 at 600 (global catalogues), which
 1.6 ln(1 + x) follows where x, the depth off the usual in spreads, would cut them off."""
@@ -158,12 +161,19 @@ class Locator:
         half_km = max(half_km, DEEP_HALF_KM)
         step_km = half_km / DEEP_STEPS
         grid = self._search(latitude, longitude, half_km, step_km, self._deep_depths, seen)
-        finer = self._search(
-            *grid.place(), step_km, step_km / 2, grid.depths[[grid.best()[1]]], seen
-        )
-        own = float(self._depth_misfit(finer.depths)[0])
+        # Held against the best shallow one only when it lies as finely: 25 km off is worth seconds
+        for share in DEEP_FINER:
+            middle = float(grid.depths[grid.best()[1]])
+            depths = np.clip(middle * (1 + share * DEEP_SPREAD), 0.0, self._deepest_km)
+            finer_km = share * step_km
+            grid = self._search(*grid.place(), 2 * finer_km, finer_km, depths, seen)
+        depth_km = float(grid.depths[grid.best()[1]])
+        away = np.linalg.norm(seen.picks[:, :3] - ecef_km(*grid.place()), axis=1).min()
+        nearest_km = max(math.hypot(float(away), depth_km), NEAREST_KM)
+        own = float(self._depth_misfit(np.array([depth_km]))[0])
+        own += NEAR_POWER * math.log(nearest_km)
         most = min(shallow - DEEP_GAIN, DEEP_MISFIT * len(seen.picks) + own)
-        return finer if float(finer.misfit.min()) < most else None
+        return grid if float(grid.misfit.min()) < most else None
 
     def misfit_at(self, hypocentre: Hypocentre, seen: Observations) -> float:
         """The misfit of a known place for new observations."""

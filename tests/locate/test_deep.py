@@ -35,3 +35,11 @@ def test_depth_is_found_from_p_of_ten_stations(travel_times: TravelTimes, depth_
 
 def test_four_picks_tell_no_great_depth(travel_times: TravelTimes) -> None:
     assert located(travel_times, 10.0, 4).depth_km <= 60.0
+
+
+@pytest.mark.parametrize("depth_km", [115.0, 180.0])
+def test_depth_is_found_from_seven_stations_however_far_that_is_from_the_nearest(
+    travel_times: TravelTimes, depth_km: float
+) -> None:
+    """What is expected of the nearest station is no misfit of the data: seven picks of a deep earthquake fit it well."""
+    assert located(travel_times, depth_km, 7).depth_km == pytest.approx(depth_km, rel=0.2)
