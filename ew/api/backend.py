@@ -8,6 +8,7 @@ events are in the database, which both share.
 import asyncio
 import itertools
 import logging
+import math
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ class Backend:
         self.broker: BrokerAddress | None = None
         self.refused = 0
         self._status: dict[str, Any] | None = None
-        self._heard_s = 0.0
+        self._heard_s = -math.inf  # by the monotonic clock: the wall's may be set
         self._name = config.service.name
         self._me = f"{self._name}-{secrets.token_hex(6)}"
         self._seal = Seal(secret)
@@ -78,7 +79,7 @@ class Backend:
 
     def status(self) -> dict[str, Any]:
         """The service's status as it told it last; ``health`` says so when that is too long ago."""
-        silent_s = time.time() - self._heard_s
+        silent_s = time.monotonic() - self._heard_s
         if self._status is None:
             return {"health": "starting: the service has not told its status yet", **self._own()}
         if silent_s > GONE_S:
@@ -99,7 +100,7 @@ class Backend:
 
     def take_status(self, status: dict[str, Any]) -> None:
         """The service has told its status."""
-        self._status, self._heard_s = status, time.time()
+        self._status, self._heard_s = status, time.monotonic()
 
     # Tasks
 
