@@ -1,7 +1,8 @@
-"""A service killed (SIGKILL) at random moments between 30 s before and 60 s after the origin, and started again at once.
+"""A service killed (SIGKILL) at random moments about an earthquake, and started again at once.
 
-Real processes: ``ew serve`` with its embedded broker, which dies with it, and with a Mosquitto that lives on, in
-turns. Three runs at a time.
+Real processes: ``ew serve`` with its embedded broker, which dies with it, and with a Mosquitto that
+lives on, in turns. Half of the kills fall between 30 s before and 60 s after the origin, half into the
+seconds in which picks become the first alerts. Three runs at a time.
 """
 
 import asyncio
@@ -18,6 +19,10 @@ COUNT, QUICK_COUNT = 100, 3
 AT_ONCE = 3
 PHONES = 60
 EARLIEST_S, LATEST_S = -30.0, 60.0
+CRITICAL_S = (-2.0, 6.0)
+"""From shortly before the origin until all phones were told (undisturbed: after 3 to 4 s)."""
+LOG_MOST = 20_000
+"""Characters of a failed run's log that are kept, from its end."""
 LEAD_S, FOLLOWED_S = 2.0, 10.0
 SEED = 20_080_512
 
@@ -31,14 +36,19 @@ class Kill:
 
 
 def kills(count: int) -> list[Kill]:
-    """Moments spread over the whole time, each a random one of its share of it."""
+    """An undisturbed run with each broker, and ``count`` kills at moments spread as the module says."""
     chance = random.Random(SEED)
-    width_s = (LATEST_S - EARLIEST_S) / count
     settings = [Setting("embedded", phones=PHONES), Setting("proxied", phones=PHONES)]
-    moments = [EARLIEST_S + width_s * (n + chance.random()) for n in range(count)]
+    moments = spread(chance, EARLIEST_S, LATEST_S, count - count // 2)
+    moments += spread(chance, *CRITICAL_S, count // 2)
     return [Kill(setting, None) for setting in settings] + [
         Kill(settings[number % 2], moment_s) for number, moment_s in enumerate(moments)
     ]
+
+
+def spread(chance: random.Random, from_s: float, to_s: float, count: int) -> list[float]:
+    """``count`` moments, each drawn at random from its own equal part of the time."""
+    return [from_s + (to_s - from_s) / count * (n + chance.random()) for n in range(count)]
 
 
 def one(kill: Kill) -> Outcome:
@@ -83,9 +93,14 @@ def run(quick: bool) -> BenchmarkResult:
         {"moment_s": k.moment_s, "broker": k.setting.broker, "late_s": _late(o, undisturbed, k)}
         | {"lost": o.lost(undisturbed[k.setting.broker])}
         | {"doubled": o.doubled, "ghosts": o.ghosts}
+        | ({"log": o.log[-LOG_MOST:]} if _has_failed(o, undisturbed[k.setting.broker]) else {})
         for k, o in killed
     ]
     return BenchmarkResult(NAME, rows, budgets, notes, details=details)
+
+
+def _has_failed(outcome: Outcome, undisturbed: Outcome) -> bool:
+    return bool(outcome.lost(undisturbed) or outcome.doubled or outcome.ghosts)
 
 
 def _is_calm(kill: Kill) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.faulty.stage import FAKETIME, Setting, Stage
+from benchmarks.faulty.stage import Setting, Stage
 from ew.delivery.broker import find_program
 
 AWAY_S = 3.0
@@ -148,7 +148,7 @@ def step_clock(by_s: float) -> Act:
     async def step(stage: Stage) -> None:
         await stage.until(-3.0)
         stage.fault()
-        stage.clock_file.write_text(f"{by_s:+.0f}\n", encoding="ascii")
+        stage.step_clock(by_s)
 
     return step
 
@@ -190,8 +190,7 @@ def cases() -> list[Case]:
     for moment in ("before", "during", "after"):
         found.append(Case(f"broker cut off {moment}", at(moment, cut_broker), cut, "broker", True))
     no_root = "" if os.geteuid() == 0 else "needs root"
-    no_faketime = "" if FAKETIME.exists() else "needs libfaketime"
-    faked = Setting(is_clock_faked=True)
+    stepped = Setting(has_own_clock=True)
     found += [
         Case("link frozen during", at("during", freeze_broker), cut, "", True),
         Case("web process killed", at("before", kill_web), says="web"),
@@ -199,12 +198,12 @@ def cases() -> list[Case]:
         Case("database deleted", delete_database),
         Case("database read-only", make_read_only, says="", lacks=no_root or _no("chattr")),
         Case("disk full", fill_disk, says="resume file", lacks=no_root),
-        Case("clock 5 s forward", step_clock(STEP_S), faked, lacks=no_faketime),
-        Case("clock 5 s back", step_clock(-STEP_S), faked, "clock", lacks=no_faketime),
+        Case("clock 5 s forward", step_clock(STEP_S), stepped),
+        Case("clock 5 s back", step_clock(-STEP_S), stepped, "clock"),
         Case("half of the stations silent", silence, Setting(silent_share=0.5)),
         Case("10 times the packets", silence, Setting(packet_s=0.05)),
         Case("1,000 garbage messages/s", load("garbage", 1000), Setting(takes_waveforms=True)),
-        Case("50,000 HTTP requests", load("http", 50_000, is_http=True)),
+        Case("50,000 HTTP requests", load("http", 50_000, is_http=True, from_s=-12.0)),
         Case("1,000 WebSockets, 334 deaf", load("websockets", 1000, is_http=True, from_s=-9.0)),
     ]
     no_mosquitto = "" if find_program("mosquitto") else "needs mosquitto"

@@ -10,6 +10,7 @@ import math
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,8 @@ ORIGIN_AFTER_S, AFTER_S = 14.0, 16.0
 OVER_S = 13.0
 PHONES, WITHIN_KM = 120, 60.0
 START_WITHIN_S = 60.0
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+CLOCK = Path(__file__).with_name("clock")
+"""Folder of the ``sitecustomize`` through which a Python's wall clock is stepped."""
 
 Broker = Literal["embedded", "mosquitto", "proxied"]
 
@@ -55,7 +57,7 @@ class Setting:
     packet_s: float = 0.5
     silent_share: float = 0.0
     takes_waveforms: bool = False
-    is_clock_faked: bool = False
+    has_own_clock: bool = False
     database: Path | None = None
     phones: int = PHONES
 
@@ -70,6 +72,8 @@ class Outcome:
     health: list[str] = field(default_factory=list)
     is_alive: bool = True
     notes: list[str] = field(default_factory=list)
+    log: str = ""
+    """What the service wrote to its standard error."""
 
     def late_s(self, undisturbed: "Outcome") -> list[float]:
         """How much later than undisturbed each phone heard."""
@@ -158,7 +162,7 @@ class Stage:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="ew-f-")))
         self.database = self.setting.database or self.folder / "ew.sqlite"
         self.clock_file = self.folder / "clock"
-        self.clock_file.write_text("+0\n", encoding="ascii")
+        self.step_clock(0.0)
         self.seedlink = await enter(SeedLinkServer())
         broker, devices_port = self.setting.broker, self.mqtt_port
         spec: str = broker
@@ -200,13 +204,8 @@ class Stage:
     async def serve(self) -> None:
         """Start the service, and return when it has said where it listens."""
         environment = dict(os.environ)
-        if self.setting.is_clock_faked:
-            environment |= {
-                "LD_PRELOAD": str(FAKETIME),
-                "FAKETIME_TIMESTAMP_FILE": str(self.clock_file),
-                "FAKETIME_NO_CACHE": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }
+        if self.setting.has_own_clock:
+            environment |= {"PYTHONPATH": str(CLOCK), "EW_CLOCK_STEP": str(self.clock_file)}
         with (self.folder / "serve.err").open("ab") as log:
             self._service = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "ew", "serve", "--config", str(self.folder / "ew.toml")),
@@ -238,6 +237,11 @@ class Stage:
     @property
     def broker_pid(self) -> int:
         return self.child("mosquitto" if self.setting.broker == "mosquitto" else "embedded")
+
+    def step_clock(self, by_s: float) -> None:
+        """Set the wall clock of the service and its children so far off the true one."""
+        with self.clock_file.open("r+b" if self.clock_file.exists() else "wb") as file:
+            file.write(struct.pack("d", by_s))
 
     async def kill(self) -> None:
         """SIGKILL, and start it again at once, as the supervisor does."""
@@ -342,6 +346,7 @@ class Stage:
     def judge(self, reactions: Sequence[dict[str, Any]]) -> Outcome:
         """Sort the phones' reactions."""
         outcome = self.outcome
+        outcome.log = (self.folder / "serve.err").read_text(encoding="utf-8", errors="replace")
         outcome.is_alive = self._service is not None and self._service.returncode is None
         for one in list(reactions):
             name = one["device_id"]

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ew.web")
 
-GONE_S = 5.0
-"""The service tells its status each second; one that is silent for so long has ended or hangs."""
+GONE_S = 2.5
+"""The service tells its status each second. One not heard for so long has ended or hangs, or the broker between does."""
 ANSWER_WITHIN_S = 5.0
 NOTICE_WITHIN_S = 1.0
 RETRY_S = 1.0
@@ -83,7 +83,7 @@ class Backend:
         if self._status is None:
             return {"health": "starting: the service has not told its status yet", **self._own()}
         if silent_s > GONE_S:
-            said = f"service gone: last heard {silent_s:.0f} s ago"
+            said = f"service or broker silent: last heard {silent_s:.0f} s ago"
             return {**self._status, "health": said, **self._own()}
         reasons = [reason for reason in [self._status["health"]] if reason != "ok"]
         reasons += [f"web: {what}: {why}" for what, why in self.trouble.items()]

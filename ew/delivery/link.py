@@ -25,6 +25,8 @@ from ew.delivery.embedded.packets import (
 ANSWER_WITHIN_S = 10.0
 CLOSES_WITHIN_S = 1.5
 """Silence longer than this many keep-alives ends a connection."""
+PING_AFTER_S = 0.9
+"""A broker from which nothing came for so long is asked at the next tick, so that its silence shows soon."""
 LARGEST_ANSWER = 1 << 16
 REFUSALS = {
     1: "unsupported protocol version",
@@ -84,7 +86,7 @@ class Link(asyncio.Protocol):
         self._login, self._on_ack = login, on_ack
         self._splitter = decode.Splitter(LARGEST_ANSWER)
         self._transport: asyncio.Transport | None = None
-        self._heard = self._spoke = loop.time()
+        self._heard = loop.time()
         self._last_id = 0
         self._is_full = False
         self._reason = "the broker closed the connection"
@@ -176,17 +178,20 @@ class Link(asyncio.Protocol):
 
     def write(self, parts: list[bytes]) -> None:
         """Send encoded packets in one call."""
-        self._spoke = asyncio.get_running_loop().time()
         if self._transport is not None:
             self._transport.write(b"".join(parts))
 
     def tick(self) -> None:
-        """Keep the connection alive, or give it up if the broker is silent."""
-        now, keep_alive_s = asyncio.get_running_loop().time(), self._login.keep_alive_s
-        if now - self._heard > CLOSES_WITHIN_S * keep_alive_s:
-            self.abort(f"the broker was silent for {now - self._heard:.1f} s")
-        elif now - min(self._spoke, self._heard) > keep_alive_s / 2:
+        """Keep the connection alive, or give it up if the broker is silent; to be called each second."""
+        if self.silent_s > CLOSES_WITHIN_S * self._login.keep_alive_s:
+            self.abort(f"the broker was silent for {self.silent_s:.1f} s")
+        elif self.silent_s > PING_AFTER_S:
             self.write([PINGREQ])
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since anything came from the broker; at most some 2 s while it answers."""
+        return asyncio.get_running_loop().time() - self._heard
 
     def abort(self, reason: str) -> None:
         """Give the connection up."""

@@ -30,6 +30,8 @@ log = logging.getLogger("ew.publisher")
 
 KEEP_ALIVE_S = 5
 """A broker that is silent without closing (a node that hangs, a cable that is cut) is given up after 7.5 s."""
+BROKER_SILENT_S = 2.5
+"""A broker is asked each second; one that has not answered for so long is named in health."""
 RECORDS_KEPT = 200_000
 BATCH_MOST = 16
 """Alerts written in one call: about 1 ms of signing; the first of a plan goes alone."""
@@ -89,6 +91,7 @@ class Publisher:
         self._is_version_known = False
         self._tls = address.tls_context()
         self._tasks: list[asyncio.Task[None]] = []
+        self._links: set[Link] = set()
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -154,6 +157,11 @@ class Publisher:
         if put_back:
             self._held.extend(put_back)
             self._wake_all()
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since anything came over the connection that has been silent for longest."""
+        return max((link.silent_s for link in self._links), default=0.0)
 
     # Sending
 
@@ -311,6 +319,7 @@ class Publisher:
         """Send until the connection breaks; then what is under way goes back to be sent again."""
         link.lost.add_done_callback(lambda _: wake.set())
         ticker = asyncio.create_task(_keep_alive(link), name="publisher-keep-alive")
+        self._links.add(link)
         try:
             while not link.lost.done():
                 wake.clear()
@@ -320,6 +329,7 @@ class Publisher:
             link.lost.result()
         finally:
             ticker.cancel()
+            self._links.remove(link)
             link.close()
             self._pending -= len(under_way)
             self._again.extend(sorted(under_way, key=lambda one: one.number))

@@ -32,7 +32,7 @@ from ew.alerts.message import (
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.components import verticals_of
 from ew.config import Config
-from ew.delivery.publisher import Publisher
+from ew.delivery.publisher import BROKER_SILENT_S, Publisher
 from ew.errors import InputError
 from ew.pipeline import TICK_NS, Output, Pipeline
 from ew.records import Channel, EventVersion, Status
@@ -168,6 +168,8 @@ class Service:
         reasons = []
         if not self.publisher.status.connected:
             reasons.append("broker lost")
+        elif self.publisher.silent_s > BROKER_SILENT_S:
+            reasons.append(f"broker silent for {self.publisher.silent_s:.0f} s")
         if self.intake.has_sources:
             now_s = time.time()
             nothing = no_data(self.intake.last_packet_s, self.started_s, now_s)

@@ -7,11 +7,12 @@ import json
 import aiomqtt
 import pytest
 
+from benchmarks.faulty.proxy import Proxy
 from ew.address import BrokerAddress, parse_url
 from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
 from ew.delivery.broker import find_program, free_port, open_broker
-from ew.delivery.publisher import Publisher
+from ew.delivery.publisher import BROKER_SILENT_S, Publisher
 from ew.errors import BrokerError, ConfigError
 from tests.delivery.conftest import PlanMaker
 
@@ -66,6 +67,20 @@ async def test_broker_lost_while_alerting_loses_no_alert(
         assert sorted(devices_of(found)) == DEVICES
         assert publisher.status.reconnects >= 1
         assert publisher.status.last_error
+
+
+async def test_a_broker_that_falls_silent_is_known_within_seconds(signer: Signer) -> None:
+    async with open_broker("embedded") as broker, Proxy(broker.port) as proxy:
+        between = BrokerAddress("127.0.0.1", proxy.port)
+        async with Publisher(between, signer, QUICK) as publisher, asyncio.timeout(20):
+            proxy.freeze()
+            while publisher.silent_s < BROKER_SILENT_S:
+                assert publisher.status.connected, "it hangs, but it has not closed"
+                await asyncio.sleep(0.01)
+            proxy.thaw()
+            while publisher.silent_s > BROKER_SILENT_S:
+                await asyncio.sleep(0.01)
+            assert publisher.status.reconnects == 0
 
 
 async def test_alerts_that_a_restarted_broker_has_forgotten_are_said_once_more(
