@@ -67,6 +67,15 @@ DEEPER_KM = 20.0
 """Read as S, any P-wave can be that of an earthquake far below, from where S comes in as steeply: no deeper than this below the usual."""
 BACK = 2.0
 """What was read as S is read as P again only if that is e² times as likely: the ground before it says S."""
+HIDDEN_P_STATIONS = 8
+"""So many onsets tell P from S by how fast the wave crosses them; of fewer, place and time make up for it."""
+HIDDEN_P_MISFIT = 1.1
+"""Misfit a pick from which P is doubted: the search for S costs as much as a location, and most P-waves fit better."""
+HIDDEN_P_GAIN = 4.0
+"""Onsets on calm ground are S only if that is e⁴ times as likely. Read as S, recorded and synthetic P-waves gain 2.6 at most
+and nearly all lose, while small earthquakes of which only S was seen gain 5 and more by their twelfth onset."""
+HIDDEN_P_S = 2
+"""With so many S-waves where they belong behind them the onsets are P."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +162,7 @@ class Associator:
         onsets = self.fit.explained(hypocentre, recent)
         if not self._is_sound(hypocentre, onsets, first):
             return None
-        reread = self.reread(hypocentre, onsets)
+        reread = self.reread(hypocentre, onsets) if is_mostly_restless(onsets) else None
         if reread is None:
             if self._hangs_on_one(hypocentre, onsets, recent):
                 return None
@@ -212,7 +221,7 @@ class Associator:
         late. S takes longer from station to station than P. Silence tells nothing here, for P is silent as well.
         """
         if not is_mostly_restless(onsets):
-            return None
+            return None if is_mostly_s(onsets) else self._with_hidden_p(hypocentre, onsets)
         other = read_as(onsets, is_s=not is_mostly_s(onsets))
         seen, anew = (
             replace(self._observer.observations(o, (), silent_among=hypocentre), silent=NO_ROWS)
@@ -224,6 +233,33 @@ class Associator:
         if is_deep or self._locator.misfit_at(hypocentre, seen) < found.misfit + least:
             return None
         return Candidate(found, tuple(other))
+
+    def _with_hidden_p(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> Candidate | None:
+        """The onsets as S of a small earthquake whose P stayed below the noise, if their times clearly say so.
+
+        Else its S-waves farther away would be neither P nor S of what was found, and would make up a second earthquake.
+        """
+        onsets = [o for o in onsets if not o.is_late]
+        if len(onsets) < HIDDEN_P_STATIONS:
+            return None
+        as_p, as_s = (
+            replace(
+                self._observer.observations(read, (), silent_among=hypocentre),
+                silent=NO_ROWS,
+                seconds=NO_ROWS,
+            )
+            for read in (onsets, [replace(o, is_s=True) for o in onsets])
+        )
+        misfit = self._locator.misfit_at(hypocentre, as_p)
+        if misfit < HIDDEN_P_MISFIT * len(as_p.picks):
+            return None
+        if self.fit.fitting_s(hypocentre, onsets) >= HIDDEN_P_S:
+            return None
+        found = self._locate_around(onsets, as_s)
+        is_deep = found.depth_km > self._config.depth_km + DEEPER_KM
+        if is_deep or misfit < found.misfit + HIDDEN_P_GAIN:
+            return None
+        return Candidate(found, tuple(replace(o, is_s=True) for o in onsets))
 
     def relocate(
         self, hypocentre: Hypocentre, onsets: Sequence[Onset], later: Sequence[Onset]

@@ -82,5 +82,19 @@ def test_what_is_heard_of_calm_ground_is_p(travel_times: TravelTimes) -> None:
     assert {arrival.phase for v in versions for arrival in v.arrivals} == {"P"}
 
 
+@pytest.mark.parametrize("north", [-0.2, 0.0, 0.2])
+def test_earthquake_of_which_only_s_is_seen_is_one_event_at_its_own_place_and_time(
+    north: float, travel_times: TravelTimes
+) -> None:
+    truth = Origin(START_S + 25.0, CENTRE[0] + north, CENTRE[1], 12.0, 2.5)
+    channels = {s.channels()[0].seed_id: s.channels()[0] for s in stations(110)}
+    heard = picks(channels, truth, travel_times, "S", 1.3)
+    (history,) = by_event(told(channels, travel_times, heard, 80.0)).values()
+    last = history[-1]
+    assert last.origin.time_s == pytest.approx(truth.time_s, abs=0.5)
+    assert error_km(last.origin, truth) < 3
+    assert {arrival.phase for arrival in last.arrivals} == {"S"}
+
+
 def error_km(found: Origin, truth: Origin) -> float:
     return float(distance_km(found.latitude, found.longitude, truth.latitude, truth.longitude))
