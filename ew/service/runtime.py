@@ -57,7 +57,7 @@ from ew.sources.inventory import stations_of
 from ew.sources.listen import listen
 from ew.sources.picks import Heard, PickExchange
 from ew.stopwatch import Stopwatch
-from ew.storage.journal import Journal, read_targets
+from ew.storage.journal import Journal, file_id, read_targets
 from ew.storage.keyring import ServiceKeys
 from ew.times import NS_PER_S, iso_from_ns, us_from_seconds
 from ew.traveltimes import TravelTimes
@@ -147,6 +147,8 @@ class Service:
         self._cells: set[str] = set()
         self._cell_targets: Targets | None = None
         self._devices_error: str | None = None
+        self._database: tuple[int, int] | None = None
+        self._is_database_lost = False
         self._reloading = asyncio.Lock()
         self._pipeline_lock = asyncio.Lock()
         # The default threads are for whatever may hang on a disk; the pipeline must not wait for one
@@ -189,9 +191,18 @@ class Service:
             reasons.append(f"journal: {self.journal.error}")
         if self.recall.error is not None:
             reasons.append(f"resume file: {self.recall.error}")
-        if self._devices_error is not None:
-            reasons.append(f"devices: {self._devices_error}")
+        if error := self._devices_error or self._database_loss():
+            reasons.append(f"devices: {error}")
         return reasons
+
+    def _database_loss(self) -> str | None:
+        """Whether the database is no longer the one the devices were read from."""
+        path = self.config.service.database
+        if self._database is not None and file_id(path) != self._database:
+            self._is_database_lost = True  # for good: a new file may get the old one's inode
+        if not self._is_database_lost:
+            return None
+        return f"{path} was deleted or replaced: those registered before stay until a restart"
 
     def judged(self, now_s: float) -> Judgement:
         """How the stations are at ``now_s`` (epoch seconds)."""
@@ -397,8 +408,11 @@ class Service:
         async with self._reloading:
             groups = [await self._cell_group()]
             kinds = list(self.config.policy.kinds)
+            path = self.config.service.database
+            if self._database_loss():
+                return
             try:
-                devices = await asyncio.to_thread(read_targets, self.config.service.database, kinds)
+                devices = await asyncio.to_thread(read_targets, path, kinds)
             except InputError as error:
                 if self._devices_error is None:
                     log.warning("devices: %s", error)
@@ -407,6 +421,7 @@ class Service:
                     return
             else:
                 self._devices_error = None
+                self._database = file_id(path)
                 groups.append(devices)
             prepared = await asyncio.to_thread(self.planner.prepare, groups)
             async with self._pipeline_lock:

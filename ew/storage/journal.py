@@ -51,6 +51,15 @@ def open_engine(path: Path) -> Engine:
     return create_engine(f"sqlite:///{path}", connect_args={"timeout": LOCK_S})
 
 
+def file_id(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another that takes its name (device, inode); ``None``: there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Journal:
     """A thread that writes; ``note_*`` may be called from the event loop and return at once."""
 

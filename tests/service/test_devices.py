@@ -1,0 +1,87 @@
+"""Registered devices taken into a service: what a database that can't be read changes."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from ew import Origin
+from ew.address import BrokerAddress
+from ew.config import Config, ServiceConfig
+from ew.records import EventVersion
+from ew.service.loading import load_keys
+from ew.service.runtime import Service
+from ew.service.tasks import Watch
+from ew.storage.store import RegisteredDevice, Store
+from tests.serving import play
+
+PLACE = (29.5, 103.5)
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    """A service that is not run: it has its devices, and no sources."""
+    config = Config(service=ServiceConfig(database=tmp_path / "ew.sqlite"))
+    async with asyncio.TaskGroup() as group:
+        yield Service(
+            config,
+            play().inventory,
+            BrokerAddress("127.0.0.1", 1),
+            load_keys(config),
+            b"s" * 64,
+            Watch(group),
+        )
+
+
+def alerted(service: Service) -> list[str]:
+    """The devices that a new earthquake under ``PLACE`` is told to."""
+    origin = Origin(1e9, *PLACE, 10.0, 6.0)
+    version = EventVersion(uuid4().hex, 1, "alert", 1e9, origin, stations=6)
+    plans = service.planner.plan(version, 1e9 + 4.0)
+    return sorted(
+        plan.topic(place).rpartition("/")[2]
+        for plan in plans
+        for place in range(len(plan))
+        if "/device/" in plan.topic(place)
+    )
+
+
+async def test_devices_known_so_far_stay_while_the_database_cannot_be_read(
+    service: Service,
+) -> None:
+    path = service.config.service.database
+    async with Store(path) as store:
+        await store.register(RegisteredDevice("tv-1", "tv", *PLACE))
+        await service.reload_targets()
+        assert alerted(service) == ["tv-1"]
+        await store.register(RegisteredDevice("tv-2", "tv", *PLACE))
+        await service.reload_targets()
+        assert alerted(service) == ["tv-1", "tv-2"]
+    whole = path.read_bytes()
+    path.write_bytes(os.urandom(4096))
+    await service.reload_targets()
+    assert alerted(service) == ["tv-1", "tv-2"]
+    assert "devices: " in service.health
+    path.write_bytes(whole)
+    await service.reload_targets()
+    assert alerted(service) == ["tv-1", "tv-2"]
+    assert "devices: " not in service.health
+
+
+async def test_a_database_deleted_while_the_service_runs_takes_no_device_away(
+    service: Service,
+) -> None:
+    path = service.config.service.database
+    async with Store(path) as store:
+        await store.register(RegisteredDevice("tv-1", "tv", *PLACE))
+    await service.reload_targets()
+    path.unlink()
+    assert "deleted or replaced" in service.health
+    async with Store(path) as store:
+        await store.register(RegisteredDevice("tv-2", "tv", *PLACE))
+    await service.reload_targets()
+    assert alerted(service) == ["tv-1"]
+    assert "deleted or replaced" in service.health
