@@ -83,13 +83,13 @@ async def guard(process: asyncio.subprocess.Process) -> asyncio.subprocess.Proce
     )
 
 
-async def end(process: asyncio.subprocess.Process) -> None:
-    """Ask a process to end, and end it when it does not."""
+async def end(process: asyncio.subprocess.Process, within_s: float = STOP_WITHIN_S) -> None:
+    """Ask a process to end, and kill it when it has not ended ``within_s`` seconds later."""
     if process.returncode is not None:
         return
     process.terminate()
     try:
-        async with asyncio.timeout(STOP_WITHIN_S):
+        async with asyncio.timeout(within_s):
             await process.wait()
     except TimeoutError:
         process.kill()

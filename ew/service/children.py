@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from ew.address import BrokerAddress
+from ew.delivery.child import end
 
 STOP_WITHIN_S = 3.0
 UNREAD_MOST_BYTES = 1 << 20
@@ -54,7 +55,7 @@ class WebProcess:
             code = await process.wait()
         finally:
             self._stdin = self.pid = None
-            await _end(process)
+            await end(process, STOP_WITHIN_S)
         raise ChildEndedError(f"the web process ended with code {code}")
 
     def tell_broker(self, broker: BrokerAddress) -> None:
@@ -101,15 +102,3 @@ def broker_of(told: dict[str, Any]) -> BrokerAddress:
 
 def _line(**what: Any) -> bytes:  # noqa: ANN401 - plain JSON values
     return orjson.dumps(what) + b"\n"
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_WITHIN_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
