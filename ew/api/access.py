@@ -8,9 +8,10 @@ listens on this machine alone.
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, WebSocket
+from fastapi import Depends, Request, Response, WebSocket
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
@@ -109,10 +110,19 @@ def may_look_on(config: ServiceConfig, socket: WebSocket) -> bool:
     return key is not None and key.has("viewer")
 
 
-def needing(scope: Scope, *codes: int) -> dict[str, Any]:
-    """What a route is declared with: its scope, and the problems it may answer with."""
-    return {
+def needing(scope: Scope, *codes: int, answers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The keyword arguments a route is declared with: its scope, and what it may answer.
+
+    ``codes``: statuses of problems beyond those that every route may answer with. ``answers``: media
+    types of the answer with the JSON schema type of each, for a route that makes its response itself.
+    """
+    declared: dict[str, Any] = {
         "dependencies": [Depends(Needs(scope))],
         "openapi_extra": {SCOPE: scope},
         "responses": documented(400, 401, 403, 413, 422, 429, 500, 503, *codes),
     }
+    if answers is not None:
+        content = {media: {"schema": {"type": kind}} for media, kind in answers.items()}
+        declared["response_class"] = Response
+        declared["responses"][200] = {"description": "Successful Response", "content": content}
+    return declared

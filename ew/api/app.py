@@ -75,15 +75,7 @@ async def devices(
 ) -> list[DeviceIn]:
     """Registered devices by their ids; ``after``: the last id of the page before."""
     found = await _service(request).store.listed(after, limit)
-    return [
-        DeviceIn(
-            device_id=one.device_id,
-            kind=one.kind,
-            latitude=one.latitude,
-            longitude=one.longitude,
-        )
-        for one in found
-    ]
+    return [_device(one) for one in found]
 
 
 @router.get("/devices/{device_id}", **needing("vendor", 404))
@@ -92,6 +84,10 @@ async def registered(request: Request, device_id: DeviceId) -> DeviceIn:
     device = await _service(request).store.device(device_id)
     if device is None:
         raise HTTPException(404, f"no device {device_id!r}")
+    return _device(device)
+
+
+def _device(device: RegisteredDevice) -> DeviceIn:
     return DeviceIn(
         device_id=device.device_id,
         kind=device.kind,
@@ -152,20 +148,7 @@ async def partner_origin(request: Request, origin: OriginIn, credentials: Creden
     return OriginOut(event_id=merged.event_id, version=merged.version, kind=merged.kind)
 
 
-METRICS = needing("viewer")
-
-
-@router.get(
-    "/metrics",
-    **{
-        **METRICS,
-        "response_class": Response,
-        "responses": {
-            **METRICS["responses"],
-            200: {"description": "OK", "content": {"text/plain": {"schema": {"type": "string"}}}},
-        },
-    },
-)
+@router.get("/metrics", **needing("viewer", answers={"text/plain": "string"}))
 async def metrics(request: Request) -> Response:
     """Counters and gauges in the form Prometheus reads."""
     return Response(exposition(_service(request).status()), media_type="text/plain; version=0.0.4")
