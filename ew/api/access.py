@@ -6,7 +6,6 @@ scope; an operator's key has all scopes. Without any key, devices can be registe
 listens on this machine alone.
 """
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
 from ew.api.problems import documented
-from ew.config.service import ApiKey, Scope, ServiceConfig
+from ew.config.service import ApiKey, Scope, ServiceConfig, hash_of
 
 BEARER = HTTPBearer(auto_error=False, description="an API key")
 SCOPE = "x-scope"
@@ -25,11 +24,6 @@ SHARED = "api_token"
 """The name of the plain token, which whoever has it shares."""
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
-
-
-def hash_of(secret: str) -> str:
-    """A key as it stands in the configuration: SHA-256, hexadecimal. Keys are long random texts."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def keys_of(config: ServiceConfig) -> list[ApiKey]:

@@ -1,6 +1,5 @@
 """``ew init``: a directory with a configuration, keys and a systemd unit that work together."""
 
-import hashlib
 import re
 import secrets
 import sys
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ew.config import load_config
+from ew.config.service import api_key_lines
 from ew.errors import ConfigError, InputError
 from ew.records import Status
 from ew.storage.keyring import Keyring
@@ -95,14 +95,7 @@ def _configuration(options: InitOptions, directory: Path, passwords: dict[str, s
             lines.append(f"  {{ host = {_quoted(found[1])}, port = {found[2] or 18000} }},")
         lines.append("]")
     for name, password in passwords.items():
-        hashed = hashlib.sha256(password.encode()).hexdigest()
-        lines += [
-            "",
-            "[[service.api_keys]]",
-            f"name = {_quoted(name)}",
-            f"sha256 = {_quoted(hashed)}",
-            'scopes = ["operator"]',
-        ]
+        lines += ["", *api_key_lines(name, password, ["operator"])]
     lines += ["", "[delivery]", f"broker = {_quoted(options.broker)}"]
     if options.broker == "embedded":
         lines.append("broker_port = 1883")

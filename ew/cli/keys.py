@@ -1,6 +1,5 @@
 """``ew keys``: the root of trust and the keys it vouches for, in a directory (``ew.storage.keyring``)."""
 
-import hashlib
 import secrets
 import time
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from ew.config.service import api_key_lines
 from ew.storage.keyring import Keyring
 from ew.times import NS_PER_US, iso_from_us
 
@@ -51,13 +51,8 @@ def show(path: Path) -> None:
 def api(name: str, scopes: Sequence[str]) -> None:
     """Make a key of the HTTP API and print it, once, with what the configuration is to hold of it."""
     secret = secrets.token_urlsafe(32)
-    listed = ", ".join(f'"{scope}"' for scope in scopes)
-    print(f"""the key of {name}, which is kept nowhere: {secret}
-
-[[service.api_keys]]
-name = "{name}"
-sha256 = "{hashlib.sha256(secret.encode()).hexdigest()}"
-scopes = [{listed}]""")
+    lines = "\n".join(api_key_lines(name, secret, scopes))
+    print(f"the key of {name}, which is kept nowhere: {secret}\n\n{lines}")
 
 
 def _print(keyring: Keyring) -> None:

@@ -1,7 +1,9 @@
 """How the service runs: addresses, files, sources."""
 
+import hashlib
 import ipaddress
 import re
+from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import Literal, Self, TypeAlias
@@ -107,6 +109,22 @@ class ApiKey(BaseModel):
     def has(self, scope: Scope) -> bool:
         """Whether it may do what a scope is for."""
         return scope in self.scopes or "operator" in self.scopes
+
+
+def hash_of(secret: str) -> str:
+    """A key as it stands in the configuration: SHA-256, hexadecimal. Keys are long random texts."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def api_key_lines(name: str, secret: str, scopes: Sequence[str]) -> list[str]:
+    """The lines of a configuration file that let in whoever holds ``secret``."""
+    listed = ", ".join(f'"{scope}"' for scope in scopes)
+    return [
+        "[[service.api_keys]]",
+        f'name = "{name}"',
+        f'sha256 = "{hash_of(secret)}"',
+        f"scopes = [{listed}]",
+    ]
 
 
 class ServiceConfig(BaseModel):

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 
 from ew import Config, EventVersion, Origin
 from ew.alerts.message import event_body
-from ew.api.access import hash_of
 from ew.api.app import create_app
 from ew.api.backend import Backend
+from ew.config.service import hash_of
 from ew.storage.journal import Journal
 from ew.storage.store import Store
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from ew.api.access import hash_of
+from ew.config.service import hash_of
 from tests.api.conftest import KEYS
 from tests.serving import play, serving, write_inventory
 
