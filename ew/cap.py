@@ -4,11 +4,15 @@ import math
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from ew.alerts.message import EVENT_LIFE_S
+from ew.config import Config
 from ew.records import EventVersion, Status
+from ew.shaking.profile import profile
 from ew.times import iso_from_seconds
+from ew.traveltimes import TravelTimes
+from ew.xmltree import add, document, encoded
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
-EXPIRES_AFTER_S = 300.0
 _STATUS = {"actual": "Actual", "exercise": "Exercise", "test": "Test"}
 _TYPE = {"alert": "Alert", "update": "Update", "cancel": "Cancel"}
 _HEADLINES = {
@@ -22,6 +26,29 @@ _INSTRUCTION = {
 }
 SEVERITIES = ((8.0, "Extreme"), (6.0, "Severe"), (4.0, "Moderate"), (0.0, "Minor"))
 """By the largest intensity (CSIS or MMI) expected: damage to many buildings from 8, slight damage from 6."""
+
+
+def cap_of_event(
+    history: Sequence[EventVersion],
+    status: Status,
+    config: Config,
+    travel_times: TravelTimes,
+    sender: str,
+) -> bytes:
+    """The CAP message of an event's newest version, with its area and severity as configured.
+
+    ``history`` and ``sender``: as for ``cap_message``.
+    """
+    felt = profile(
+        history[-1].origin, travel_times, config.shaking.relation, config.policy.least_intensity
+    )
+    return cap_message(
+        history,
+        status,
+        sender=sender,
+        radius_km=felt["alert_km"],
+        highest=max(felt["intensity"]),
+    )
 
 
 def cap_message(
@@ -39,22 +66,21 @@ def cap_message(
     The area is a circle, which needs no care where it crosses the date line.
     """
     version, earlier = history[-1], history[:-1]
-    ET.register_namespace("", NAMESPACE)
-    alert = ET.Element(_name("alert"))
-    _add(alert, "identifier", _identifier(version))
-    _add(alert, "sender", sender)
-    _add(alert, "sent", _time(version.issued_s))
-    _add(alert, "status", _STATUS[status])
-    _add(alert, "msgType", _TYPE[version.kind] if earlier else "Alert")
-    _add(alert, "scope", "Public")
+    alert = document(NAMESPACE, "alert")
+    add(alert, "identifier", _identifier(version))
+    add(alert, "sender", sender)
+    add(alert, "sent", _time(version.issued_s))
+    add(alert, "status", _STATUS[status])
+    add(alert, "msgType", _TYPE[version.kind] if earlier else "Alert")
+    add(alert, "scope", "Public")
     if status != "actual":
-        _add(alert, "note", f"This is {'an exercise' if status == 'exercise' else 'a test'}.")
+        add(alert, "note", f"This is {'an exercise' if status == 'exercise' else 'a test'}.")
     if earlier:
         of = " ".join(f"{sender},{_identifier(v)},{_time(v.issued_s)}" for v in earlier)
-        _add(alert, "references", of)
+        add(alert, "references", of)
     for language in _HEADLINES:
         _add_info(alert, version, status, language, radius_km, highest)
-    return bytes(ET.tostring(alert, encoding="utf-8", xml_declaration=True))
+    return encoded(alert)
 
 
 def _add_info(
@@ -69,21 +95,21 @@ def _add_info(
     magnitude = "?" if math.isnan(origin.magnitude) else f"{origin.magnitude:.1f}"
     told, ended = _HEADLINES[language]
     mark = _MARK.get(status, {}).get(language, "")
-    info = ET.SubElement(alert, _name("info"))
-    _add(info, "language", {"en": "en-US", "zh": "zh-CN"}[language])
-    _add(info, "category", "Geo")
-    _add(info, "event", {"en": "Earthquake", "zh": "地震"}[language])
-    _add(info, "responseType", "AllClear" if is_over else "Shelter")
-    _add(info, "urgency", "Past" if is_over else "Immediate")
-    _add(info, "severity", next(name for least, name in SEVERITIES if highest >= least))
-    _add(info, "certainty", "Unlikely" if is_over else "Observed")
-    _add(info, "effective", _time(version.issued_s))
-    _add(info, "onset", _time(origin.time_s))
-    _add(info, "expires", _time(version.issued_s + EXPIRES_AFTER_S))
-    _add(info, "senderName", "ew")
-    _add(info, "headline", mark + (ended if is_over else told.format(magnitude=magnitude)))
+    info = add(alert, "info")
+    add(info, "language", {"en": "en-US", "zh": "zh-CN"}[language])
+    add(info, "category", "Geo")
+    add(info, "event", {"en": "Earthquake", "zh": "地震"}[language])
+    add(info, "responseType", "AllClear" if is_over else "Shelter")
+    add(info, "urgency", "Past" if is_over else "Immediate")
+    add(info, "severity", next(name for least, name in SEVERITIES if highest >= least))
+    add(info, "certainty", "Unlikely" if is_over else "Observed")
+    add(info, "effective", _time(version.issued_s))
+    add(info, "onset", _time(origin.time_s))
+    add(info, "expires", _time(version.issued_s + EVENT_LIFE_S))
+    add(info, "senderName", "ew")
+    add(info, "headline", mark + (ended if is_over else told.format(magnitude=magnitude)))
     if not is_over:
-        _add(info, "instruction", mark + _INSTRUCTION[language])
+        add(info, "instruction", mark + _INSTRUCTION[language])
     for name, value in (
         ("event_id", version.event_id),
         ("version", str(version.version)),
@@ -93,22 +119,14 @@ def _add_info(
         ("longitude", f"{origin.longitude:.3f}"),
         ("origin_time", iso_from_seconds(origin.time_s)),
     ):
-        parameter = ET.SubElement(info, _name("parameter"))
-        _add(parameter, "valueName", name)
-        _add(parameter, "value", value)
-    area = ET.SubElement(info, _name("area"))
-    _add(
+        parameter = add(info, "parameter")
+        add(parameter, "valueName", name)
+        add(parameter, "value", value)
+    area = add(info, "area")
+    add(
         area, "areaDesc", f"{radius_km:.0f} km around {origin.latitude:.2f}, {origin.longitude:.2f}"
     )
-    _add(area, "circle", f"{origin.latitude:.4f},{origin.longitude:.4f} {radius_km:.1f}")
-
-
-def _name(tag: str) -> str:
-    return f"{{{NAMESPACE}}}{tag}"
-
-
-def _add(parent: ET.Element, tag: str, text: str) -> None:
-    ET.SubElement(parent, _name(tag)).text = text
+    add(area, "circle", f"{origin.latitude:.4f},{origin.longitude:.4f} {radius_km:.1f}")
 
 
 def _identifier(version: EventVersion) -> str:

@@ -18,6 +18,8 @@ from ew.records import EventVersion, Origin, Status, VersionKind
 from ew.times import US_PER_S, us_from_seconds
 
 MAX_BYTES = 1024
+EVENT_LIFE_S = 300.0
+"""An event version expires this long after it was issued, s."""
 EVENT_MOST_BYTES = 16 * 1024
 HEALTH_MOST_BYTES = 500
 """Of health in a heartbeat, as JSON: the other members leave so much of 1 KiB."""

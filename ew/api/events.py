@@ -12,6 +12,7 @@ from ew.api import formats
 from ew.api.access import needing
 from ew.api.backend import Backend
 from ew.api.wadl import VERSION, wadl
+from ew.cap import cap_of_event
 from ew.traveltimes import TravelTimes
 
 router = APIRouter()
@@ -65,7 +66,13 @@ async def event_cap(request: Request, event_id: EventId) -> Response:
     """The newest version of one event as a CAP 1.2 message."""
     history, backend = await _history(request, event_id), _backend(request)
     made = await asyncio.to_thread(
-        lambda: formats.cap(history, backend.config, _travel_times(backend))
+        lambda: cap_of_event(
+            formats.versions_of(history),
+            history[-1]["status"],
+            backend.config,
+            _travel_times(backend),
+            backend.config.service.name,
+        )
     )
     return Response(made, media_type=CAP)
 

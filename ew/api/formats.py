@@ -1,20 +1,16 @@
-"""Events in the forms other programs read: GeoJSON, QuakeML, CAP, and the text of FDSN event services."""
+"""Events in the forms other programs read: GeoJSON, QuakeML, and the text of FDSN event services."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 from fastapi import Response
 
 from ew.alerts.message import event_version
-from ew.cap import cap_message
-from ew.config import Config
 from ew.quakeml import catalogue
 from ew.records import EventVersion
-from ew.shaking.profile import profile
 from ew.times import iso_from_us
-from ew.traveltimes import TravelTimes
 
 Body = Mapping[str, Any]
 """An event version as it was published and stands in the journal."""
@@ -65,20 +61,6 @@ def quakeml(bodies: Iterable[Body]) -> bytes:
     buffer = io.BytesIO()
     catalogue(versions_of(bodies)).write(buffer, format="QUAKEML")
     return buffer.getvalue()
-
-
-def cap(bodies: Sequence[Body], config: Config, travel_times: TravelTimes) -> bytes:
-    """CAP 1.2 of an event's newest version."""
-    history = versions_of(bodies)
-    least = min(kind.min_intensity for kind in config.policy.kinds.values())
-    felt = profile(history[-1].origin, travel_times, config.shaking.relation, least)
-    return cap_message(
-        history,
-        bodies[-1]["status"],
-        sender=config.service.name,
-        radius_km=felt["alert_km"],
-        highest=max(felt["intensity"]),
-    )
 
 
 def fdsn_text(bodies: Iterable[Body]) -> str:

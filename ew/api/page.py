@@ -73,9 +73,8 @@ def page_router(source: PageSource) -> APIRouter:
 
     @lru_cache(maxsize=512)
     def made(magnitude: float, depth_km: float) -> dict[str, Any]:
-        least = min(kind.min_intensity for kind in policy.kinds.values())
         origin = Origin(0.0, 0.0, 0.0, depth_km, magnitude)
-        return profile(origin, travel_times(), shaking.relation, least)
+        return profile(origin, travel_times(), shaking.relation, policy.least_intensity)
 
     for path, name in PAGES.items():
         router.add_api_route(path, _page(name), methods=["GET", "HEAD"])

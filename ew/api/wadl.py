@@ -1,7 +1,8 @@
 """PURE: what clients of FDSN web services ask for before they ask for events: which parameters there are."""
 
 from collections.abc import Mapping
-from xml.etree import ElementTree as ET
+
+from ew.xmltree import add, document, encoded
 
 VERSION = "1.2.0"
 """Of the specification (FDSN web services 1.2)."""
@@ -25,19 +26,12 @@ PARAMETERS: Mapping[str, str] = {
 
 def wadl(base: str) -> bytes:
     """The document for a service whose resources lie below ``base``."""
-    ET.register_namespace("", NAMESPACE)
-    root = ET.Element(_name("application"), {"xmlns:xs": "http://www.w3.org/2001/XMLSchema"})
-    resources = ET.SubElement(root, _name("resources"), base=f"{base}fdsnws/event/1/")
-    resource = ET.SubElement(resources, _name("resource"), path="query")
-    method = ET.SubElement(resource, _name("method"), id="query", name="GET")
-    request = ET.SubElement(method, _name("request"))
+    root = document(NAMESPACE, "application", **{"xmlns:xs": "http://www.w3.org/2001/XMLSchema"})
+    resources = add(root, "resources", base=f"{base}fdsnws/event/1/")
+    query = add(add(resources, "resource", path="query"), "method", id="query", name="GET")
+    request = add(query, "request")
     for name, kind in PARAMETERS.items():
-        ET.SubElement(request, _name("param"), name=name, style="query", type=kind)
+        add(request, "param", name=name, style="query", type=kind)
     for path in ("version", "application.wadl"):
-        other = ET.SubElement(resources, _name("resource"), path=path)
-        ET.SubElement(other, _name("method"), id=path, name="GET")
-    return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
-
-
-def _name(tag: str) -> str:
-    return f"{{{NAMESPACE}}}{tag}"
+        add(add(resources, "resource", path=path), "method", id=path, name="GET")
+    return encoded(root)

@@ -125,3 +125,8 @@ class PolicyConfig(BaseModel):
         if not self.kinds:
             raise ValueError("kinds must name at least one kind of device")
         return self
+
+    @property
+    def least_intensity(self) -> float:
+        """The lowest local intensity at which a device of any kind is alerted."""
+        return min(kind.min_intensity for kind in self.kinds.values())

@@ -20,6 +20,7 @@ from ew import __version__
 from ew.address import BrokerAddress
 from ew.alerts.door import Door
 from ew.alerts.message import (
+    EVENT_LIFE_S,
     TOPIC_EVENT,
     TOPIC_HEARTBEAT,
     TOPIC_KEYS,
@@ -64,7 +65,6 @@ from ew.traveltimes import TravelTimes
 
 log = logging.getLogger("ew.service")
 
-EVENT_LIFE_S = 300.0
 SAVE_EVERY_S = 10.0
 LATENCIES_EVERY_S = 1.0
 MOTION_EVERY_S = 1.0
