@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from rich.live import Live
 from ew import __version__
 from ew.address import BrokerAddress
 from ew.alerts.message import (
+    EVENT_LIFE_S,
     TOPIC_EVENT,
     TOPIC_HEARTBEAT,
     TOPIC_KEYS,
@@ -27,6 +27,7 @@ from ew.alerts.planner import AlertPlanner
 from ew.alerts.signing import Signer
 from ew.api.live import demo_app
 from ew.api.page import PageSource
+from ew.cli.listening import page_server
 from ew.cli.replay import describe
 from ew.cli.summary import DemoOptions, DemoRun, finish
 from ew.cli.view import CityView, DemoView
@@ -177,13 +178,7 @@ async def _serve_page(
         lambda: broker,
     )
     app = demo_app(run.hub, chosen.play().inventory.values(), source)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
-        )
-    )
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # Ctrl-C ends the demo as a whole
-    listener = socket.create_server(("127.0.0.1", 0))
+    server, listener = page_server(app)
     run.page_task = asyncio.create_task(server.serve(sockets=[listener]), name="page")
     console.print(f"live page: http://127.0.0.1:{listener.getsockname()[1]}/")
     return server
@@ -222,9 +217,7 @@ async def _play(
     watch_from_s = chosen.origin.time_s - WATCH_FROM_S if chosen.origin else chosen.start_s
     drawn_s = -math.inf
     loop = asyncio.get_running_loop()
-    inventory = chosen.play().inventory
-    scale = RELATIONS[ShakingConfig().relation][0]
-    motion = MotionView(inventory, verticals_of(inventory).values(), scale)
+    motion = None if run.page is None else _motion_view(chosen)
     for now_ns, packets in pipeline.moments(arrivals):
         if (
             math.isinf(clock.rate)
@@ -236,7 +229,7 @@ async def _play(
         await clock.wait_until(now_ns)
         output = await asyncio.to_thread(pipeline.feed, packets, now_ns)
         _take(output, publisher, run)
-        if run.page is not None:
+        if motion is not None:
             _show_motion(run, motion, packets, output, now_ns)
         if output.versions and math.isinf(options.speed):
             # Data time stands still while the alerts go out, and the heartbeat then tells the devices what time it is
@@ -258,7 +251,7 @@ def _take(output: Output, publisher: Publisher, run: DemoRun) -> None:
         )
     run.versions.extend(output.versions)
     for version in output.versions:
-        expires_us = us_from_seconds(version.issued_s + 300.0)
+        expires_us = us_from_seconds(version.issued_s + EVENT_LIFE_S)
         body = event_body(version, "exercise", expires_us)
         run.hub.say("event", **body)
         publisher.publish(
@@ -273,6 +266,12 @@ def _take(output: Output, publisher: Publisher, run: DemoRun) -> None:
         if plan.version.kind != "cancel":
             run.expected.update(plan.topic(place) for place in range(len(plan)))
         publisher.submit(plan)
+
+
+def _motion_view(chosen: Scenario) -> MotionView:
+    inventory = chosen.play().inventory
+    scale = RELATIONS[ShakingConfig().relation][0]
+    return MotionView(inventory, verticals_of(inventory).values(), scale)
 
 
 def _show_motion(

@@ -1,7 +1,10 @@
-"""The HTTP socket, opened by the service, which hands it to its web process."""
+"""The HTTP sockets: the service's, handed to its web process, and that of a page for this machine."""
 
 import asyncio
 import socket
+
+import uvicorn
+from fastapi import FastAPI
 
 from ew.config import Config
 from ew.errors import InputError
@@ -36,3 +39,19 @@ async def listen_on(config: Config) -> socket.socket:
             await asyncio.sleep(0.05)
         else:
             return listener
+
+
+def page_server(app: FastAPI, port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
+    """A server of a page and the socket it is to serve, open on this machine alone; port 0: a free one.
+
+    Raises:
+        InputError: the port can't be listened on.
+    """
+    try:
+        listener = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise InputError(f"port {port}: can't listen on it: {error.strerror}") from error
+    settings = uvicorn.Config(
+        app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
+    )
+    return uvicorn.Server(settings), listener

@@ -10,15 +10,14 @@ import uvicorn
 from rich.console import Console
 
 from ew import __version__
-from ew.alerts.message import event_body, heartbeat
+from ew.alerts.message import EVENT_LIFE_S, event_body, heartbeat
 from ew.api.live import demo_app
 from ew.api.page import PageSource
+from ew.cli.listening import page_server
 from ew.config import Config
 from ew.records import Channel, EventVersion
 from ew.service.hub import Hub
 from ew.times import us_from_seconds
-
-EXPIRES_AFTER_S = 300.0
 
 
 def serve_replay(
@@ -31,24 +30,18 @@ def serve_replay(
     """Serve the page on this machine until interrupted. What it shows is marked as an exercise."""
     hub = Hub()
     for version in versions:
-        expires_us = us_from_seconds(version.issued_s + EXPIRES_AFTER_S)
+        expires_us = us_from_seconds(version.issued_s + EVENT_LIFE_S)
         hub.say("event", **event_body(version, "exercise", expires_us))
     app = demo_app(hub, channels, PageSource(config, list, lambda: None))
-    listener = socket.create_server(("127.0.0.1", port))
+    server, listener = page_server(app, port)
     console.print(f"page: http://127.0.0.1:{listener.getsockname()[1]}/  (Ctrl-C ends it)")
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(app, listener, hub))
+        asyncio.run(_serve(server, listener, hub))
 
 
-async def _serve(app: object, listener: socket.socket, hub: Hub) -> None:
-    settings = uvicorn.Config(
-        app,  # type: ignore[arg-type] # any ASGI application
-        log_level="critical",
-        lifespan="off",
-        timeout_graceful_shutdown=1,
-    )
+async def _serve(server: uvicorn.Server, listener: socket.socket, hub: Hub) -> None:
     pulse = asyncio.create_task(_pulse(hub), name="heartbeat")
-    await uvicorn.Server(settings).serve(sockets=[listener])
+    await server.serve(sockets=[listener])
     pulse.cancel()
 
 

@@ -105,7 +105,6 @@ async def _serve(
         timeout_graceful_shutdown=1,  # open WebSockets would hold a stop up for ever
     )
     server = uvicorn.Server(settings)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined] # ours below stop all of it
 
     def stop() -> None:
         server.should_exit = True
