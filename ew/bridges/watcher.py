@@ -53,8 +53,6 @@ class Reaction(Protocol):
     @property
     def event_id(self) -> str: ...
     @property
-    def kind(self) -> str: ...
-    @property
     def level(self) -> Level: ...
     @property
     def s_arrival_us(self) -> int: ...
@@ -104,7 +102,6 @@ class Watcher:
 
     def __init__(self, verifier: Verifier, machines: Mapping[Place, Machine]) -> None:
         self.refused = 0
-        self.heartbeats = 0
         self._verifier = verifier
         self._machines = dict(machines)
 
@@ -122,7 +119,6 @@ class Watcher:
             if topic == TOPIC_HEARTBEAT:
                 body, plain = parse_heartbeat(payload)
                 self._verifier.verify(plain, body.time_us)
-                self.heartbeats += 1
                 return self._all(
                     lambda machine: machine.on_heartbeat(body.time_us, clock_us), clock_us
                 )

@@ -147,7 +147,7 @@ async def _mosquitto(port: int, keep: Keep | None) -> AsyncIterator[BrokerAddres
         f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 10000\n"
         "max_inflight_messages 0\nset_tcp_nodelay true\nlog_type error\nlog_dest stderr\n"
     )
-    async with _child("mosquitto", "mosquitto", settings, port, keep) as address:
+    async with run_program("mosquitto", "mosquitto", settings, port, keep) as address:
         yield address
 
 
@@ -159,15 +159,21 @@ async def _nats(port: int, keep: Keep | None) -> AsyncIterator[BrokerAddress]:
             f'server_name: ew\nlisten: "127.0.0.1:{free_port()}"\njetstream {{ store_dir: "{folder}" }}\n'
             f'mqtt {{ listen: "127.0.0.1:{port}" }}\n'
         )
-        async with _child("nats-server", "nats-server", settings, port, keep) as address:
+        async with run_program("nats-server", "nats-server", settings, port, keep) as address:
             yield address
 
 
 @contextlib.asynccontextmanager
-async def _child(
-    name: str, package: str, settings: str, port: int, keep: Keep | None
+async def run_program(
+    name: str, package: str, settings: str, port: int, keep: Keep | None = None
 ) -> AsyncIterator[BrokerAddress]:
-    """A broker's program with a configuration file, until the context ends."""
+    """A broker's program, run with the text of a configuration file until the context ends.
+
+    ``package``: the Debian package it comes in. ``port``: where it answers when it has started.
+
+    Raises:
+        BrokerError: it is not installed, or does not start.
+    """
     program = find_program(name)
     if program is None:
         raise BrokerError(

@@ -4,7 +4,7 @@ MQTT retains one message a topic. It has to be the most urgent alert that still 
 weaker earthquake's nor the cancel of another may take its place.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ew.alerts.lanes import Due
@@ -89,7 +89,7 @@ class RetainedAlerts:
         before = by_event.get(event_id)
         alert.is_retained = before is not None and before.is_retained
         by_event[event_id] = alert
-        held = next((one for one in by_event.values() if one.is_retained), None)
+        held = _retained_of(by_event)
         return self._choose(topic, now_s, held, sending=alert)
 
     def expire(self, now_s: float) -> tuple[list[str], list[Published]]:
@@ -99,7 +99,7 @@ class RetainedAlerts:
             del self._alone[topic]
         put_back = []
         for topic, by_event in list(self._several.items()):
-            held = next((one for one in by_event.values() if one.is_retained), None)
+            held = _retained_of(by_event)
             for event_id in [i for i, one in by_event.items() if one.expires_s <= now_s]:
                 del by_event[event_id]
             if not by_event:
@@ -124,3 +124,8 @@ class RetainedAlerts:
         for one in ones:
             one.is_retained = one is best
         return None if best is held or best is sending else best
+
+
+def _retained_of(by_event: Mapping[str, Published]) -> Published | None:
+    """The alert that the broker retains now, of those on one topic."""
+    return next((one for one in by_event.values() if one.is_retained), None)

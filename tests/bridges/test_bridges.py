@@ -30,7 +30,7 @@ from ew.alerts.message import (
 from ew.alerts.planner import AlertPlanner
 from ew.alerts.signing import Signer
 from ew.config import PolicyConfig
-from ew.delivery.broker import find_program, free_port, open_broker
+from ew.delivery.broker import find_program, open_broker
 from ew.delivery.publisher import Publisher
 from ew.shaking.targets import cell_of, cell_targets
 from ew.traveltimes import TravelTimes
@@ -106,33 +106,19 @@ async def bridge(broker: BrokerAddress, folder: Path, *words: str) -> AsyncItera
         await process.wait()
 
 
-@contextlib.asynccontextmanager
-async def home_broker(folder: Path) -> AsyncIterator[BrokerAddress]:
+@pytest.fixture
+async def home() -> AsyncIterator[BrokerAddress]:
     """A broker as Home Assistant's add-on runs it."""
-    program = find_program("mosquitto")
-    if program is None:
+    if find_program("mosquitto") is None:
         pytest.skip("mosquitto is not installed")
-    port = free_port()
-    (folder / "m.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    process = await asyncio.create_subprocess_exec(program, "-c", folder / "m.conf", stderr=subprocess.DEVNULL)  # fmt: skip
-    try:
-        async with asyncio.timeout(10):
-            while True:
-                with contextlib.suppress(OSError):
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    writer.close()
-                    break
-                await asyncio.sleep(0.02)
-        yield BrokerAddress("127.0.0.1", port)
-    finally:
-        process.terminate()
-        await process.wait()
+    async with open_broker("mosquitto") as address:
+        yield address
 
 
 async def test_home_assistant_finds_a_device_that_counts_down_and_a_test_that_is_no_alert(
-    broker: BrokerAddress, region: Region, tmp_path: Path
+    broker: BrokerAddress, region: Region, home: BrokerAddress, tmp_path: Path
 ) -> None:
-    async with home_broker(tmp_path) as home, aiomqtt.Client(home.host, home.port) as hass:
+    async with aiomqtt.Client(home.host, home.port) as hass:
         await hass.subscribe("homeassistant/#", qos=1)
         await hass.subscribe("ew-bridge/#", qos=1)
         seen: dict[str, Any] = {}

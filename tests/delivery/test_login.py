@@ -16,7 +16,7 @@ from ew.address import PASSWORD, BrokerAddress, parse_url
 from ew.alerts.message import TOPIC_KEYS, parse_event
 from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
-from ew.delivery.broker import free_port, open_broker
+from ew.delivery.broker import find_program, free_port, open_broker, run_program
 from ew.delivery.embedded.access import hash_password
 from ew.delivery.publisher import Publisher
 from ew.errors import BrokerError, ConfigError
@@ -29,7 +29,6 @@ from simulators.fleet import Fleet
 from simulators.network import over_mqtt
 from simulators.population import Device
 from tests import trust
-from tests.conftest import SBIN
 from tests.delivery.conftest import PlanMaker
 from tests.tls import make_certificate
 
@@ -64,8 +63,7 @@ def _write_passwords(file: Path) -> None:
 @contextlib.asynccontextmanager
 async def _mosquitto(folder: Path) -> AsyncIterator[int]:
     """Mosquitto with the configuration of deploy/, its paths and ports replaced by ours."""
-    program = shutil.which("mosquitto", path=SBIN)
-    if program is None or shutil.which("mosquitto_passwd") is None:
+    if find_program("mosquitto") is None or shutil.which("mosquitto_passwd") is None:
         pytest.skip("mosquitto is not installed")
     _write_passwords(folder / "passwords")
     plain, port = free_port(), free_port()
@@ -79,22 +77,9 @@ async def _mosquitto(folder: Path) -> AsyncIterator[int]:
     ):
         assert old in text
         text = text.replace(old, new)
-    (folder / "mosquitto.conf").write_text(f"{text}\nuser {getpass.getuser()}\n", encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        program, "-c", folder / "mosquitto.conf", stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        async with asyncio.timeout(10):
-            while True:
-                with contextlib.suppress(OSError):
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    writer.close()
-                    break
-                await asyncio.sleep(0.02)
+    text = f"{text}\nuser {getpass.getuser()}\n"
+    async with run_program("mosquitto", "mosquitto", text, port):
         yield port
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 @pytest.fixture(params=["mosquitto", "embedded"])
