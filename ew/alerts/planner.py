@@ -235,11 +235,6 @@ class AlertPlanner:
                 group.take_over(old)
         self._groups = [group for group in prepared if len(group.targets)]
 
-    @property
-    def has_groups(self) -> bool:
-        """Whether there is anybody to tell."""
-        return bool(self._groups)
-
     def plan(self, version: EventVersion, now_s: float) -> list[AlertPlan]:
         """One plan for each group that has someone to tell."""
         since_s = now_s - version.origin.time_s

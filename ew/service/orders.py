@@ -44,9 +44,9 @@ class Orders:
         return {} if told is None else version_body(told)
 
     async def _devices(self, _: dict[str, Any]) -> dict[str, Any]:
-        await self._service.reload_targets()
+        await self._service.targets.reload()
         return {}
 
     async def _cells(self, body: dict[str, Any]) -> dict[str, Any]:
-        await self._service.use_cells(set(body["cells"]))
+        await self._service.targets.add_cells(set(body["cells"]))
         return {}

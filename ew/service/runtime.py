@@ -30,16 +30,15 @@ from ew.alerts.message import (
     signed,
     verified_event,
 )
-from ew.alerts.planner import AlertPlan, AlertPlanner
+from ew.alerts.planner import AlertPlanner
 from ew.components import verticals_of
 from ew.config import Config
-from ew.delivery.publisher import BROKER_SILENT_S, Publisher
-from ew.errors import InputError
+from ew.delivery.publisher import Publisher
 from ew.pipeline import TICK_NS, Output, Pipeline
 from ew.records import Channel, EventVersion, Status
 from ew.service.announcing import KeysAnnouncer
 from ew.service.commands import Commands
-from ew.service.health import Judgement, StationHealth, no_data, outdated
+from ew.service.health import Judgement, StationHealth
 from ew.service.hostclock import HostClock
 from ew.service.intake import Intake
 from ew.service.latency import Latencies
@@ -47,18 +46,20 @@ from ew.service.loading import load_keys
 from ew.service.motion import MotionView
 from ew.service.orders import Orders
 from ew.service.recall import Recall
-from ew.service.status import status_of
+from ew.service.resuming import resume
+from ew.service.status import status_of, trouble_of
 from ew.service.supervisor import Supervisor
+from ew.service.targets import AlertTargets
 from ew.service.tasks import Watch
 from ew.service.telling import Telling
 from ew.service.told_before import events_retained
 from ew.shaking.relations import RELATIONS
-from ew.shaking.targets import Targets, cell_targets, cells_around
+from ew.shaking.targets import Targets
 from ew.sources.inventory import stations_of
 from ew.sources.listen import listen
 from ew.sources.picks import Heard, PickExchange
 from ew.stopwatch import Stopwatch
-from ew.storage.journal import Journal, file_id, read_targets
+from ew.storage.journal import Journal
 from ew.storage.keyring import ServiceKeys
 from ew.times import NS_PER_S, iso_from_ns, us_from_seconds
 from ew.traveltimes import TravelTimes
@@ -68,7 +69,6 @@ log = logging.getLogger("ew.service")
 SAVE_EVERY_S = 10.0
 LATENCIES_EVERY_S = 1.0
 MOTION_EVERY_S = 1.0
-DEVICES_AGAIN_S = 2.0
 
 
 @dataclass(slots=True)
@@ -104,6 +104,7 @@ class Service:
         self.signer = keys.signer
         self.travel_times = TravelTimes.of(config.locate)
         self.planner = AlertPlanner(config, self.travel_times, [], self.signer.key_id)
+        self.targets = AlertTargets(config, inventory.values(), self._use_targets)
         self.door = Door(config, inventory, self.travel_times) if self.mode == "actual" else None
         self.pipeline = Pipeline(
             config,
@@ -126,7 +127,7 @@ class Service:
         self.latencies = Latencies(self.publisher.tallies.of)
         self.intake = Intake(config, broker, stations_of(inventory))
         self.stations = StationHealth(inventory, config.locate.min_stations)
-        self._holds_until_s = min((c.until_s for c in inventory.values()), default=math.inf)
+        self.holds_until_s = min((c.until_s for c in inventory.values()), default=math.inf)
         self.intake.stations = self.stations
         self.recall = Recall(
             config.service.database.with_suffix(".resume.json"), self.intake.sequences, self.mode
@@ -144,12 +145,6 @@ class Service:
         self.last_event_id: str | None = None
         self.started_s = time.time()
         self._held: dict[str, str] = {}
-        self._cells: set[str] = set()
-        self._cell_targets: Targets | None = None
-        self._devices_error: str | None = None
-        self._database: tuple[int, int] | None = None
-        self._is_database_lost = False
-        self._reloading = asyncio.Lock()
         self._pipeline_lock = asyncio.Lock()
         # The default threads are for whatever may hang on a disk; the pipeline must not wait for one
         self._pipeline_thread = ThreadPoolExecutor(1, "pipeline")
@@ -162,47 +157,8 @@ class Service:
     @property
     def health(self) -> str:
         """``ok``, or what is wrong in a few words."""
-        reasons = self.trouble()
+        reasons = trouble_of(self)
         return "; ".join(reasons) if reasons else "ok"
-
-    def trouble(self) -> list[str]:
-        """What is wrong, the gravest first."""
-        reasons = []
-        if not self.publisher.status.connected:
-            reasons.append("broker lost")
-        elif self.publisher.silent_s > BROKER_SILENT_S:
-            reasons.append(f"broker silent for {self.publisher.silent_s:.0f} s")
-        if self.intake.has_sources:
-            now_s = time.time()
-            nothing = no_data(self.intake.last_packet_s, self.started_s, now_s)
-            judged = self.judged(now_s).reasons
-            reasons += nothing or [f"degraded: {reason}" for reason in judged]
-            if now_s >= self._holds_until_s:
-                reasons += [f"degraded: {reason}" for reason in outdated(self.inventory, now_s)]
-            if reasons:  # a stray file beside data that flow is no trouble
-                reasons += self.intake.left_aside()
-        reasons += [
-            f"held back: {held.version.event_id} M {held.version.origin.magnitude:.1f}: {held.reason}"
-            for held in (self.door.held if self.door else ())
-        ]
-        reasons += self.announcer.trouble(time.time())
-        reasons += self.watch.failing(time.time())
-        if self.journal.error is not None:
-            reasons.append(f"journal: {self.journal.error}")
-        if self.recall.error is not None:
-            reasons.append(f"resume file: {self.recall.error}")
-        if error := self._devices_error or self._database_loss():
-            reasons.append(f"devices: {error}")
-        return reasons
-
-    def _database_loss(self) -> str | None:
-        """Whether the database is no longer the one the devices were read from."""
-        path = self.config.service.database
-        if self._database is not None and file_id(path) != self._database:
-            self._is_database_lost = True  # for good: a new file may get the old one's inode
-        if not self._is_database_lost:
-            return None
-        return f"{path} was deleted or replaced: those registered before stay until a restart"
 
     def judged(self, now_s: float) -> Judgement:
         """How the stations are at ``now_s`` (epoch seconds)."""
@@ -217,7 +173,7 @@ class Service:
         sequences = self.recall.load(time.time())
         self.intake.resume(sequences)
         retained, _ = await asyncio.gather(
-            events_retained(self.broker, self._check_event), self.reload_targets()
+            events_retained(self.broker, self._check_event), self.targets.reload()
         )
         self.recall.add(retained, time.time())
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
@@ -232,7 +188,7 @@ class Service:
             self.watch.keep("motion", self._show_motion)
             self.watch.keep("latencies", self._note_latencies_ever)
             self.watch.keep("heartbeat", self._pulse)
-            self.watch.keep("devices", self._keep_devices)
+            self.watch.keep("devices", self.targets.keep_reading)
             self.watch.keep("recall", self.recall.keep)
             self.watch.keep("clock", self.clock.keep)
             log.info(
@@ -241,44 +197,9 @@ class Service:
                 self.mode,
                 self.broker.url,
             )
-            await self._go_on(will_repeat=bool(sequences))
+            await resume(self, will_repeat=bool(sequences))
             self.supervisor.ready()
             await self._ticks()
-
-    async def _go_on(self, *, will_repeat: bool) -> None:
-        """Know again what was told before a restart, and what the sources send once more since then."""
-        told = self.recall.versions
-        if told:
-            log.info("going on from %d versions told before", len(told))
-            self.last_event_id = told[-1].event_id
-            for plan in await self._in_pipeline_thread(self._remember, told):
-                self.publisher.submit(plan)
-        if not will_repeat and not told:
-            return
-        begin = time.monotonic()
-        packets = 0
-        async for batch in self.intake.repeated():
-            packets += len(batch)
-            await self._in_pipeline_thread(self.pipeline.feed_again, batch, time.time_ns())
-        self.counts.packets += packets
-        self.pipeline.engine.settle()
-        self.pipeline.wake_at_ns = time.time_ns()
-        log.info("%d packets read again in %.1f s", packets, time.monotonic() - begin)
-
-    def _remember(self, told: Sequence[EventVersion]) -> list[AlertPlan]:
-        """Let the engine count on from these versions, and the planner know whom they were told to.
-
-        Returns their plans, to be sent once more: the end may have come before the last alert left,
-        and devices act on each version but once.
-        """
-        plans = []
-        for version in told:
-            self.pipeline.engine.hear(version)
-            self.pipeline.elsewhere.note_ours(version)
-            if self.door is not None:
-                self.door.recall(version)
-            plans += self.planner.plan(version, version.issued_s)
-        return plans
 
     # The alert path
 
@@ -293,13 +214,14 @@ class Service:
                 continue
             begin = time.perf_counter()
             async with self._pipeline_lock:
-                output = await self._in_pipeline_thread(self._feed, self.exchange.take(), now_ns)
+                output = await self.in_pipeline_thread(self._feed, self.exchange.take(), now_ns)
             self.counts.slowest_tick_ms = max(
                 self.counts.slowest_tick_ms, (time.perf_counter() - begin) * 1e3
             )
             self._act(output)
 
-    async def _in_pipeline_thread(self, work: Any, *arguments: Any) -> Any:  # noqa: ANN401
+    async def in_pipeline_thread(self, work: Any, *arguments: Any) -> Any:  # noqa: ANN401
+        """Call ``work`` in the one thread that uses the pipeline; its result."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pipeline_thread, work, *arguments)
 
@@ -375,7 +297,7 @@ class Service:
             self.pipeline.wake_at_ns = round(now_s * NS_PER_S)  # ours may be told in its place
             if merged is None:
                 return None
-            told, plans = await self._in_pipeline_thread(self.pipeline.tell, [merged], now_s)
+            told, plans = await self.in_pipeline_thread(self.pipeline.tell, [merged], now_s)
         self._act(Output(versions=told, plans=plans))
         mine = [version for version in told if version.event_id == merged.event_id]
         return mine[0] if mine else None
@@ -387,67 +309,15 @@ class Service:
             cancelled = self.pipeline.engine.cancel(event_id, now_s)
             if cancelled is None:
                 return None
-            told, plans = await self._in_pipeline_thread(self.pipeline.tell, [cancelled], now_s)
+            told, plans = await self.in_pipeline_thread(self.pipeline.tell, [cancelled], now_s)
         self._act(Output(versions=told, plans=plans))
         log.warning("event %s is cancelled by hand", event_id)
         return cancelled
 
-    # Who is told
-
-    async def use_cells(self, cells: set[str]) -> None:
-        """Alert these cells (as well)."""
-        self._cells |= cells
-        self._cell_targets = None
-        await self.reload_targets()
-
-    async def reload_targets(self) -> None:
-        """Take the registered devices and the region's cells into the planner.
-
-        Without a database that can be read, the devices known so far stay; health names it.
-        """
-        async with self._reloading:
-            groups = [await self._cell_group()]
-            kinds = list(self.config.policy.kinds)
-            path = self.config.service.database
-            if self._database_loss():
-                return
-            try:
-                devices = await asyncio.to_thread(read_targets, path, kinds)
-            except InputError as error:
-                if self._devices_error is None:
-                    log.warning("devices: %s", error)
-                self._devices_error = str(error)
-                if self.planner.has_groups:
-                    return
-            else:
-                self._devices_error = None
-                self._database = file_id(path)
-                groups.append(devices)
-            prepared = await asyncio.to_thread(self.planner.prepare, groups)
-            async with self._pipeline_lock:
-                await self._in_pipeline_thread(self.planner.set_groups, prepared, time.time())
-
-    async def _cell_group(self) -> Targets:
-        if self._cell_targets is None:
-            cells = self._cells or await asyncio.to_thread(self._network_cells)
-            self._cell_targets = cell_targets(cells)
-        return self._cell_targets
-
-    def _network_cells(self) -> set[str]:
-        """The cells around the stations: where waves can be told of in time."""
-        cells: set[str] = set()
-        for place in {
-            (round(c.latitude, 1), round(c.longitude, 1)) for c in self.inventory.values()
-        }:
-            cells.update(cells_around(*place, self.config.policy.cells_within_km))
-        return cells
-
-    async def _keep_devices(self) -> None:
-        """Try again to read the devices for as long as the database can't be read."""
-        while True:
-            await asyncio.sleep(DEVICES_AGAIN_S)
-            if self._devices_error is not None:
-                await self.reload_targets()
+    async def _use_targets(self, groups: list[Targets]) -> None:
+        prepared = await asyncio.to_thread(self.planner.prepare, groups)
+        async with self._pipeline_lock:
+            await self.in_pipeline_thread(self.planner.set_groups, prepared, time.time())
 
     # What is heard and told beside
 

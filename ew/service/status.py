@@ -4,9 +4,42 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ew import __version__
+from ew.delivery.publisher import BROKER_SILENT_S
+from ew.service.health import no_data, outdated
 
 if TYPE_CHECKING:
     from ew.service.runtime import Service
+
+
+def trouble_of(service: "Service") -> list[str]:
+    """What is wrong with a service, the gravest first."""
+    publisher, intake, now_s = service.publisher, service.intake, time.time()
+    reasons = []
+    if not publisher.status.connected:
+        reasons.append("broker lost")
+    elif publisher.silent_s > BROKER_SILENT_S:
+        reasons.append(f"broker silent for {publisher.silent_s:.0f} s")
+    if intake.has_sources:
+        nothing = no_data(intake.last_packet_s, service.started_s, now_s)
+        judged = service.judged(now_s).reasons
+        reasons += nothing or [f"degraded: {reason}" for reason in judged]
+        if now_s >= service.holds_until_s:
+            reasons += [f"degraded: {reason}" for reason in outdated(service.inventory, now_s)]
+        if reasons:  # a stray file beside data that flow is no trouble
+            reasons += intake.left_aside()
+    reasons += [
+        f"held back: {held.version.event_id} M {held.version.origin.magnitude:.1f}: {held.reason}"
+        for held in (service.door.held if service.door else ())
+    ]
+    reasons += service.announcer.trouble(now_s)
+    reasons += service.watch.failing(now_s)
+    if service.journal.error is not None:
+        reasons.append(f"journal: {service.journal.error}")
+    if service.recall.error is not None:
+        reasons.append(f"resume file: {service.recall.error}")
+    if error := service.targets.trouble():
+        reasons.append(f"devices: {error}")
+    return reasons
 
 
 def status_of(service: "Service") -> dict[str, Any]:

@@ -55,18 +55,18 @@ async def test_devices_known_so_far_stay_while_the_database_cannot_be_read(
     path = service.config.service.database
     async with Store(path) as store:
         await store.register(RegisteredDevice("tv-1", "tv", *PLACE))
-        await service.reload_targets()
+        await service.targets.reload()
         assert alerted(service) == ["tv-1"]
         await store.register(RegisteredDevice("tv-2", "tv", *PLACE))
-        await service.reload_targets()
+        await service.targets.reload()
         assert alerted(service) == ["tv-1", "tv-2"]
     whole = path.read_bytes()
     path.write_bytes(os.urandom(4096))
-    await service.reload_targets()
+    await service.targets.reload()
     assert alerted(service) == ["tv-1", "tv-2"]
     assert "devices: " in service.health
     path.write_bytes(whole)
-    await service.reload_targets()
+    await service.targets.reload()
     assert alerted(service) == ["tv-1", "tv-2"]
     assert "devices: " not in service.health
 
@@ -77,11 +77,11 @@ async def test_a_database_deleted_while_the_service_runs_takes_no_device_away(
     path = service.config.service.database
     async with Store(path) as store:
         await store.register(RegisteredDevice("tv-1", "tv", *PLACE))
-    await service.reload_targets()
+    await service.targets.reload()
     path.unlink()
     assert "deleted or replaced" in service.health
     async with Store(path) as store:
         await store.register(RegisteredDevice("tv-2", "tv", *PLACE))
-    await service.reload_targets()
+    await service.targets.reload()
     assert alerted(service) == ["tv-1"]
     assert "deleted or replaced" in service.health
