@@ -31,6 +31,7 @@ from ew.geo import distance_km
 from ew.shaking.targets import cell_of
 from ew.times import US_PER_S
 from ew.traveltimes import TravelTimes
+from simulators.deviceclock import DeviceClock
 from simulators.population import Device
 
 State: TypeAlias = Literal["idle", "countdown", "shaking", "all-clear"]
@@ -39,16 +40,6 @@ Check: TypeAlias = Callable[[bytes, int], AlertBody]
 
 SHAKING_S = 30.0
 ALL_CLEAR_S = 20.0
-OFFSET_SHARE = 0.2
-"""How fast a new heartbeat moves the clock's offset: jitter averages out, a step ahead is followed at
-once."""
-STEP_US = 2 * US_PER_S
-BEHIND_US = 5 * US_PER_S
-"""Heartbeats may be held up on their way: only when they have been late for so long is the clock set
-back to them."""
-OLD_US = 10 * US_PER_S
-"""A heartbeat this much older than the newest one is a replay and is counted as refused. One a little
-older comes from another service beside it and is let pass unused."""
 SAME_S = 20.0
 SAME_KM = 100.0
 SAME_MAGNITUDE = 1.0
@@ -133,7 +124,7 @@ class DeviceMachine:
     check: Check
     travel_times: TravelTimes
     state: State = "idle"
-    offset_us: int | None = None
+    clock: DeviceClock = field(default_factory=DeviceClock)
     kinds: Mapping[str, KindPolicy] = field(default_factory=lambda: KINDS)
     seed: int = 0
     receipts: list[Receipt] = field(default_factory=list)
@@ -149,9 +140,7 @@ class DeviceMachine:
     _sounded: dict[str, OriginBody] = field(default_factory=dict)  # newest origins of what sounded
     _expected: dict[str, Expected] = field(default_factory=dict)  # by event
     _shown: Expected | None = None
-    _newest_us: int = 0  # the latest time a heartbeat has told
     _serial: int = 0  # of the document of keys it knows
-    _behind_us: int | None = None  # since when heartbeats have been late, by its own clock
     _waiting: list[bytes] = field(default_factory=list)  # heard before it could be checked
 
     def __post_init__(self) -> None:
@@ -198,31 +187,14 @@ class DeviceMachine:
 
     def now_us(self, clock_us: int) -> int:
         """The service's time by this device's clock."""
-        return clock_us + (self.offset_us or 0)
+        return self.clock.now_us(clock_us)
 
     def on_heartbeat(self, time_us: int, clock_us: int) -> list[Reaction]:
-        """Learn how far the own clock is off, and look again at what could not be checked before.
-
-        A heartbeat never comes early, so the offset leans to the largest. One that tells no later time
-        than was told before is not used: replayed, it must not make an old alert new again.
-        """
-        if time_us <= self._newest_us:
-            if time_us < self._newest_us - OLD_US:
-                self._refuse("old heartbeat")
-            return []
-        self._newest_us = time_us
-        offset = time_us - clock_us
-        if self.offset_us is None or offset > self.offset_us:
-            self.offset_us = offset
-        elif self.offset_us - offset <= STEP_US:
-            self.offset_us += round(OFFSET_SHARE * (offset - self.offset_us))
-        else:
-            self._behind_us = clock_us if self._behind_us is None else self._behind_us
-            if clock_us - self._behind_us < BEHIND_US:
-                return []
-            self.offset_us = offset
-        self._behind_us = None
-        return self._look_again(clock_us)
+        """Set the clock, and look again at what could not be checked before."""
+        result = self.clock.on_heartbeat(time_us, clock_us)
+        if result == "old":
+            self._refuse("old heartbeat")
+        return self._look_again(clock_us) if result == "used" else []
 
     def on_keys(self, serial: int, clock_us: int) -> list[Reaction]:
         """A document of keys has been verified: look again at what was heard before it.
@@ -231,7 +203,8 @@ class DeviceMachine:
         whose clock was ahead has its devices learn the time anew. Nobody else can.
         """
         if serial > self._serial:
-            self._serial, self._newest_us = serial, 0
+            self._serial = serial
+            self.clock.forget_heartbeats()
         return self._look_again(clock_us)
 
     def _look_again(self, clock_us: int) -> list[Reaction]:
@@ -245,18 +218,17 @@ class DeviceMachine:
         try:
             body = self.check(payload, now_us)
         except MessageError as error:
-            if self.offset_us is None and len(self._waiting) < WAITING_MOST:
+            if self.clock.offset_us is None and len(self._waiting) < WAITING_MOST:
                 self._waiting.append(payload)  # its time may be right and this clock wrong
             else:
                 self._refuse(str(error))
             return None
-        if self.offset_us is None and body.expires_us <= now_us:
+        if self.clock.offset_us is None and body.expires_us <= now_us:
             # Expired by a clock that may be ahead: looked at again when the time is known
             self._waiting = [*self._waiting, payload][-WAITING_MOST:]
             return None
         if body.issued_us > now_us:
-            # Signed, so it can't come from the future: the own clock is behind by at least so much
-            self.offset_us = (self.offset_us or 0) + body.issued_us - now_us
+            self.clock.on_signed_time(body.issued_us, clock_us)
             now_us = body.issued_us
         if body.target.device is not None and body.target.device != self.device.device_id:
             self._refuse("for another device")
