@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmarks.delivery import publisher_to
 from benchmarks.harness import BenchmarkResult, budget, median, percentile
+from benchmarks.rounds import publisher_to
 from ew.alerts.planner import AlertPlanner
 from ew.config import Config, PolicyConfig
 from ew.config.policy import KindPolicy
