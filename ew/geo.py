@@ -62,10 +62,15 @@ def distance_km(
 
     Within 0.1 % of the WGS84 geodesic out to 1,000 km; it grows less exact beyond (use within a region).
     """
-    one, many = ecef_km(latitude, longitude), ecef_km(latitudes, longitudes)
-    if many.ndim == 2 and one.ndim == 1:
+    return distance_to_km(latitude, longitude, ecef_km(latitudes, longitudes))
+
+
+def distance_to_km(latitude: ArrayLike, longitude: ArrayLike, ecef: Floats) -> Floats:
+    """The same to places whose Earth-centred coordinates (3,) or (3, D) are known already, km."""
+    one = ecef_km(latitude, longitude)
+    if ecef.ndim == 2 and one.ndim == 1:
         one = one[:, None]
-    chord = np.sqrt(((many - one) ** 2).sum(axis=0))
+    chord = np.sqrt(((ecef - one) ** 2).sum(axis=0))
     s2 = np.sin(np.radians(latitude)) ** 2
     radius = WGS84_A_KM * np.sqrt(1 - _E2) / (1 - _E2 * s2)
     t = (chord / (2 * radius)) ** 2

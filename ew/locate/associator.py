@@ -132,12 +132,7 @@ class Associator:
         net = self._network
         stations = np.array([o.station for o in recent])
         here = newest.station
-        away = distance_km(
-            net.latitudes[here],
-            net.longitudes[here],
-            net.latitudes[stations],
-            net.longitudes[stations],
-        )
+        away = net.distances_km(net.latitudes[here], net.longitudes[here], stations)
         order = np.argsort(away, kind="stable")
         return [
             recent[i]
@@ -152,7 +147,7 @@ class Associator:
         if len(stations) < needed:
             return False
         here = newest.station
-        away = distance_km(net.latitudes[here], net.longitudes[here], net.latitudes, net.longitudes)
+        away = net.distances_km(net.latitudes[here], net.longitudes[here])
         is_live = (net.end_s > newest.time_s) & (net.first_s < newest.time_s - WARM_UP_S)
         return needed >= CLUSTER_SHARE * int((is_live & (away <= away[stations[needed - 1]])).sum())
 
@@ -208,10 +203,7 @@ class Associator:
         """The hypocentre wherever it may be, for onsets of which nothing is known."""
         latitude, longitude = self._observer.centre(onsets)
         stations = np.array([o.station for o in onsets])
-        net = self._network
-        spread = distance_km(
-            latitude, longitude, net.latitudes[stations], net.longitudes[stations]
-        ).max()
+        spread = self._network.distances_km(latitude, longitude, stations).max()
         return self._locator.locate(latitude, longitude, seen, float(min(spread, 250.0)) + 120.0)
 
     def reread(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> Candidate | None:

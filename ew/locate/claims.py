@@ -33,7 +33,8 @@ class Claims:
         is_p = np.abs(since - p_s) <= self._fit.tolerance_s(p_s) + spread
         is_heard = np.isin(stations, list(event.onsets))
         is_same = is_heard & (since < s_s) & (since > p_s - self._fit.tolerance_s(p_s))
-        is_same &= np.array([self._is_other_sensor(event, o) for o in onsets], dtype=bool)
+        for i in np.flatnonzero(is_same).tolist():
+            is_same[i] = self._is_other_sensor(event, onsets[i])
         is_p &= ~is_heard
         is_pg = self._fit.is_late_p(since, away, p_s) & ~is_heard
         is_s = np.abs(since - s_s) <= S_TOLERANCE_S + 0.03 * s_s + spread

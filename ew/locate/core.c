@@ -132,10 +132,11 @@ static double silence_cost(const struct misfit *m, const double *arcs, npy_intp 
     return total;
 }
 
-/* The misfit and the origin time of one trial. arcs: of picks, seconds and silent. */
+/* The misfit and the origin time of one trial. arcs: of picks, seconds and silent. No cost of seconds and silent is
+ * below 0, so that a sum beyond ``bound`` stays beyond it and need not be completed. */
 static double misfit_of(
     const struct misfit *m, double depth, double prior, const double *arcs, const double *second_arcs,
-    const double *silent_arcs, double *origin)
+    const double *silent_arcs, double bound, double *origin)
 {
     const struct model *c = &m->model;
     const npy_intp n = m->pick_count, row = earlier((npy_intp)depth, m->depths - 2);
@@ -166,10 +167,10 @@ static double misfit_of(
             total += weights[i] * first_cost(m, values[i] - t0, travel[i], travel_s(m, S, row, part, arcs[i]), off);
         }
     }
-    total += second_cost(m, second_arcs, row, part, t0);
-    total += silence_cost(m, silent_arcs, row, part, t0, size);
     *origin = t0;
-    return total;
+    if (total > bound) return total;
+    total += second_cost(m, second_arcs, row, part, t0);
+    return total > bound ? total : total + silence_cost(m, silent_arcs, row, part, t0, size);
 }
 
 static PyObject *misfit_grid(PyObject *Py_UNUSED(module), PyObject *args)
@@ -177,11 +178,13 @@ static PyObject *misfit_grid(PyObject *Py_UNUSED(module), PyObject *args)
     PyObject *in[7], *costs[2], *out[2];
     struct misfit m = {0};
     struct model *c = &m.model;
-    if (!PyArg_ParseTuple(args, "(ddddddddddddddddddddd)OOOOOOdOOOOO", &c->scale_s, &c->scale_share, &c->decay,
+    double beyond, best = INFINITY;
+    if (!PyArg_ParseTuple(args, "(ddddddddddddddddddddd)OOOOOOdOOOdOO", &c->scale_s, &c->scale_share, &c->decay,
             &c->amplitude_scale, &c->amplitude_weight, &c->first_is_s, &c->near_power, &c->nearest_km, &c->silent_delay_s,
             &c->silent_ramp_s, &c->silent_cost, &c->silent_spread, &c->silent_fainter, &c->no_s_yet, &c->no_s_delay_s,
             &c->no_s_ramp_s, &c->no_s_cost, &c->log10_e, &c->cost_steps, &c->cost_up_to, &c->p_km_per_s, &costs[0],
-            &costs[1], &in[0], &in[1], &in[2], &in[3], &m.radius_km, &in[4], &in[5], &in[6], &out[0], &out[1]))
+            &costs[1], &in[0], &in[1], &in[2], &in[3], &m.radius_km, &in[4], &in[5], &in[6], &beyond, &out[0],
+            &out[1]))
         return NULL;
     struct arrays arrays = {.count = 0};
     struct array first, second, nodes, depths, prior, tables, picks, seconds, silent, misfit, origin;
@@ -213,14 +216,19 @@ static PyObject *misfit_grid(PyObject *Py_UNUSED(module), PyObject *args)
     if (!m.room || !m.order) PyErr_NoMemory();
     for (npy_intp i = 0; m.order && i < 2 * n; i++) m.order[i] = i % n;
     double *arcs = m.room, *second_arcs = arcs + 6 * n, *silent_arcs = second_arcs + m.second_count;
-    for (npy_intp k = 0; !PyErr_Occurred() && k < nodes.shape[0]; k++) {
+    for (npy_intp i = 0; !PyErr_Occurred() && i < nodes.shape[0]; i++) {
+        const npy_intp k = (i + nodes.shape[0] / 2) % nodes.shape[0];   /* the middle first: it tends to be good */
         const double *node = (const double *)nodes.data + 3 * k;
         arcs_km(node, m.picks, n, 7, m.radius_km, arcs);
         arcs_km(node, m.seconds, m.second_count, 6, m.radius_km, second_arcs);
         arcs_km(node, m.silent, m.silent_count, 6, m.radius_km, silent_arcs);
-        for (npy_intp d = 0; d < trials; d++)
-            ((double *)misfit.data)[k * trials + d] = misfit_of(&m, ((double *)depths.data)[d], ((double *)prior.data)[d],
-                arcs, second_arcs, silent_arcs, (double *)origin.data + k * trials + d);
+        for (npy_intp d = 0; d < trials; d++) {
+            const npy_intp at = k * trials + d;
+            const double now = misfit_of(&m, ((double *)depths.data)[d], ((double *)prior.data)[d], arcs, second_arcs,
+                silent_arcs, best + beyond, (double *)origin.data + at);
+            ((double *)misfit.data)[at] = now;
+            best = least(best, now);
+        }
     }
     PyMem_Free(m.room);
     PyMem_Free(m.order);

@@ -257,10 +257,13 @@ class EventEngine:
             return False
         amplitude = log_acceleration(pick, self._inventory[pick.seed_id])
         onset = Onset(pick, station, seconds_from_ns(pick.time_ns), log_amplitude=amplitude)
-        if any(onset.is_beside(other) for other in self._heard):
+        here = [o for o in self._heard if o.station == station]
+        if any(onset.is_beside(other) for other in here):
             return False
-        self._heard = [o for o in self._heard if not onset.repeats(o)] + [onset]
-        self._free = [o for o in self._free if not onset.repeats(o)]
+        if any(onset.repeats(other) for other in here):
+            self._heard = [o for o in self._heard if not onset.repeats(o)]
+            self._free = [o for o in self._free if not onset.repeats(o)]
+        self._heard.append(onset)
         is_coda = self._network.is_just_back(station, onset.time_s)
         for event in self._events:
             if onset.repeats(event.onsets.get(station)):
@@ -321,8 +324,10 @@ class EventEngine:
             if claim in ("P", "Pg") and onset.station not in event.onsets:
                 self._join(event, replace(onset, is_late=claim == "Pg"))
                 continue
-            if claim not in ("S", "same"):
-                self._free.append(replace(onset, is_coda=onset.is_coda or claim == "coda"))
+            if claim == "coda" and not onset.is_coda:
+                self._free.append(replace(onset, is_coda=True))
+            elif claim not in ("S", "same"):
+                self._free.append(onset)
 
     def _explains(self, event: Event, shaken: Shaken) -> bool:
         """Whether what was told without a source is of this event: its onsets are P, S or coda there."""
@@ -383,19 +388,22 @@ class EventEngine:
     def _relocate(self, event: Event, now_s: float) -> None:
         """The hypocentre again; a young event of few onsets may turn out to be another one, with other onsets."""
         onsets = list(event.onsets.values())
-        pool = self._not_others(event)
         if (
             len(onsets) <= FEW_ONSETS
             and now_s - event.declared_s <= RECONSIDER_S
             and not event.is_by_s
         ):
-            found = self._associator.reconsider(event.hypocentre, onsets, pool, now_s, event.needed)
+            found = self._associator.reconsider(
+                event.hypocentre, onsets, self._not_others(event), now_s, event.needed
+            )
             if found is not None and event.may_become(found):
                 event.hypocentre = found.hypocentre
                 self._regroup(event, found.onsets)
         # Beyond so many the earliest stay the same, and so would the hypocentre
         elif event.issued_count < len(onsets) and event.issued_count <= MAX_PICKS:
-            event.hypocentre = self._associator.relocate(event.hypocentre, onsets, pool)
+            event.hypocentre = self._associator.relocate(
+                event.hypocentre, onsets, self._not_others(event)
+            )
             self._regroup(event, self._fit.fitting(event.hypocentre, onsets))
         else:
             return

@@ -1,5 +1,6 @@
 """PURE: what a hypocentre explains: the onsets of its P-wave (or S), and the stations that must have seen it."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -7,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ew.config import LocateConfig
-from ew.geo import distance_km
 from ew.locate.locator import Hypocentre
 from ew.locate.observing import S_STATIONS, WARM_UP_S
 from ew.locate.onsets import Onset, first_by_station, is_mostly_s
@@ -56,13 +56,12 @@ class Fit:
     def explained(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> list[Onset]:
         """The onsets that fit the P-wave of a hypocentre, or S where they are read so, the best of each station."""
         predicted = hypocentre.time_s + self.travel_s(hypocentre, onsets)
+        off_s = np.abs(np.array([o.time_s for o in onsets]) - predicted)
+        fits = off_s <= self.tolerance_s(predicted - hypocentre.time_s)
         best: dict[int, tuple[float, Onset]] = {}
-        for onset, time_s in zip(onsets, predicted, strict=True):
-            off = abs(onset.time_s - time_s)
-            if (
-                off <= self.tolerance_s(time_s - hypocentre.time_s)
-                and off < best.get(onset.station, (9.9,))[0]
-            ):
+        for i in np.flatnonzero(fits).tolist():
+            onset, off = onsets[i], float(off_s[i])
+            if off < best.get(onset.station, (math.inf,))[0]:
                 best[onset.station] = (off, onset)
         found = [onset for _, onset in best.values()]
         return found + self._late(hypocentre, onsets, found)
@@ -87,13 +86,7 @@ class Fit:
 
     def distances_km(self, hypocentre: Hypocentre, stations: NDArray[np.int64]) -> Floats:
         """Epicentral distances of stations."""
-        net = self._network
-        return distance_km(
-            hypocentre.latitude,
-            hypocentre.longitude,
-            net.latitudes[stations],
-            net.longitudes[stations],
-        )
+        return self._network.distances_km(hypocentre.latitude, hypocentre.longitude, stations)
 
     def travel_s(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> Floats:
         """Travel times to the stations of onsets, of what each is read as."""

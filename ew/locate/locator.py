@@ -25,6 +25,8 @@ STARTS = 4
 FEW_PICKS = 4
 APART_STEPS = 2.0
 """Of few picks the misfit has several narrow valleys: so many of the coarse grid's, so far apart, are looked into."""
+VALLEYS_BEYOND, SPREAD_BEYOND = 6.0, 25.0
+"""Places so much less likely (e to that power) than the best are no valleys, and add nothing to the spread."""
 DEEP_KM = (80.0, 120.0, 170.0, 230.0, 300.0, 380.0, 470.0, 560.0, 640.0)
 DEEP_HALF_KM, DEEP_STEPS = 150.0, 6
 """A deep source need not lie among the stations that hear it first; its misfit is smooth over tens of km."""
@@ -120,6 +122,10 @@ class Locator:
             [d for d in (2.0, 7.0, 12.0, 18.0, 25.0, 35.0, 50.0, 60.0) if d <= deepest]
         )
         self._deep_depths = np.array([d for d in DEEP_KM if d <= deepest])
+        # What depth and distance cost beforehand where the deep search begins: no deep hypocentre has less
+        least_km = DEEP_KM[0] * math.prod(1 + share * float(DEEP_SPREAD[0]) for share in DEEP_FINER)
+        self._least_deep = NEAR_POWER * math.log(least_km)
+        self._least_deep += float(self._depth_misfit(np.array([least_km]))[0])
 
     def locate(
         self, latitude: float, longitude: float, seen: Observations, half_km: float
@@ -130,7 +136,7 @@ class Locator:
         """
         usual = self._config.depth_km + np.array([0.0, 20.0])
         step_km = max(COARSE_STEP_KM, half_km / COARSE_STEPS)
-        grid = self._search(latitude, longitude, half_km, step_km, usual, seen)
+        grid = self._search(latitude, longitude, half_km, step_km, usual, seen, VALLEYS_BEYOND)
         starts = grid.valleys(STARTS if len(seen.picks) <= FEW_PICKS else 1, APART_STEPS * step_km)
         finer_km = 0.4 * step_km
         finer = [
@@ -157,6 +163,8 @@ class Locator:
     ) -> _Grid | None:
         """A search below the shallow depths where there are picks enough; ``None`` unless it is clearly better."""
         if not len(self._deep_depths) or len(seen.picks) < DEEP_PICKS:
+            return None
+        if shallow - DEEP_GAIN <= self._least_deep:
             return None
         half_km = max(half_km, DEEP_HALF_KM)
         step_km = half_km / DEEP_STEPS
@@ -188,15 +196,22 @@ class Locator:
         step_km: float,
         depths: Floats,
         seen: Observations,
+        beyond: float = 0.0,
     ) -> _Grid:
         # As far to the north as to the south: mirrored stations have to give the mirrored place
         steps = round(2 * half_km / step_km)
         offsets = (np.arange(steps + 1) - steps / 2) * step_km
         north, east = (a.ravel() for a in np.meshgrid(offsets, offsets, indexing="ij"))
-        return self._run(*places_around(latitude, longitude, north, east), depths, seen)
+        places = places_around(latitude, longitude, north, east)
+        return self._run(*places, depths, seen, beyond)
 
     def _run(
-        self, latitudes: Floats, longitudes: Floats, depths: Floats, seen: Observations
+        self,
+        latitudes: Floats,
+        longitudes: Floats,
+        depths: Floats,
+        seen: Observations,
+        beyond: float = 0.0,
     ) -> _Grid:
         nodes = np.ascontiguousarray(ecef_km(latitudes, longitudes).T)
         prior = self._depth_misfit(depths)
@@ -210,6 +225,7 @@ class Locator:
             seen.picks,
             seen.seconds,
             seen.silent,
+            beyond,
             misfit,
             origin,
         )
@@ -224,7 +240,7 @@ class Locator:
         """The best trial, with the spread of the likelihood exp(-misfit) over a wider grid around it."""
         at = fine.best()
         latitude, longitude = fine.place()
-        wide = self._search(latitude, longitude, 48.0, 8.0, depths[::2], seen)
+        wide = self._search(latitude, longitude, 48.0, 8.0, depths[::2], seen, SPREAD_BEYOND)
         weights = np.exp(-(wide.misfit - min(float(fine.misfit[at]), float(wide.misfit.min()))))
         weights /= max(float(weights.sum()), 1e-300)
         away = distance_km(latitude, longitude, wide.latitudes, wide.longitudes)[:, None]

@@ -14,6 +14,7 @@ before each integration and one after, and its peak compared (``share_kept``).
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -86,13 +87,17 @@ PULSE_KEPT = (
     np.array([0.022, 0.044, 0.086, 0.195, 0.323, 0.402, 0.450, 0.522, 0.640, 0.776, 0.869, 0.907]),
 )
 """Share of the pulse's peak after one, two and three causal Butterworth high-passes (computed, see the tests)."""
+_LOG_RATIOS = np.log(PULSE_RATIOS).tolist()
+_LOG_KEPT = tuple(np.log(kept).tolist() for kept in PULSE_KEPT)
 
 
 def share_kept(frequency_hz: float, corner: float, passes: int) -> float:
     """Share of a Brune pulse's peak that ``passes`` high-passes at ``frequency_hz`` leave, for a source with ``corner``."""
-    kept = PULSE_KEPT[min(max(passes, 1), len(PULSE_KEPT)) - 1]
+    kept = _LOG_KEPT[min(max(passes, 1), len(PULSE_KEPT)) - 1]
     at = math.log(min(max(corner / frequency_hz, PULSE_RATIOS[0]), PULSE_RATIOS[-1]))
-    return float(np.exp(np.interp(at, np.log(PULSE_RATIOS), np.log(kept))))
+    upper = min(bisect_right(_LOG_RATIOS, at), len(_LOG_RATIOS) - 1)
+    (left, right), (low, high) = _LOG_RATIOS[upper - 1 : upper + 1], kept[upper - 1 : upper + 1]
+    return math.exp(low + (high - low) * (at - left) / (right - left))
 
 
 def from_pd(pd_m: float, distance_km: float, relation: str) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ew.geo import distance_km, middle_of
+from ew.geo import middle_of
 from ew.locate.kernels import NO_S_YET
 from ew.locate.locator import MAX_PICKS, MAX_SILENT, Hypocentre, Observations
 from ew.locate.onsets import Onset, first_by_station, is_mostly_s
@@ -79,7 +79,7 @@ class Observer:
         is_silent &= net.end_s > onsets[0].time_s - APART_S
         is_silent[stations] = False
         index = np.flatnonzero(is_silent)
-        away = distance_km(*centre, net.latitudes[index], net.longitudes[index])
+        away = net.distances_km(*centre, index)
         nearest = np.argsort(away, kind="stable")[:MAX_SILENT]
         index, away = index[nearest], away[nearest]
         rows = np.empty((len(index), 6))
@@ -89,7 +89,7 @@ class Observer:
             rows[:, 4:] = np.nanmedian(noise) + math.log10(CLEAR_SNR), 1.0
             return rows
         # Nothing is known of amplitudes: a station farther than most that picked may be too far to see it
-        reach = distance_km(*centre, net.latitudes[stations], net.longitudes[stations])
+        reach = net.distances_km(*centre, stations)
         far = max(float(np.median(reach)), 25.0)
         rows[:, 4], rows[:, 5] = -np.inf, 1 / (1 + (away / (1.5 * far)) ** 4)
         return rows

@@ -13,6 +13,7 @@ and if it is as horizontal as S is: else it is P that still rises.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -69,6 +70,19 @@ class SOnset:
     clarity: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """The squares of the band-passed samples, (N,) f8, of one channel without a gap."""
+
+    start_s: float
+    rate: float
+    energy: Floats
+
+    def is_beside(self, other: "Trace") -> bool:
+        """Whether the samples of both were taken at the same times."""
+        return abs(self.start_s - other.start_s) < 1 / self.rate and self.rate == other.rate
+
+
 class ShearWaves:
     """The S onsets behind picks, found in the horizontal channels of a history."""
 
@@ -92,12 +106,16 @@ class ShearWaves:
         end_s = looked_until_s(p_s, min(ends_s[c] for c in live))
         looked_s, found = self._found.get(key, (-math.inf, None))
         is_sure = found is not None and found.clarity >= SURE and looked_s > found.time_s + SURE_S
-        if end_s > looked_s and not is_sure:
-            horizontals = [self._history.packets(c) for c in live]
-            found = find_s(horizontals, self._history.packets(pick.seed_id), p_s, end_s)
-            self._found[key] = end_s, found
-            if found is None and has_grown(horizontals, p_s, end_s):
+        if end_s <= looked_s or is_sure:
+            return found
+        found = None
+        if end_s > p_s + GREW_FROM_S:  # sooner neither can be told
+            horizontals = [_joined(self._history.packets(c), p_s, end_s) for c in live]
+            traces = [trace for trace in horizontals if trace is not None]
+            found = find_s(traces, self._history.packets(pick.seed_id), p_s, end_s)
+            if found is None and has_grown(traces, p_s):
                 self._hidden.add(key)
+        self._found[key] = end_s, found
         return found
 
     def sought_s(self, pick: Pick) -> float:
@@ -119,24 +137,19 @@ def looked_until_s(p_s: float, end_s: float) -> float:
 
 
 def find_s(
-    horizontals: Sequence[Sequence[Packet]],
-    vertical: Sequence[Packet],
-    p_s: float,
-    end_s: float,
+    horizontals: Sequence[Trace], vertical: Sequence[Packet], p_s: float, end_s: float
 ) -> SOnset | None:
     """The S onset after a P onset at ``p_s`` in data up to ``end_s`` (epoch s), or ``None`` while none stands out.
 
-    ``horizontals``: packets of one or two channels, ``vertical``: those of the third, each in order of time.
+    ``horizontals``: one or two channels, ``vertical``: packets of the third in order of time.
     """
-    joined = (_joined(packets, p_s, end_s) for packets in horizontals)
-    traces = [trace for trace in joined if trace is not None]
-    if not traces:
+    if not horizontals:
         return None
-    first_trace = traces[0]
-    traces = [t for t in traces if t.is_beside(first_trace)]
-    count = min(len(trace.samples) for trace in traces)
+    first_trace = horizontals[0]
+    traces = [t for t in horizontals if t.is_beside(first_trace)]
+    count = min(len(trace.energy) for trace in traces)
     start_s, rate = first_trace.start_s, first_trace.rate
-    energy = np.sum([trace.energy()[:count] for trace in traces], axis=0)
+    energy = np.sum([trace.energy[:count] for trace in traces], axis=0)
     p_at = round((p_s - start_s) * rate)
     first = p_at + round(LEAST_S_MINUS_P_S * rate)
     per_s = [round(s * rate) for s in (RISE_S, ENOUGH_AFTER_S, BEFORE_S)]
@@ -147,18 +160,15 @@ def find_s(
     if up is not None and up.is_beside(first_trace):
         part = slice(onset, onset + round(SHARE_S * rate))
         across = energy[part].mean() / len(traces)
-        if across < SHARE**2 * up.energy()[part].mean():
+        if across < SHARE**2 * up.energy[part].mean():
             return None
     return SOnset(start_s + onset / rate - DELAY_S, clarity)
 
 
-def has_grown(horizontals: Sequence[Sequence[Packet]], p_s: float, end_s: float) -> bool:
-    """Whether horizontals are ``GREW`` times as loud by ``end_s`` as in the first of P at ``p_s`` (epoch s)."""
-    for packets in horizontals:
-        trace = _joined(packets, p_s, end_s)
-        if trace is None:
-            continue
-        energy = trace.energy()
+def has_grown(horizontals: Sequence[Trace], p_s: float) -> bool:
+    """Whether horizontals have become ``GREW`` times as loud as in the first of P at ``p_s`` (epoch s)."""
+    for trace in horizontals:
+        energy = trace.energy
         at = round((p_s - trace.start_s) * trace.rate)
         first = energy[at : at + round(GREW_FROM_S * trace.rate)]
         if len(first) and energy[at:].max() >= GREW**2 * first.max() > 0:
@@ -166,36 +176,15 @@ def has_grown(horizontals: Sequence[Sequence[Packet]], p_s: float, end_s: float)
     return False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Trace:
-    """Samples (N,) f8 of one channel without a gap."""
-
-    start_s: float
-    rate: float
-    samples: Floats
-
-    def is_beside(self, other: "_Trace") -> bool:
-        """Whether the samples of both were taken at the same times."""
-        return abs(self.start_s - other.start_s) < 1 / self.rate and self.rate == other.rate
-
-    def energy(self) -> Floats:
-        """The squares of the band-passed samples, (N,) f8."""
-        band, energy = _band(self.rate), np.zeros(len(self.samples))
-        add_energy(self.samples, band.gain, band.a1, band.a2, energy)
-        return energy
-
-
 @lru_cache(maxsize=64)
 def _band(rate: float) -> BandPass:
     return band_pass(*BAND_HZ, rate)
 
 
-def _joined(packets: Sequence[Packet], p_s: float, end_s: float) -> _Trace | None:
+def _joined(packets: Sequence[Packet], p_s: float, end_s: float) -> Trace | None:
     """A channel from ``LEAD_S`` before P to ``end_s`` or a gap; the offset is removed."""
-    first = next(
-        (i for i, p in enumerate(packets) if seconds_from_ns(p.end_ns) > p_s - LEAD_S), None
-    )
-    if first is None or seconds_from_ns(packets[first].start_ns) > p_s - LEAD_S / 2:
+    first = bisect_right(packets, p_s - LEAD_S, key=lambda p: seconds_from_ns(p.end_ns))
+    if first == len(packets) or seconds_from_ns(packets[first].start_ns) > p_s - LEAD_S / 2:
         return None  # no data, or too few for the filter to settle
     used = [packets[first]]
     for packet in packets[first + 1 :]:
@@ -211,4 +200,6 @@ def _joined(packets: Sequence[Packet], p_s: float, end_s: float) -> _Trace | Non
     if not len(samples):
         return None
     samples = np.where(np.isfinite(samples), samples, 0.0)
-    return _Trace(start_s, rate, samples - samples[0])
+    band, energy = _band(rate), np.zeros(len(samples))
+    add_energy(samples - samples[0], band.gain, band.a1, band.a2, energy)
+    return Trace(start_s, rate, energy)

@@ -7,7 +7,7 @@ more witness than one. So are the sensors of one station, whatever their codes.
 import numpy as np
 from numpy.typing import NDArray
 
-from ew.geo import ecef_km
+from ew.geo import distance_to_km, ecef_km
 from ew.records import Channel, Inventory, Packet
 from ew.times import seconds_from_ns
 
@@ -60,6 +60,13 @@ class Network:
     def station(self, seed_id: str) -> int | None:
         """The station's place in the arrays; ``None`` for a channel that is not in the inventory."""
         return self._slot.get(seed_id)
+
+    def distances_km(
+        self, latitude: float, longitude: float, stations: NDArray[np.int64] | None = None
+    ) -> Floats:
+        """Distances along the surface from a place to stations (all of them by default), (n,) f8, km."""
+        ecef = self.ecef if stations is None else self.ecef[stations]
+        return distance_to_km(latitude, longitude, ecef.T)
 
     def note(self, packets: list[Packet]) -> None:
         """Take in how far the data of each station reach."""

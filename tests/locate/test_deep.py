@@ -5,6 +5,7 @@ import pytest
 
 from ew.config import LocateConfig
 from ew.geo import destination, distance_km, ecef_km
+from ew.locate import kernels, locator
 from ew.locate.locator import Hypocentre, Locator, Observations
 from ew.traveltimes import TravelTimes
 
@@ -43,3 +44,17 @@ def test_depth_is_found_from_seven_stations_however_far_that_is_from_the_nearest
 ) -> None:
     """What is expected of the nearest station is no misfit of the data: seven picks of a deep earthquake fit it well."""
     assert located(travel_times, depth_km, 7).depth_km == pytest.approx(depth_km, rel=0.2)
+
+
+def test_where_no_deep_hypocentre_can_be_likelier_none_is_tried(
+    travel_times: TravelTimes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[float] = []
+
+    def misfit_grid(nodes: object, depths: np.ndarray, *rest: object) -> None:
+        tried.extend(depths.tolist())
+        kernels.misfit_grid(nodes, depths, *rest)
+
+    monkeypatch.setattr(locator, "misfit_grid", misfit_grid)
+    assert located(travel_times, 12.0).depth_km < 30
+    assert max(tried) < 80
