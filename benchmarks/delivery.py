@@ -19,8 +19,8 @@ import aiomqtt
 from benchmarks.harness import BenchmarkResult, Budget, budget, median
 from benchmarks.rivals.traffic import PASSWORD, USER
 from benchmarks.rounds import Measured, Usage, crowd, one_round, plan_for, publisher_to, rounds
-from ew.address import BrokerAddress
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.delivery.broker import find_program, open_broker
 from ew.errors import BrokerError
 from simulators.swarm import Swarm

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness import BenchmarkResult, budget, median
-from ew.address import BrokerAddress
 from ew.alerts.lanes import AlertQueue, Due
 from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE
 from ew.alerts.planner import AlertPlan, AlertPlanner, SendingOrder
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.config import Config, DeliveryConfig, PolicyConfig
 from ew.delivery.publisher import Publisher
 from ew.records import EventVersion, Origin

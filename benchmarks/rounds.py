@@ -16,10 +16,10 @@ import h3
 import numpy as np
 
 from benchmarks.harness import median, percentile
-from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.config import Config, DeliveryConfig, PolicyConfig
 from ew.delivery.publisher import Publisher
 from ew.errors import BrokerError

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ew.alerts.door import Door
-from ew.alerts.elsewhere import Elsewhere
+from ew.alerts.other_services import OtherServices
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.components import verticals_of
 from ew.config import Config
@@ -20,7 +20,7 @@ from ew.locate.gains import StationGains
 from ew.locate.reports import PickReport
 from ew.locate.suspects import StationTiming
 from ew.records import EventVersion, Inventory, Packet, Pick
-from ew.stopwatch import Stopwatch
+from ew.stage_timer import StageTimer
 from ew.times import ns_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
 
@@ -64,15 +64,15 @@ class Pipeline:
         inventory: Inventory,
         travel_times: TravelTimes,
         planner: AlertPlanner | None = None,
-        stopwatch: Stopwatch | None = None,
+        timer: StageTimer | None = None,
         door: Door | None = None,
     ) -> None:
         self.door = door
-        self.elsewhere = Elsewhere()
-        self.stopwatch = stopwatch or Stopwatch()
+        self.other_services = OtherServices()
+        self.timer = timer or StageTimer()
         self.bank = PickerBank(config.picker)
         self._sensors = SensorPicker(self.bank, verticals_of(inventory))
-        self.engine = EventEngine(config, inventory, travel_times, self.stopwatch)
+        self.engine = EventEngine(config, inventory, travel_times, self.timer)
         self.timing = StationTiming(inventory, travel_times)
         self.gains = StationGains(inventory, travel_times)
         self.planner = planner
@@ -87,7 +87,7 @@ class Pipeline:
     def feed(self, packets: Sequence[Packet], now_ns: int) -> Output:
         """Take in what arrived by ``now_ns`` (ns, UTC) and return what follows from it."""
         known = self.coarse.usable(p for p in packets if self._is_known(p.seed_id))
-        with self.stopwatch.stage("pick"):
+        with self.timer.stage("pick"):
             picks = self._sensors.process(known)
         return self.feed_picks(picks, known, now_ns)
 
@@ -117,13 +117,13 @@ class Pipeline:
         self.gains.feed(picks, versions, now_s)
         if self.door is not None:
             self.door.note(picks, now_s)
-        told, plans = self.tell(versions, now_s)
+        told, plans = self.plan_alerts(versions, now_s)
         wake_at_s = self.engine.wake_at_s
         self.wake_at_ns = None if wake_at_s is None else ns_from_seconds(wake_at_s)
-        stages = self.stopwatch.take()
+        stages = self.timer.take()
         return Output(tuple(picks), told, plans, self.wake_at_ns, stages)
 
-    def tell(
+    def plan_alerts(
         self, versions: Sequence[EventVersion], now_s: float
     ) -> tuple[tuple[EventVersion, ...], tuple[AlertPlan, ...]]:
         """Those of ``versions`` that may be told at ``now_s`` (epoch seconds), and to whom."""
@@ -131,25 +131,25 @@ class Pipeline:
             versions = self.door.let_through(versions, now_s, self.engine.active_events)
         if self.planner is None:
             return tuple(versions), ()
-        with self.stopwatch.stage("estimate"):
+        with self.timer.stage("estimate"):
             plans = tuple(plan for v in versions for plan in self._plans(self.planner, v, now_s))
         return tuple(versions), plans
 
     def _plans(
         self, planner: AlertPlanner, version: EventVersion, now_s: float
     ) -> Sequence[AlertPlan]:
-        self.elsewhere.note_ours(version)
+        self.other_services.note_ours(version)
         if version.kind == "cancel":
-            for told in self.elsewhere.take(version.event_id):
+            for told in self.other_services.take(version.event_id):
                 planner.plan(told, now_s)  # not to be sent: whom it reached is to hear of its end
         return planner.plan(version, now_s)
 
-    def hear(self, told: Sequence[EventVersion]) -> None:
+    def receive(self, told: Sequence[EventVersion]) -> None:
         """Take in what another service of the same stations told: go on from it instead of telling the same again."""
         for version in told:
             if self.door is not None:
                 self.door.recall(version)  # it passed theirs: we may end it
-            if self.elsewhere.hear(version):
+            if self.other_services.receive(version):
                 self.engine.hear(version)
 
     def feed_reports(
@@ -164,7 +164,7 @@ class Pipeline:
         ``ends_s``: how far the data of channels reach there, epoch seconds.
         """
         self.engine.note_ends(ends_s)
-        self.hear(told)
+        self.receive(told)
         return self.feed_picks(self.engine.take_reports(reports), (), now_ns)
 
     def moments(self, arrivals: Iterable[tuple[int, Packet]]) -> Iterator[tuple[int, list[Packet]]]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 
-from ew.address import BrokerAddress
 from ew.alerts.message import (
     TOPIC_HEARTBEAT,
     TOPIC_KEYS,
@@ -19,6 +18,7 @@ from ew.alerts.message import (
     parse_heartbeat,
 )
 from ew.alerts.trust import Verifier
+from ew.broker_address import BrokerAddress
 from ew.delivery.embedded import decode, encode
 from ew.delivery.embedded.packets import V311, Type
 from ew.times import US_PER_S

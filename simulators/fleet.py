@@ -20,8 +20,8 @@ from typing import Any, Self
 
 import orjson
 
-from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE
+from ew.broker_address import BrokerAddress
 from ew.config.policy import KindPolicy
 from ew.delivery.loop import fast_run
 from ew.errors import BrokerError, MessageError

@@ -13,8 +13,8 @@ from operator import itemgetter
 
 import aiomqtt
 
-from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_WAVEFORM
+from ew.broker_address import BrokerAddress
 from ew.errors import BrokerError
 from ew.records import Packet
 from ew.sources import miniseed

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import orjson
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.delivery.embedded import decode, encode
 from ew.delivery.embedded.packets import V311, Type
 from ew.delivery.loop import fast_run

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.delivery.broker import open_broker
 from ew.traveltimes import TravelTimes
 

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.delivery.embedded import decode, encode
 from ew.delivery.embedded.packets import V5, Properties, Publish, Type, Value
 

@@ -26,8 +26,8 @@ import numpy as np
 
 from benchmarks.faulty.proxy import Proxy
 from ew import Channel, Origin, Packet
-from ew.address import BrokerAddress
 from ew.alerts.trust import root_from_pem
+from ew.broker_address import BrokerAddress
 from ew.delivery.broker import free_port, open_broker
 from ew.geo import destination, distance_km
 from simulators import scenario

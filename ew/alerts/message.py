@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ew.alerts.reading import MOST_INT, read_object
 from ew.alerts.signing import Signer
+from ew.alerts.strict_json import MOST_INT, read_object
 from ew.alerts.trust import Verifier
 from ew.errors import MessageError
 from ew.records import EventVersion, Origin, Status, VersionKind

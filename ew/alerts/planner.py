@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ew.alerts.last_alerts import LastAlerts
 from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE, AlertTemplate, ReceiptRequest
 from ew.alerts.signing import Signer
-from ew.alerts.told import Told
 from ew.config import Config
 from ew.geo import ecef_km, in_polygon, local_radius_km
 from ew.records import EventVersion, VersionKind
@@ -160,7 +160,7 @@ class _Group:
     least: NDArray[np.float32]
     rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """Where the targets of the group before stand in this one, -1: they have left."""
-    told: dict[str, Told] = field(default_factory=dict)
+    told: dict[str, LastAlerts] = field(default_factory=dict)
     least_by_met: dict[tuple[bool, ...], NDArray[np.float32]] = field(default_factory=dict)
 
     def take_over(self, before: "_Group") -> None:
@@ -354,7 +354,7 @@ class AlertPlanner:
 
     def _order(
         self,
-        told: Told | None,
+        told: LastAlerts | None,
         version: EventVersion,
         keys: NDArray[np.uint16],
         since_base: NDArray[np.float32],
@@ -375,7 +375,7 @@ class AlertPlanner:
     @staticmethod
     def _note(
         group: _Group,
-        told: Told | None,
+        told: LastAlerts | None,
         version: EventVersion,
         order: SendingOrder,
         since_base: NDArray[np.float32],
@@ -387,6 +387,6 @@ class AlertPlanner:
             while len(group.told) >= EVENTS_KEPT:
                 del group.told[next(iter(group.told))]
             base_s = version.origin.time_s
-            group.told[version.event_id] = Told(order.is_chosen, strength, since_base, base_s)
+            group.told[version.event_id] = LastAlerts(order.is_chosen, strength, since_base, base_s)
             return
         told.note(order.is_chosen, strength, since_base)

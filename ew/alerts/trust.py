@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from ew.alerts.reading import MOST_INT, read_object
 from ew.alerts.signing import Signer, base64url, from_base64url
+from ew.alerts.strict_json import MOST_INT, read_object
 from ew.errors import ConfigError, MessageError
 from ew.records import Status
 from ew.times import US_PER_S

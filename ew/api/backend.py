@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import aiomqtt
 from sqlalchemy.exc import SQLAlchemyError
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.config import Config
 from ew.errors import InputError, MessageError
 from ew.records import Channel, EventVersion
-from ew.service import orders
+from ew.service import command_handlers
 from ew.service.hub import Hub
 from ew.service.link import TOPIC_ANSWER, TOPIC_COMMAND, TOPIC_LIVE, TOPIC_STATUS, Seal
 from ew.sources.listen import client_of
@@ -145,7 +145,7 @@ class Backend:
         while True:
             await self._has_changed_devices.wait()
             try:
-                await self.command(orders.DEVICES, {})
+                await self.command(command_handlers.DEVICES, {})
                 self._has_changed_devices.clear()
             except MessageError:
                 await asyncio.sleep(RETRY_S)
@@ -160,7 +160,7 @@ class Backend:
             self.take_status(body)
         elif topic.startswith(TOPIC_LIVE.format("")):
             for happening in body["happenings"]:
-                self.hub.pass_on(happening)
+                self.hub.forward(happening)
         else:
             waiting = self._answers.get(body["to"])
             if waiting is not None and not waiting.done():
@@ -209,7 +209,7 @@ class Backend:
         Raises:
             MessageError: the service refuses it, or can't be reached.
         """
-        answer = await self.command(orders.ORIGIN, version_body(version))
+        answer = await self.command(command_handlers.ORIGIN, version_body(version))
         return version_of(answer) if answer else None
 
     async def cancel(self, event_id: str) -> EventVersion | None:
@@ -218,7 +218,7 @@ class Backend:
         Raises:
             MessageError: the service refuses it, or can't be reached.
         """
-        answer = await self.command(orders.CANCEL, {"event_id": event_id})
+        answer = await self.command(command_handlers.CANCEL, {"event_id": event_id})
         return version_of(answer) if answer else None
 
     async def use_cells(self, cells: set[str]) -> None:
@@ -227,7 +227,7 @@ class Backend:
         Raises:
             MessageError: the service refuses them, or can't be reached.
         """
-        await self.command(orders.CELLS, {"cells": sorted(cells)})
+        await self.command(command_handlers.CELLS, {"cells": sorted(cells)})
 
     async def register(self, device: RegisteredDevice) -> None:
         """Add or move a device; the service knows it when this returns, or as soon as it can be reached."""
@@ -244,7 +244,7 @@ class Backend:
     async def devices_changed(self) -> None:
         """Have the service read the devices again; call it after any change of theirs in the database."""
         try:
-            await self.command(orders.DEVICES, {}, NOTICE_WITHIN_S)
+            await self.command(command_handlers.DEVICES, {}, NOTICE_WITHIN_S)
         except MessageError:
             self._has_changed_devices.set()
 

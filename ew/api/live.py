@@ -25,7 +25,7 @@ async def live(socket: WebSocket) -> None:
         return
     await socket.accept()
     hub: Hub = socket.app.state.hub
-    with hub.listen() as queue:
+    with hub.subscribe() as queue:
         try:
             while True:
                 await socket.send_json(await queue.get())
@@ -42,7 +42,7 @@ async def live_events(request: Request) -> StreamingResponse:
     hub: Hub = request.app.state.hub
 
     async def told() -> AsyncIterator[bytes]:
-        with hub.listen() as queue:
+        with hub.subscribe() as queue:
             yield b": ew\n\n"
             while True:
                 happening = await queue.get()
@@ -82,16 +82,16 @@ def demo_app(hub: Hub, channels: Iterable[Channel], source: PageSource) -> FastA
 
     @app.get("/api/v1/events")
     async def events() -> list[dict[str, Any]]:
-        newest = {body["event_id"]: body for body in hub.kept("event")}
+        newest = {body["event_id"]: body for body in hub.recent("event")}
         return list(newest.values())[::-1]
 
     @app.get("/api/v1/events/{event_id}")
     async def versions(event_id: str) -> list[dict[str, Any]]:
-        return [body for body in hub.kept("event") if body["event_id"] == event_id]
+        return [body for body in hub.recent("event") if body["event_id"] == event_id]
 
     @app.get("/api/v1/health")
     async def health() -> dict[str, Any]:
-        beats = hub.kept("heartbeat")
+        beats = hub.recent("heartbeat")
         return {"health": "ok", "mode": beats[-1]["mode"] if beats else "exercise"}
 
     return app

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.config import Config
 from ew.errors import EwError
 from ew.records import Origin

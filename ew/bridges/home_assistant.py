@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from ew import __version__
-from ew.bridges.watcher import Place, Told
+from ew.bridges.watcher import Place, PlaceAlert
 
 STATE = "ew-bridge/{}/state"
 AVAILABLE = "ew-bridge/status"
@@ -95,10 +95,10 @@ class PlaceState:
 
     place: Place
     test_until_us: int = 0
-    _told: dict[str, Told] = field(default_factory=dict)
+    _told: dict[str, PlaceAlert] = field(default_factory=dict)
     _last: bytes = b""
 
-    def hear(self, told: Told) -> None:
+    def on_alert(self, told: PlaceAlert) -> None:
         """An alert, update or cancel for this place."""
         if told.alert.kind == "cancel" or told.level == "silent":
             self._told.pop(told.alert.event_id, None)

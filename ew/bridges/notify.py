@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from ew.bridges.watcher import Told
+from ew.bridges.watcher import PlaceAlert
 
 STRONGER = 1.0
 """A second message only where the intensity has come to be so much larger than the first one said."""
@@ -17,7 +17,7 @@ class Filter:
     within_km: float = 20_000.0
     drills: bool = False
 
-    def takes(self, told: Told) -> bool:
+    def takes(self, told: PlaceAlert) -> bool:
         """Whether an alert is worth one."""
         alert = told.alert
         return (
@@ -44,7 +44,7 @@ class Notices:
     wanted: Filter
     _told: dict[tuple[str, str], float] = field(default_factory=dict)
 
-    def hear(self, told: Told) -> Notice | None:
+    def on_alert(self, told: PlaceAlert) -> Notice | None:
         """The message that follows from an alert, if one does."""
         key = (told.place.name, told.alert.event_id)
         before = self._told.get(key)
@@ -64,12 +64,12 @@ class Notices:
         return Notice(*_words(told, is_stronger=before is not None))
 
 
-def _mark(told: Told) -> str:
+def _mark(told: PlaceAlert) -> str:
     status = told.alert.status
     return "" if status == "actual" else f"{status.upper()}: "
 
 
-def _words(told: Told, *, is_stronger: bool) -> tuple[str, str]:
+def _words(told: PlaceAlert, *, is_stronger: bool) -> tuple[str, str]:
     alert, left = told.alert, round(told.seconds_left)
     when = f"shaking in {left} s" if left > 0 else "shaking has begun"
     again = "Stronger than said before. " if is_stronger else ""

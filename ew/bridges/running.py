@@ -10,12 +10,12 @@ from typing import Protocol
 
 import aiomqtt
 
-from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_EVENT, TOPIC_KEYS
 from ew.bridges.cap import CapWriter
 from ew.bridges.home_assistant import AVAILABLE, TEST, TEST_S, PlaceState, discovery
 from ew.bridges.notify import Notice, Notices
-from ew.bridges.watcher import Told, Watcher
+from ew.bridges.watcher import PlaceAlert, Watcher
+from ew.broker_address import BrokerAddress
 from ew.errors import MessageError
 from ew.sources.listen import listen
 
@@ -40,7 +40,7 @@ def _clock_us() -> int:
 async def watch(
     broker: BrokerAddress,
     watcher: Watcher,
-    hear: Callable[[Told], None],
+    on_alert: Callable[[PlaceAlert], None],
     on_subscribed: Callable[[], None],
 ) -> None:
     """Hand on what holds for the watched places."""
@@ -48,7 +48,7 @@ async def watch(
     def take(messages: Sequence[tuple[str, bytes]]) -> None:
         for topic, payload in messages:
             for told in watcher.take(topic, payload, _clock_us()):
-                hear(told)
+                on_alert(told)
 
     await listen(broker, watcher.topics(_clock_us()), take, "bridge", on_subscribed)
 
@@ -64,11 +64,11 @@ async def home_assistant(
     """Keep the places' entities in Home Assistant true."""
     by_place = {state.place: state for state in states}
 
-    def hear(told: Told) -> None:
-        by_place[told.place].hear(told)
+    def on_alert(told: PlaceAlert) -> None:
+        by_place[told.place].on_alert(told)
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(watch(broker, watcher, hear, on_subscribed))
+        group.create_task(watch(broker, watcher, on_alert, on_subscribed))
         group.create_task(_keep_states(states, to, prefix))
 
 
@@ -134,8 +134,8 @@ async def notify(
     """Send a notification for what is worth one; says in the log how late each was."""
     waiting: asyncio.Queue[tuple[Notice, int]] = asyncio.Queue(1000)
 
-    def hear(told: Told) -> None:
-        notice = notices.hear(told)
+    def on_alert(told: PlaceAlert) -> None:
+        notice = notices.on_alert(told)
         if notice is not None:
             waiting.put_nowait((notice, told.alert.issued_us))
 
@@ -150,7 +150,7 @@ async def notify(
                 log.error("no channel took it, or one refused: %s", notice.title)
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(watch(broker, watcher, hear, on_subscribed))
+        group.create_task(watch(broker, watcher, on_alert, on_subscribed))
         group.create_task(send_all())
 
 

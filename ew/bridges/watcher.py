@@ -71,7 +71,7 @@ class Machine(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PlaceAlert:
     """An alert, an update or a cancel that holds for a place; ``s_arrival_us`` at the place itself."""
 
     place: Place
@@ -110,7 +110,7 @@ class Watcher:
         alerts = {topic for one in self._machines.values() for topic in one.topics(clock_us)}
         return [(TOPIC_KEYS, 1), (TOPIC_HEARTBEAT, 0), *((topic, 1) for topic in sorted(alerts))]
 
-    def take(self, topic: str, payload: bytes, clock_us: int) -> list[Told]:
+    def take(self, topic: str, payload: bytes, clock_us: int) -> list[PlaceAlert]:
         """What a message means, and what was kept until it came."""
         try:
             if topic == TOPIC_KEYS:
@@ -128,17 +128,17 @@ class Watcher:
         if not payload:
             return []  # a retained alert is cleared
 
-        def hear(machine: Machine) -> Collection[Reaction]:
+        def on_alert(machine: Machine) -> Collection[Reaction]:
             reaction = (
                 machine.on_alert(payload, clock_us) if topic in machine.topics(clock_us) else None
             )
             return [] if reaction is None else [reaction]
 
-        return self._all(hear, clock_us)
+        return self._all(on_alert, clock_us)
 
-    def _all(self, ask: "Ask", clock_us: int) -> list[Told]:
+    def _all(self, ask: "Ask", clock_us: int) -> list[PlaceAlert]:
         return [
-            Told(
+            PlaceAlert(
                 place,
                 machine.newest[reaction.event_id],
                 reaction.level,

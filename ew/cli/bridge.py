@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ew.address import BrokerAddress
 from ew.alerts.trust import Verifier, root_from_pem
 from ew.bridges import running
 from ew.bridges.cap import CapWriter
 from ew.bridges.home_assistant import PlaceState
 from ew.bridges.notify import Filter, Notice, Notices
 from ew.bridges.watcher import Place, Watcher
+from ew.broker_address import BrokerAddress
 from ew.cli import logs
 from ew.config import Config, load_config
 from ew.errors import ConfigError, InputError

@@ -42,7 +42,7 @@ def bridge_home_assistant(
     config: ConfigOption = None,
 ) -> None:
     """Each place as a device of Home Assistant: seconds left, intensity, magnitude, a switch for automations."""
-    from ew.address import parse_url  # noqa: PLC0415
+    from ew.broker_address import parse_url  # noqa: PLC0415
     from ew.cli.bridge import Watched, home_assistant  # noqa: PLC0415
 
     watched = Watched.of(parse_url(broker, ca_file=ca), root, place, config)
@@ -68,8 +68,8 @@ def bridge_notify(
     config: ConfigOption = None,
 ) -> None:
     """One message an earthquake by ntfy, Telegram, e-mail and a hundred more. Such channels may take many seconds."""
-    from ew.address import parse_url  # noqa: PLC0415
     from ew.bridges.notify import Filter  # noqa: PLC0415
+    from ew.broker_address import parse_url  # noqa: PLC0415
     from ew.cli.bridge import Watched, notify  # noqa: PLC0415
 
     watched = Watched.of(parse_url(broker, ca_file=ca), root, place, config)
@@ -86,7 +86,7 @@ def bridge_cap(
     config: ConfigOption = None,
 ) -> None:
     """Each event version as a CAP 1.2 file, with an Atom feed of the newest."""
-    from ew.address import parse_url  # noqa: PLC0415
+    from ew.broker_address import parse_url  # noqa: PLC0415
     from ew.cli.bridge import Watched, cap  # noqa: PLC0415
 
     cap(Watched.of(parse_url(broker, ca_file=ca), root, [], config), directory, sender)

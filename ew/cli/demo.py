@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.live import Live
 
 from ew import __version__
-from ew.address import BrokerAddress
 from ew.alerts.message import (
     EVENT_LIFE_S,
     TOPIC_EVENT,
@@ -27,6 +26,7 @@ from ew.alerts.planner import AlertPlanner
 from ew.alerts.signing import Signer
 from ew.api.live import demo_app
 from ew.api.page import PageSource
+from ew.broker_address import BrokerAddress
 from ew.cli.listening import page_server
 from ew.cli.replay import describe
 from ew.cli.summary import DemoOptions, DemoRun, finish
@@ -40,7 +40,7 @@ from ew.delivery.publisher import Publisher
 from ew.errors import ConfigError
 from ew.pipeline import Output, Pipeline
 from ew.records import Packet
-from ew.service.motion import MotionView
+from ew.service.ground_motion import GroundMotion
 from ew.shaking import estimate
 from ew.shaking.relations import RELATIONS
 from ew.shaking.targets import cell_of, cell_targets, device_targets
@@ -199,7 +199,7 @@ def _beat(publisher: Publisher, signer: Signer, clock: Clock, run: DemoRun) -> N
         health="ok",
     )
     publisher.publish(TOPIC_HEARTBEAT, signed(body, signer, "exercise"), qos=0)
-    run.hub.say("heartbeat", **body)
+    run.hub.publish("heartbeat", **body)
 
 
 async def _play(
@@ -246,14 +246,14 @@ async def _play(
 def _take(output: Output, publisher: Publisher, run: DemoRun) -> None:
     run.picks.extend(output.picks)
     for pick in output.picks:
-        run.hub.say(
+        run.hub.publish(
             "pick", seed_id=pick.seed_id, time=iso_from_ns(pick.time_ns), snr=round(pick.snr, 1)
         )
     run.versions.extend(output.versions)
     for version in output.versions:
         expires_us = us_from_seconds(version.issued_s + EVENT_LIFE_S)
         body = event_body(version, "exercise", expires_us)
-        run.hub.say("event", **body)
+        run.hub.publish("event", **body)
         publisher.publish(
             TOPIC_EVENT.format(version.event_id),
             signed(body, publisher.signer, "exercise"),
@@ -268,21 +268,21 @@ def _take(output: Output, publisher: Publisher, run: DemoRun) -> None:
         publisher.submit(plan)
 
 
-def _motion_view(chosen: Scenario) -> MotionView:
+def _motion_view(chosen: Scenario) -> GroundMotion:
     inventory = chosen.play().inventory
     scale = RELATIONS[ShakingConfig().relation][0]
-    return MotionView(inventory, verticals_of(inventory).values(), scale)
+    return GroundMotion(inventory, verticals_of(inventory).values(), scale)
 
 
 def _show_motion(
-    run: DemoRun, motion: MotionView, packets: Sequence[Packet], output: Output, now_ns: int
+    run: DemoRun, motion: GroundMotion, packets: Sequence[Packet], output: Output, now_ns: int
 ) -> None:
     """How the ground moves, on the page, each second of the data."""
     motion.take(packets, output.picks)
     if now_ns - run.shown_ns >= NS_PER_S:
         run.shown_ns = now_ns
-        for happening in motion.told(now_ns):
-            run.hub.pass_on(happening)
+        for happening in motion.take_messages(now_ns):
+            run.hub.forward(happening)
 
 
 async def _until_reached(fleet: Fleet, run: DemoRun) -> None:
@@ -324,7 +324,7 @@ def _show(view: DemoView, output: Output, run: DemoRun, fleet: Fleet) -> None:
     }
     if counts != view.told:
         view.told = counts
-        run.hub.say("devices", kinds=counts)
+        run.hub.publish("devices", kinds=counts)
     if not output.versions:
         return
     origin = output.versions[-1].origin

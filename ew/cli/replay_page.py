@@ -31,7 +31,7 @@ def serve_replay(
     hub = Hub()
     for version in versions:
         expires_us = us_from_seconds(version.issued_s + EVENT_LIFE_S)
-        hub.say("event", **event_body(version, "exercise", expires_us))
+        hub.publish("event", **event_body(version, "exercise", expires_us))
     app = demo_app(hub, channels, PageSource(config, list, lambda: None))
     server, listener = page_server(app, port)
     console.print(f"page: http://127.0.0.1:{listener.getsockname()[1]}/  (Ctrl-C ends it)")
@@ -55,5 +55,5 @@ async def _pulse(hub: Hub) -> None:
             last_event_id=None,
             health="ok",
         )
-        hub.say("heartbeat", **body)
+        hub.publish("heartbeat", **body)
         await asyncio.sleep(1.0)

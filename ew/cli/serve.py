@@ -8,17 +8,17 @@ import signal
 import sys
 from pathlib import Path
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.cli import logs
 from ew.cli.listening import listen_on
 from ew.config import Config, load_config
 from ew.delivery.broker import open_broker
 from ew.errors import EwError, InputError
-from ew.service.children import WebProcess
 from ew.service.detector import Detector
 from ew.service.loading import load_inventory, load_keys
 from ew.service.runtime import Service
 from ew.service.tasks import Watch
+from ew.service.web_process import WebProcess
 from ew.storage.keyring import ServiceKeys, write_public
 from ew.storage.secret import shared_secret
 
@@ -97,14 +97,14 @@ async def _run(config: Config, path: Path | None) -> None:
             config=config.delivery,
             keep=watch.keep,
         ) as broker:
-            web.tell_broker(broker)
+            web.send_broker(broker)
             inventory = await loading  # read while the broker started
             service: Service | Detector
             if keys is None:
                 service = Detector(config, inventory, broker, watch)
             else:
                 service = Service(config, inventory, broker, keys, secret, watch)
-            service.on_status.append(web.tell_status)
+            service.on_status.append(web.send_status)
             _announce(config, listener.getsockname()[1], broker)
             try:
                 await service.run()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ew.address import BrokerAddress
 from ew.alerts.trust import root_from_pem
+from ew.broker_address import BrokerAddress
 from ew.config import load_config
 from ew.errors import ConfigError, InputError
 from ew.storage.keyring import read_file, write_public

@@ -55,7 +55,7 @@ def simulate_network(
     ] = 0.0,
 ) -> None:
     """Play a scenario's stations as a SeedLink server, or over MQTT."""
-    from ew.address import parse_url  # noqa: PLC0415
+    from ew.broker_address import parse_url  # noqa: PLC0415
     from ew.cli.simulate import run_network, write_inventory  # noqa: PLC0415
     from simulators.faults import Faults  # noqa: PLC0415
 
@@ -106,7 +106,7 @@ def simulate_devices(
     ] = None,
 ) -> None:
     """Connect simulated devices to any broker and print what they do."""
-    from ew.address import parse_url  # noqa: PLC0415
+    from ew.broker_address import parse_url  # noqa: PLC0415
     from ew.cli.simulate import DeviceOptions, run_devices  # noqa: PLC0415
 
     roots = tuple(root or [Path("ew.root.pub.pem")])

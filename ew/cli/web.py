@@ -9,18 +9,18 @@ from typing import Any
 
 import uvicorn
 
-from ew.address import BrokerAddress, parse_url
 from ew.api.app import create_app
 from ew.api.backend import Backend
 from ew.api.detector import create_detector_app
+from ew.broker_address import BrokerAddress, parse_url
 from ew.cli import logs
 from ew.cli.listening import listen_on
 from ew.config import Config, load_config
 from ew.errors import ConfigError, EwError
-from ew.service.children import broker_of
 from ew.service.loading import load_inventory
 from ew.service.parent import Parent
 from ew.service.tasks import Watch
+from ew.service.web_process import broker_of
 from ew.storage.secret import shared_secret
 from ew.storage.store import Store
 

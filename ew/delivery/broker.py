@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from ew.address import BrokerAddress, parse_url
+from ew.broker_address import BrokerAddress, parse_url
 from ew.config import DeliveryConfig
 from ew.delivery.child import Child, Keep, end, guard
 from ew.delivery.embedded.access import SECRET, SERVICE_USER
@@ -32,7 +32,7 @@ async def open_broker(
     secret: str | None = None,
     keep: Keep | None = None,
 ) -> AsyncIterator[BrokerAddress]:
-    """A broker for as long as the context lasts: ``embedded``, ``mosquitto``, ``nats`` or a URL (``ew.address``).
+    """A broker for as long as the context lasts: ``embedded``, ``mosquitto``, ``nats`` or a URL (``ew.broker_address``).
 
     All but the last run as child processes on ``port`` (0: a free one) of 127.0.0.1 and end with the context. ``config``
     gives the embedded broker its certificate and users; for a URL it names the certificates to trust

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from ew.address import BrokerAddress
 from ew.alerts.lanes import AlertQueue, Due
 from ew.alerts.planner import AlertPlan
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.config import DeliveryConfig
 from ew.delivery.embedded.packets import V5, V311, Prop, Publish
 from ew.delivery.link import Link, LinkError, Login, open_link
-from ew.delivery.others import Others, Outgoing
+from ew.delivery.outbox import Outbox, Outgoing
+from ew.delivery.progress import SendProgress
 from ew.delivery.retained import Published, RetainedAlerts, SendRecord
-from ew.delivery.tally import Tallies
 from ew.errors import BrokerError
 
 log = logging.getLogger("ew.publisher")
@@ -74,9 +74,9 @@ class Publisher:
         self._config = config or DeliveryConfig()
         self._now_s = now_s
         self._alerts = AlertQueue() if queue is None else queue
-        self.tallies = Tallies(time.time_ns)
+        self.progress = SendProgress(time.time_ns)
         self._again: deque[Outgoing] = deque()
-        self.others = Others()
+        self.outbox = Outbox()
         self._held: deque[Published] = deque()  # to be said once more
         self._retained = RetainedAlerts()
         self._has_lost = False
@@ -125,7 +125,7 @@ class Publisher:
     def submit(self, plan: AlertPlan) -> None:
         """Send a plan's alerts, in the order of their urgency among all that is pending."""
         self._alerts.put(plan)
-        self.tallies.submit(plan.version.event_id, plan.version.version)
+        self.progress.submit(plan.version.event_id, plan.version.version)
         self._wake_all()
 
     def publish(
@@ -139,7 +139,7 @@ class Publisher:
     ) -> None:
         """Send any other message, after the alerts that are pending; what is retained again after a loss."""
         outgoing = Outgoing(topic, payload, qos, retain, expires_s)
-        self.others.put(outgoing, self._now_s(), is_connected=self.status.connected > 0)
+        self.outbox.put(outgoing, self._now_s(), is_connected=self.status.connected > 0)
         self._wake_all()
 
     async def drain(self) -> None:
@@ -186,7 +186,7 @@ class Publisher:
             again = self._outgoing(self._held.popleft())
             if not self._is_stale(again):
                 return again
-        return self.others.pop()
+        return self.outbox.pop()
 
     def _is_stale(self, outgoing: Outgoing) -> bool:
         """Whether a message that broke off is out of date by now, or a newer version went over another connection."""
@@ -201,8 +201,8 @@ class Publisher:
     def _alert(self, due: Due) -> Outgoing:
         plan, place = due.plan, due.place
         topic = plan.topic(place)
-        tally = self.tallies.of(plan.version.event_id, plan.version.version)
-        submitted_ns = tally.submitted_ns if tally else 0
+        progress = self.progress.of(plan.version.event_id, plan.version.version)
+        submitted_ns = progress.submitted_ns if progress else 0
         record = SendRecord(topic, plan.version.event_id, plan.version.version, submitted_ns)
         self.records.append(record)
         alert = Published(record, due, plan.expires_s(place))
@@ -229,13 +229,13 @@ class Publisher:
         if self._repeat is not None:
             self._repeat.cancel()
         loop = asyncio.get_running_loop()
-        self._repeat = loop.call_later(REPEAT_AFTER_S, self._say_again)
+        self._repeat = loop.call_later(REPEAT_AFTER_S, self._send_again)
 
-    def _say_again(self) -> None:
+    def _send_again(self) -> None:
         now_s = self._now_s()
         held = [one for one in self._retained if one.expires_s > now_s and one.record.acked_ns]
         self._held.extend(held)
-        self.status.repeated += len(held) + self.others.say_again(now_s)
+        self.status.repeated += len(held) + self.outbox.send_again(now_s)
         self._wake_all()
 
     async def _worker(self, number: int, wake: asyncio.Event) -> None:
@@ -312,7 +312,7 @@ class Publisher:
         record = outgoing.record
         if record is not None and not record.acked_ns:
             record.acked_ns = time.time_ns()
-            self.tallies.acknowledged(record.event_id, record.version, record.acked_ns)
+            self.progress.acknowledged(record.event_id, record.version, record.acked_ns)
         self.status.sent += 1
 
     async def _serve(self, link: Link, wake: asyncio.Event, under_way: set[Outgoing]) -> None:
@@ -355,7 +355,7 @@ class Publisher:
             record = outgoing.record
             if record is not None and not record.acked_ns:
                 if not record.sent_ns:
-                    self.tallies.sent(
+                    self.progress.sent(
                         record.event_id, record.version, time.time_ns(), record.signed_ns
                     )
                 record.sent_ns = time.time_ns()
@@ -376,7 +376,7 @@ class Publisher:
         )
 
     def _note_idle(self) -> None:
-        waiting = self._again or len(self.others) or self._alerts or self._held
+        waiting = self._again or len(self.outbox) or self._alerts or self._held
         if not self._pending and not waiting:
             self._idle.set()
 

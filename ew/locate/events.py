@@ -32,7 +32,7 @@ from ew.records import (
     Packet,
     Pick,
 )
-from ew.stopwatch import Stopwatch
+from ew.stage_timer import StageTimer
 from ew.times import iso_from_seconds, ns_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
 
@@ -61,9 +61,9 @@ class EventEngine:
         config: Config,
         inventory: Inventory,
         travel_times: TravelTimes,
-        stopwatch: Stopwatch | None = None,
+        timer: StageTimer | None = None,
     ) -> None:
-        self._stopwatch = stopwatch or Stopwatch()
+        self._timer = timer or StageTimer()
         self._config = config.locate
         self._inventory = inventory
         self._verticals = verticals_of(inventory)
@@ -106,7 +106,7 @@ class EventEngine:
     ) -> list[EventVersion]:
         """Take in a tick and return the event versions due at ``now_s`` (epoch seconds), oldest event first."""
         self._take_packets(packets)
-        with self._stopwatch.stage("associate"):
+        with self._timer.stage("associate"):
             for pick in sorted(picks, key=lambda p: p.time_ns):
                 self._is_new |= self._take_pick(pick)
         versions = self._updates(now_s)
@@ -125,7 +125,7 @@ class EventEngine:
 
     def _declare(self, now_s: float) -> bool:
         """Search for an earthquake among the free onsets; whether one has begun."""
-        with self._stopwatch.stage("associate"):
+        with self._timer.stage("associate"):
             candidate = (
                 self._associator.declare(self._free) if self._is_new and self._free else None
             )
@@ -345,7 +345,7 @@ class EventEngine:
         if now_s - event.looked_s < self._config.version_interval_s:
             return None
         event.looked_s = now_s
-        with self._stopwatch.stage("locate"):
+        with self._timer.stage("locate"):
             self._relocate(event, now_s)
         onsets = list(event.onsets.values())
         if not event.version and not self._fit.is_plausible(
@@ -356,7 +356,7 @@ class EventEngine:
             self._regroup(event, ())
             self._free.extend(onsets)
             return None
-        with self._stopwatch.stage("size"):
+        with self._timer.stage("size"):
             self._sizer.size(event)
         if event.version and self._is_refuted(event, now_s):
             return self._cancel(event, now_s)

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ew import __version__
-from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_DETECTOR, TOPIC_PICK
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.components import verticals_of
 from ew.config import Config
 from ew.delivery.publisher import Publisher
@@ -20,8 +20,8 @@ from ew.detect.sensors import SensorPicker
 from ew.locate.reports import PickReport, Reporter
 from ew.pipeline import TICK_NS
 from ew.records import Channel, Packet
-from ew.service.intake import Intake
-from ew.service.supervisor import Supervisor
+from ew.service.acquisition import Acquisition
+from ew.service.systemd import SystemdNotifier
 from ew.service.tasks import Watch
 from ew.sources.inventory import stations_of
 from ew.sources.picks import encode_ends, encode_report
@@ -40,7 +40,7 @@ class Detector:
     ) -> None:
         self.name = config.service.name
         self.inventory = inventory
-        self.intake = Intake(config, broker, stations_of(inventory))
+        self.acquisition = Acquisition(config, broker, stations_of(inventory))
         self.bank = PickerBank(config.picker)
         self.sensors = SensorPicker(self.bank, verticals_of(inventory))
         self._coarse = CoarseSensors(inventory)
@@ -48,7 +48,7 @@ class Detector:
         # Reports are not signed: the broker's access rules say who may publish them
         self.publisher = Publisher(broker, Signer.ephemeral("detector"), config.delivery)
         self.watch = watch
-        self.supervisor = Supervisor()
+        self.systemd = SystemdNotifier()
         self.on_status: list[Callable[[dict[str, Any]], None]] = []
         self.picks = 0
         self.started_s = time.time()
@@ -57,18 +57,18 @@ class Detector:
         """Run until cancelled; it ends by itself only when picking fails, with the error."""
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
         async with self.publisher:
-            self.intake.start(self.watch)
+            self.acquisition.start(self.watch)
             self.watch.keep("pulse", self._pulse)
             log.info("detector %s started: %d channels", self.name, len(self.inventory))
-            self.supervisor.ready()
+            self.systemd.ready()
             await self._ticks()
 
     async def _ticks(self) -> None:
         while True:
             await asyncio.sleep(TICK_NS / NS_PER_S)
-            self.supervisor.alive()
-            if len(self.intake):
-                packets = self.intake.hand_over()
+            self.systemd.alive()
+            if len(self.acquisition):
+                packets = self.acquisition.hand_over()
                 for report in await asyncio.to_thread(self._detect, packets):
                     self.publisher.publish(
                         TOPIC_PICK.format(report.pick.seed_id),
@@ -111,7 +111,7 @@ class Detector:
             "uptime_s": round(time.time() - self.started_s, 1),
             "channels": len(self.inventory),
             "picks": self.picks,
-            "packets_dropped": self.intake.dropped,
-            **self.intake.status(),
+            "packets_dropped": self.acquisition.dropped,
+            **self.acquisition.status(),
             "picker": self.bank.counters.as_dict(),
         }

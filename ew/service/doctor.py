@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import aiomqtt
 
-from ew.address import BrokerAddress, parse_url
+from ew.broker_address import BrokerAddress, parse_url
 from ew.components import without_vertical
 from ew.config import Config
 from ew.errors import ConfigError
 from ew.records import Inventory
+from ew.service.acquisition import Acquisition
 from ew.service.health import GRACE_S, StationHealth
 from ew.service.hostclock import ClockState, read_clock
-from ew.service.intake import Intake
 from ew.service.tasks import Watch
 from ew.sources.inventory import stations_of
 from ew.sources.listen import client_of
@@ -92,25 +92,25 @@ async def _sources(
     config: Config, inventory: Inventory, address: BrokerAddress | None, seconds: float
 ) -> list[Finding]:
     nowhere = address or BrokerAddress("127.0.0.1", 0)  # nothing is read there then
-    intake = Intake(config, nowhere, stations_of(inventory))
-    intake.stations = stations = StationHealth(inventory, config.locate.min_stations)
+    acquisition = Acquisition(config, nowhere, stations_of(inventory))
+    acquisition.stations = stations = StationHealth(inventory, config.locate.min_stations)
     unknown: set[str] = set()
     until_s = time.monotonic() + seconds
     async with asyncio.TaskGroup() as group:
         watch = Watch(group)
-        intake.start(watch)
+        acquisition.start(watch)
         while time.monotonic() < until_s:
             await asyncio.sleep(LOOK_EVERY_S)
-            unknown |= {p.seed_id for p in intake.hand_over() if p.seed_id not in inventory}
+            unknown |= {p.seed_id for p in acquisition.hand_over() if p.seed_id not in inventory}
             states = stations.judge(time.time(), time.time()).states
             if all(state == "live" for state in states.values()):
                 break
         failing = watch.failing(time.time())
         watch.stop()
     findings = [Finding("sources", False, reason) for reason in failing]
-    findings += [*_seedlink(intake), *_others(intake, config)]
+    findings += [*_seedlink(acquisition), *_others(acquisition, config)]
     now_s = time.time()
-    judged = stations.judge(now_s, now_s - 2 * GRACE_S, intake.refused)
+    judged = stations.judge(now_s, now_s - 2 * GRACE_S, acquisition.refused)
     live = sum(state == "live" for state in judged.states.values())
     others = [f"{name} {state}" for name, state in judged.states.items() if state != "live"]
     what = f"{live} of {len(judged.states)} live" + (f"; {_named(others)}" if others else "")
@@ -122,8 +122,8 @@ async def _sources(
     return findings
 
 
-def _seedlink(intake: Intake) -> Iterator[Finding]:
-    for client in intake.seedlink:
+def _seedlink(acquisition: Acquisition) -> Iterator[Finding]:
+    for client in acquisition.seedlink:
         status, where = client.status, f"seedlink {client.name}"
         if status.packets:
             what = f"SeedLink {status.protocol} at {status.server}, {status.packets} packets"
@@ -138,21 +138,21 @@ def _seedlink(intake: Intake) -> Iterator[Finding]:
             yield Finding(where, False, f"refused: {_named(list(status.refused.values()))}")
 
 
-def _others(intake: Intake, config: Config) -> Iterator[Finding]:
-    folder = intake.folder
+def _others(acquisition: Acquisition, config: Config) -> Iterator[Finding]:
+    folder = acquisition.folder
     if folder is not None:
         what = f"{folder.files} files, {folder.packets} packets"
         yield Finding(f"watch {folder.folder}", True, what)
         for name, reason in list(folder.left_aside.items())[:NAMED]:
             yield Finding(f"watch {folder.folder}", False, f"{name} left aside: {reason}")
     for source in config.service.shakes:
-        status = intake.shakes.status[source.station]
+        status = acquisition.shakes.status[source.station]
         what = f"{status.packets} packets from {source.sender} on UDP port {source.port}"
         yield Finding(f"shake {source.station}", status.packets > 0, what)
-    if intake.shakes.strangers.refused:
-        sender = intake.shakes.strangers.refused_from
+    if acquisition.shakes.strangers.refused:
+        sender = acquisition.shakes.strangers.refused_from
         yield Finding("shakes", False, f"packets from {sender}, which is no configured sender")
-    for reading in intake.openeew:
+    for reading in acquisition.openeew:
         what = f"{reading.packets} packets, {reading.refused} messages refused"
         if reading.unknown:
             what += f", devices not configured: {_named(sorted(reading.unknown))}"

@@ -100,7 +100,7 @@ class HostClock:
     def __init__(self) -> None:
         self.state = ClockState()
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Look again and again until cancelled."""
         while True:
             found = await asyncio.to_thread(read_clock)

@@ -16,11 +16,11 @@ class Hub:
         self._listeners: set[asyncio.Queue[dict[str, Any]]] = set()
         self._kept: dict[str, deque[dict[str, Any]]] = {}
 
-    def say(self, kind: str, /, **what: Any) -> None:  # noqa: ANN401 - plain JSON values
+    def publish(self, kind: str, /, **what: Any) -> None:  # noqa: ANN401 - plain JSON values
         """Tell all listeners."""
-        self.pass_on({"type": kind, **what})
+        self.forward({"type": kind, **what})
 
-    def pass_on(self, happening: dict[str, Any]) -> None:
+    def forward(self, happening: dict[str, Any]) -> None:
         """Tell all listeners what was told elsewhere, with its ``type``."""
         self._kept.setdefault(happening["type"], deque(maxlen=KEPT)).append(happening)
         for queue in self._listeners:
@@ -28,12 +28,12 @@ class Hub:
                 queue.get_nowait()
             queue.put_nowait(happening)
 
-    def kept(self, kind: str) -> list[dict[str, Any]]:
+    def recent(self, kind: str) -> list[dict[str, Any]]:
         """The last happenings of a kind, oldest first."""
         return list(self._kept.get(kind, ()))
 
     @contextlib.contextmanager
-    def listen(self) -> Iterator[asyncio.Queue[dict[str, Any]]]:
+    def subscribe(self) -> Iterator[asyncio.Queue[dict[str, Any]]]:
         """A queue of what happens from now on."""
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(KEPT)
         self._listeners.add(queue)

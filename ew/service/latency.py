@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ew.alerts.message import parse_receipt
-from ew.delivery.tally import Tally
+from ew.delivery.progress import VersionProgress
 from ew.errors import MessageError
 from ew.records import EventVersion, Pick
 from ew.times import US_PER_S, us_from_seconds
@@ -34,12 +34,12 @@ class _Line:
 
 
 class Latencies:
-    """Gathers the latency receipts of the newest versions; ``tally`` gives the publisher's part."""
+    """Gathers the latency receipts of the newest versions; ``progress`` gives the publisher's part."""
 
-    def __init__(self, tally: Callable[[str, int], Tally | None]) -> None:
+    def __init__(self, progress: Callable[[str, int], VersionProgress | None]) -> None:
         self.receipts = 0
         self.refused = 0
-        self._tally = tally
+        self._progress = progress
         self._lines: dict[tuple[str, int], _Line] = {}
 
     def note(
@@ -84,15 +84,15 @@ class Latencies:
         """One version's latency receipt as far as it is known by now."""
         line = self._lines[event_id, version]
         found = dict(line.fixed)
-        tally = self._tally(event_id, version)
-        if tally is not None and tally.alerts:
-            found["stages_ms"] = {**found["stages_ms"], "sign": round(tally.signed_ns / 1e6, 3)}
+        progress = self._progress(event_id, version)
+        if progress is not None and progress.alerts:
+            found["stages_ms"] = {**found["stages_ms"], "sign": round(progress.signed_ns / 1e6, 3)}
             found |= {
-                "alerts": tally.alerts,
-                "first_publish_us": tally.first_sent_ns // NS_PER_US,
-                "last_publish_us": tally.last_sent_ns // NS_PER_US,
-                "acknowledged": tally.acknowledged,
-                "last_acknowledged_us": tally.last_acknowledged_ns // NS_PER_US,
+                "alerts": progress.alerts,
+                "first_publish_us": progress.first_sent_ns // NS_PER_US,
+                "last_publish_us": progress.last_sent_ns // NS_PER_US,
+                "acknowledged": progress.acknowledged,
+                "last_acknowledged_us": progress.last_acknowledged_ns // NS_PER_US,
             }
         if line.received_ms:
             p50, p99 = np.percentile(list(line.received_ms.values()), (50, 99))
@@ -107,8 +107,8 @@ class Latencies:
         """Event, version and latency receipt of each version of which more is known than at the last call."""
         found = []
         for (event_id, version), line in self._lines.items():
-            tally = self._tally(event_id, version)
-            sent = (tally.alerts, tally.acknowledged) if tally is not None else (0, 0)
+            progress = self._progress(event_id, version)
+            sent = (progress.alerts, progress.acknowledged) if progress is not None else (0, 0)
             now = (len(line.received_ms), *sent)
             if now != line.told:
                 line.told = now

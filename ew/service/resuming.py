@@ -19,7 +19,7 @@ async def resume(service: "Service", *, will_repeat: bool) -> None:
 
     ``will_repeat``: the sources send again what came since the last saved sequence numbers.
     """
-    published = service.recall.versions
+    published = service.resume_file.versions
     if published:
         log.info("going on from %d versions told before", len(published))
         service.last_event_id = published[-1].event_id
@@ -29,7 +29,7 @@ async def resume(service: "Service", *, will_repeat: bool) -> None:
         return
     begin = time.monotonic()
     packets = 0
-    async for batch in service.intake.repeated():
+    async for batch in service.acquisition.repeated():
         packets += len(batch)
         await service.in_pipeline_thread(service.pipeline.feed_again, batch, time.time_ns())
     service.counts.packets += packets
@@ -47,7 +47,7 @@ def _restore(service: "Service", published: Sequence[EventVersion]) -> list[Aler
     plans = []
     for version in published:
         service.pipeline.engine.hear(version)
-        service.pipeline.elsewhere.note_ours(version)
+        service.pipeline.other_services.note_ours(version)
         if service.door is not None:
             service.door.recall(version)
         plans += service.planner.plan(version, version.issued_s)

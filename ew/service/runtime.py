@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ew import __version__
-from ew.address import BrokerAddress
 from ew.alerts.door import Door
 from ew.alerts.message import (
     EVENT_LIFE_S,
@@ -31,34 +30,35 @@ from ew.alerts.message import (
     verified_event,
 )
 from ew.alerts.planner import AlertPlanner
+from ew.broker_address import BrokerAddress
 from ew.components import verticals_of
 from ew.config import Config
 from ew.delivery.publisher import Publisher
 from ew.pipeline import TICK_NS, Output, Pipeline
 from ew.records import Channel, EventVersion, Status
-from ew.service.announcing import KeysAnnouncer
+from ew.service.acquisition import Acquisition
+from ew.service.command_handlers import CommandHandlers
 from ew.service.commands import Commands
+from ew.service.ground_motion import GroundMotion
 from ew.service.health import Judgement, StationHealth
 from ew.service.hostclock import HostClock
-from ew.service.intake import Intake
+from ew.service.keys_publisher import KeysPublisher
 from ew.service.latency import Latencies
+from ew.service.live_updates import LiveUpdates
 from ew.service.loading import load_keys
-from ew.service.motion import MotionView
-from ew.service.orders import Orders
-from ew.service.recall import Recall
+from ew.service.resume_file import ResumeFile
 from ew.service.resuming import resume
+from ew.service.retained_events import retained_events
 from ew.service.status import status_of, trouble_of
-from ew.service.supervisor import Supervisor
+from ew.service.systemd import SystemdNotifier
 from ew.service.targets import AlertTargets
 from ew.service.tasks import Watch
-from ew.service.telling import Telling
-from ew.service.told_before import events_retained
 from ew.shaking.relations import RELATIONS
 from ew.shaking.targets import Targets
 from ew.sources.inventory import stations_of
 from ew.sources.listen import listen
-from ew.sources.picks import Heard, PickExchange
-from ew.stopwatch import Stopwatch
+from ew.sources.picks import PickExchange, Received
+from ew.stage_timer import StageTimer
 from ew.storage.journal import Journal
 from ew.storage.keyring import ServiceKeys
 from ew.times import NS_PER_S, iso_from_ns, us_from_seconds
@@ -111,37 +111,39 @@ class Service:
             inventory,
             self.travel_times,
             self.planner,
-            Stopwatch(time.perf_counter_ns),
+            StageTimer(time.perf_counter_ns),
             self.door,
         )
         self.publisher = Publisher(broker, self.signer, config.delivery)
-        self.announcer = KeysAnnouncer(
+        self.keys_publisher = KeysPublisher(
             keys,
             lambda document: self.publisher.publish(TOPIC_KEYS, document, retain=True),
             lambda: load_keys(config, is_again=True),
         )
-        self.live = Telling(config.service.name, secret, self.publisher)
+        self.live = LiveUpdates(config.service.name, secret, self.publisher)
         self.journal = Journal(config.service.database)
         scale = RELATIONS[config.shaking.relation][0]
-        self.motion = MotionView(inventory, verticals_of(inventory).values(), scale)
-        self.latencies = Latencies(self.publisher.tallies.of)
-        self.intake = Intake(config, broker, stations_of(inventory))
+        self.motion = GroundMotion(inventory, verticals_of(inventory).values(), scale)
+        self.latencies = Latencies(self.publisher.progress.of)
+        self.acquisition = Acquisition(config, broker, stations_of(inventory))
         self.stations = StationHealth(inventory, config.locate.min_stations)
         self.holds_until_s = min((c.until_s for c in inventory.values()), default=math.inf)
-        self.intake.stations = self.stations
-        self.recall = Recall(
-            config.service.database.with_suffix(".resume.json"), self.intake.sequences, self.mode
+        self.acquisition.stations = self.stations
+        self.resume_file = ResumeFile(
+            config.service.database.with_suffix(".resume.json"),
+            self.acquisition.sequences,
+            self.mode,
         )
         self.is_associator = config.service.role == "associate"
-        self.exchange = PickExchange(broker, self._check_event, hears_detectors=self.is_associator)
+        self.exchange = PickExchange(broker, self._check_event, takes_reports=self.is_associator)
         self.commands = Commands(
-            config.service.name, secret, self.publisher, Orders(self).handlers()
+            config.service.name, secret, self.publisher, CommandHandlers(self).handlers()
         )
         self.watch = watch
         self.clock = HostClock()
         self.on_status: list[Callable[[dict[str, Any]], None]] = []
         """Who else is told the status, each second."""
-        self.supervisor = Supervisor()
+        self.systemd = SystemdNotifier()
         self.last_event_id: str | None = None
         self.started_s = time.time()
         self._held: dict[str, str] = {}
@@ -164,33 +166,33 @@ class Service:
         """How the stations are at ``now_s`` (epoch seconds)."""
         clock = self.clock.state
         return self.stations.judge(
-            now_s, self.started_s, self.intake.refused, clock.is_synchronized, clock.offset_s
+            now_s, self.started_s, self.acquisition.refused, clock.is_synchronized, clock.offset_s
         )
 
     async def run(self) -> None:
         """Run until cancelled; it ends by itself only when the pipeline fails, with the error."""
         self.journal.start()
-        sequences = self.recall.load(time.time())
-        self.intake.resume(sequences)
+        sequences = self.resume_file.load(time.time())
+        self.acquisition.resume(sequences)
         retained, _ = await asyncio.gather(
-            events_retained(self.broker, self._check_event), self.targets.reload()
+            retained_events(self.broker, self._check_event), self.targets.reload()
         )
-        self.recall.add(retained, time.time())
+        self.resume_file.add(retained, time.time())
         gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
         async with self.publisher:
-            self.announcer.say()
-            self.intake.start(self.watch)
+            self.keys_publisher.publish()
+            self.acquisition.start(self.watch)
             self.watch.keep("events", self.exchange.run)
             if self._asks_for_receipts:
-                self.watch.keep("receipts", self._hear_receipts)
-            self.watch.keep("commands", self._hear_commands)
-            self.watch.keep("keys", self.announcer.keep)
+                self.watch.keep("receipts", self._listen_for_receipts)
+            self.watch.keep("commands", self._listen_for_commands)
+            self.watch.keep("keys", self.keys_publisher.run)
             self.watch.keep("motion", self._show_motion)
             self.watch.keep("latencies", self._note_latencies_ever)
             self.watch.keep("heartbeat", self._pulse)
             self.watch.keep("devices", self.targets.keep_reading)
-            self.watch.keep("recall", self.recall.keep)
-            self.watch.keep("clock", self.clock.keep)
+            self.watch.keep("resume-file", self.resume_file.run)
+            self.watch.keep("clock", self.clock.run)
             log.info(
                 "service started: %d channels, mode %s, broker %s",
                 len(self.inventory),
@@ -198,7 +200,7 @@ class Service:
                 self.broker.url,
             )
             await resume(self, will_repeat=bool(sequences))
-            self.supervisor.ready()
+            self.systemd.ready()
             await self._ticks()
 
     # The alert path
@@ -206,10 +208,10 @@ class Service:
     async def _ticks(self) -> None:
         while True:
             await asyncio.sleep(TICK_NS / NS_PER_S)
-            self.supervisor.alive()
+            self.systemd.alive()
             now_ns = time.time_ns()
             wake_ns = self.pipeline.wake_at_ns
-            is_quiet = not len(self.intake) and not self.exchange.heard
+            is_quiet = not len(self.acquisition) and not self.exchange.received
             if is_quiet and (wake_ns is None or wake_ns > now_ns):
                 continue
             begin = time.perf_counter()
@@ -225,18 +227,22 @@ class Service:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pipeline_thread, work, *arguments)
 
-    def _feed(self, heard: Heard, now_ns: int) -> Output:
+    def _feed(self, received: Received, now_ns: int) -> Output:
         if self.is_associator:
-            return self.pipeline.feed_reports(heard.reports, heard.ends_s, heard.told, now_ns)
-        self.pipeline.hear(heard.told)
-        packets = self.intake.hand_over()
+            return self.pipeline.feed_reports(
+                received.reports, received.ends_s, received.versions, now_ns
+            )
+        self.pipeline.receive(received.versions)
+        packets = self.acquisition.hand_over()
         self.counts.packets += len(packets)
         self.motion.take(packets, ())
         return self.pipeline.feed(packets, now_ns)
 
     def _check_event(self, payload: bytes) -> EventVersion:
         """What another associator tells in the same mode."""
-        return verified_event(payload, self.announcer.verifier, self.mode, time.time_ns() // 1000)
+        return verified_event(
+            payload, self.keys_publisher.verifier, self.mode, time.time_ns() // 1000
+        )
 
     def _act(self, output: Output) -> None:
         """Alerts first; then the journal and whoever looks on."""
@@ -246,10 +252,10 @@ class Service:
         for version in output.versions:
             self.latencies.note(version, output.picks, output.stages)
             self._publish_version(version)
-        self._tell_held()
+        self._log_held()
         self.counts.picks += len(output.picks)
         self.motion.take((), output.picks)
-        self.live.say_all(
+        self.live.publish_all(
             [
                 {
                     "type": "pick",
@@ -261,7 +267,7 @@ class Service:
             ]
         )
 
-    def _tell_held(self) -> None:
+    def _log_held(self) -> None:
         """Log, once for each reason, what the door holds back."""
         held = {one.version.event_id: one.reason for one in self.door.held} if self.door else {}
         for event_id, reason in held.items():
@@ -278,8 +284,8 @@ class Service:
         self.publisher.publish(
             topic, signed(body, self.signer, self.mode), retain=True, expires_s=expires_s
         )
-        self.live.say("event", **body)
-        self.recall.note(version)
+        self.live.publish("event", **body)
+        self.resume_file.note(version)
         self.journal.note_version(body)
         log.info(
             "event %s version %d %s M %.1f",
@@ -297,7 +303,7 @@ class Service:
             self.pipeline.wake_at_ns = round(now_s * NS_PER_S)  # ours may be told in its place
             if merged is None:
                 return None
-            told, plans = await self.in_pipeline_thread(self.pipeline.tell, [merged], now_s)
+            told, plans = await self.in_pipeline_thread(self.pipeline.plan_alerts, [merged], now_s)
         self._act(Output(versions=told, plans=plans))
         mine = [version for version in told if version.event_id == merged.event_id]
         return mine[0] if mine else None
@@ -309,7 +315,9 @@ class Service:
             cancelled = self.pipeline.engine.cancel(event_id, now_s)
             if cancelled is None:
                 return None
-            told, plans = await self.in_pipeline_thread(self.pipeline.tell, [cancelled], now_s)
+            told, plans = await self.in_pipeline_thread(
+                self.pipeline.plan_alerts, [cancelled], now_s
+            )
         self._act(Output(versions=told, plans=plans))
         log.warning("event %s is cancelled by hand", event_id)
         return cancelled
@@ -319,14 +327,14 @@ class Service:
         async with self._pipeline_lock:
             await self.in_pipeline_thread(self.planner.set_groups, prepared, time.time())
 
-    # What is heard and told beside
+    # What is received and told beside
 
     @property
     def _asks_for_receipts(self) -> bool:
         asked = self.config.delivery.receipts
         return bool(asked.cells or asked.devices)
 
-    async def _hear_receipts(self) -> None:
+    async def _listen_for_receipts(self) -> None:
         wanted = [(TOPIC_RECEIPT.format("+"), 0)]
         await listen(self.broker, wanted, self._take_receipts, "receipts")
 
@@ -335,14 +343,14 @@ class Service:
         for topic, payload in messages:
             self.latencies.receive(topic, payload, now_us)
 
-    async def _hear_commands(self) -> None:
+    async def _listen_for_commands(self) -> None:
         wanted = [*self.commands.wanted, (TOPIC_KEYS, 1)]
         await listen(self.broker, wanted, self._take_heard, "commands")
 
     def _take_heard(self, messages: Sequence[tuple[str, bytes]]) -> None:
         for topic, payload in messages:
             if topic == TOPIC_KEYS:
-                self.announcer.take(payload, time.time())
+                self.keys_publisher.take(payload, time.time())
         self.commands.take([one for one in messages if one[0] != TOPIC_KEYS])
 
     async def _note_latencies_ever(self) -> None:
@@ -355,13 +363,15 @@ class Service:
         """Hand what has come to be known of the last alerts to the journal."""
         for event_id, version, body in self.latencies.changed():
             self.journal.note_latency(event_id, version, body)
-            self.live.say("latency", event_id=event_id, version=version, **body)
+            self.live.publish("latency", event_id=event_id, version=version, **body)
 
     async def _show_motion(self) -> None:
         """Tell web processes each second how the ground moves."""
         while True:
             await asyncio.sleep(MOTION_EVERY_S)
-            self.live.say_all(await asyncio.to_thread(self.motion.told, time.time_ns()))
+            self.live.publish_all(
+                await asyncio.to_thread(self.motion.take_messages, time.time_ns())
+            )
 
     async def _pulse(self) -> None:
         while True:
@@ -374,10 +384,10 @@ class Service:
             )
             self.publisher.publish(TOPIC_HEARTBEAT, signed(body, self.signer, self.mode), qos=0)
             self.publisher.clear_expired()
-            self.live.say("heartbeat", **body)
+            self.live.publish("heartbeat", **body)
             status = self.status()
-            self.live.tell_status(status)
-            self.supervisor.status(status["health"])
+            self.live.publish_status(status)
+            self.systemd.status(status["health"])
             for tell in self.on_status:
                 tell(status)
             await asyncio.sleep(1.0)

@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 
 def trouble_of(service: "Service") -> list[str]:
     """What is wrong with a service, the gravest first."""
-    publisher, intake, now_s = service.publisher, service.intake, time.time()
+    publisher, acquisition, now_s = service.publisher, service.acquisition, time.time()
     reasons = []
     if not publisher.status.connected:
         reasons.append("broker lost")
     elif publisher.silent_s > BROKER_SILENT_S:
         reasons.append(f"broker silent for {publisher.silent_s:.0f} s")
-    if intake.has_sources:
-        nothing = no_data(intake.last_packet_s, service.started_s, now_s)
+    if acquisition.has_sources:
+        nothing = no_data(acquisition.last_packet_s, service.started_s, now_s)
         judged = service.judged(now_s).reasons
         reasons += nothing or [f"degraded: {reason}" for reason in judged]
         if now_s >= service.holds_until_s:
             reasons += [f"degraded: {reason}" for reason in outdated(service.inventory, now_s)]
         if reasons:  # a stray file beside data that flow is no trouble
-            reasons += intake.left_aside()
+            reasons += acquisition.left_aside()
     reasons += [
         f"held back: {held.version.event_id} M {held.version.origin.magnitude:.1f}: {held.reason}"
         for held in (service.door.held if service.door else ())
     ]
-    reasons += service.announcer.trouble(now_s)
+    reasons += service.keys_publisher.trouble(now_s)
     reasons += service.watch.failing(now_s)
     if service.journal.error is not None:
         reasons.append(f"journal: {service.journal.error}")
-    if service.recall.error is not None:
-        reasons.append(f"resume file: {service.recall.error}")
+    if service.resume_file.error is not None:
+        reasons.append(f"resume file: {service.resume_file.error}")
     if error := service.targets.trouble():
         reasons.append(f"devices: {error}")
     return reasons
@@ -44,7 +44,7 @@ def trouble_of(service: "Service") -> list[str]:
 
 def status_of(service: "Service") -> dict[str, Any]:
     """What a service does and how it is, as plain JSON values."""
-    publisher, pipeline, intake = service.publisher, service.pipeline, service.intake
+    publisher, pipeline, acquisition = service.publisher, service.pipeline, service.acquisition
     counts = service.counts
     return {
         "health": service.health,
@@ -74,11 +74,11 @@ def status_of(service: "Service") -> dict[str, Any]:
         "journal": service.journal.status(),
         "task_failures": {name: t.failures for name, t in service.watch.tasks.items()},
         "commands": {"done": service.commands.done, "refused": service.commands.refused},
-        **intake.status(),
+        **acquisition.status(),
         "counts": {
             **{name: getattr(counts, name) for name in type(counts).__slots__},
-            "packets_dropped": intake.dropped,
-            "messages_dropped": publisher.others.dropped,
+            "packets_dropped": acquisition.dropped,
+            "messages_dropped": publisher.outbox.dropped,
             "receipts": service.latencies.receipts,
             "receipts_refused": service.latencies.refused,
         },

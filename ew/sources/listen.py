@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import aiomqtt
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 
 log = logging.getLogger("ew.listen")
 

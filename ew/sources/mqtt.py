@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_WAVEFORM
+from ew.broker_address import BrokerAddress
 from ew.records import Packet
 from ew.sources import miniseed
 from ew.sources.listen import listen

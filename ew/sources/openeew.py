@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from ew.address import parse_url
+from ew.broker_address import parse_url
 from ew.config.sources import OpenEewSource
 from ew.errors import MessageError
 from ew.records import Packet

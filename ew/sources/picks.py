@@ -13,8 +13,8 @@ import numpy as np
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_DETECTOR, TOPIC_EVENT, TOPIC_PICK
+from ew.broker_address import BrokerAddress
 from ew.errors import MessageError
 from ew.locate.magnitude import CORNERS_HZ
 from ew.locate.reports import PickReport
@@ -172,43 +172,43 @@ def _checked(model: type[Body], payload: bytes) -> Body:
 
 
 @dataclass(slots=True)
-class Heard:
+class Received:
     """What has come in since it was last taken."""
 
     reports: list[PickReport] = field(default_factory=list)
     ends_s: dict[str, float] = field(default_factory=dict)
-    told: list[EventVersion] = field(default_factory=list)
+    versions: list[EventVersion] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Whether anything has."""
-        return bool(self.reports or self.ends_s or self.told)
+        return bool(self.reports or self.ends_s or self.versions)
 
 
 @dataclass(slots=True)
 class PickExchange:
     """Subscribes to other services' events, and to detectors' reports, and gathers them; counts what it refuses.
 
-    ``hears_detectors``: whether reports are wanted. ``check`` verifies and parses an event message; it raises ``MessageError`` for one not to be trusted.
+    ``takes_reports``: whether reports are wanted. ``check`` verifies and parses an event message; it raises ``MessageError`` for one not to be trusted.
     """
 
     broker: BrokerAddress
     check: Callable[[bytes], EventVersion]
-    hears_detectors: bool = True
-    heard: Heard = field(default_factory=Heard)
+    takes_reports: bool = True
+    received: Received = field(default_factory=Received)
     reports: int = 0
     refused: int = 0
 
     async def run(self) -> None:
         """Listen until cancelled; a lost broker is tried again each second."""
         topics = [(TOPIC_EVENT.format("+"), 1)]
-        if self.hears_detectors:
+        if self.takes_reports:
             topics += [(TOPIC_PICK.format("+"), 1), (TOPIC_DETECTOR.format("+"), 0)]
         await listen(self.broker, topics, self._take_all, "picks")
 
-    def take(self) -> Heard:
+    def take(self) -> Received:
         """All that came in since the last call."""
-        heard, self.heard = self.heard, Heard()
-        return heard
+        received, self.received = self.received, Received()
+        return received
 
     def _take_all(self, messages: Sequence[tuple[str, bytes]]) -> None:
         for topic, payload in messages:
@@ -219,12 +219,12 @@ class PickExchange:
             return
         try:
             if topic.startswith(TOPIC_PICK.format("")):
-                self.heard.reports.append(decode_report(payload))
+                self.received.reports.append(decode_report(payload))
                 self.reports += 1
             elif topic.startswith(TOPIC_DETECTOR.format("")):
-                self.heard.ends_s.update(decode_ends(payload))
+                self.received.ends_s.update(decode_ends(payload))
             else:
-                self.heard.told.append(self.check(payload))
+                self.received.versions.append(self.check(payload))
         except MessageError as error:
             self.refused += 1
             log.warning("picks: %s refused: %s", topic, error)

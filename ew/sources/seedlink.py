@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ew import __version__
-from ew.address import tls_context
+from ew.broker_address import tls_context
 from ew.config.service import SeedLinkSource
 from ew.errors import InputError
 from ew.records import Packet

@@ -18,7 +18,6 @@ import pytest
 from lxml import etree
 
 from ew import Config, EventVersion, Origin
-from ew.address import BrokerAddress
 from ew.alerts.message import (
     TOPIC_EVENT,
     TOPIC_HEARTBEAT,
@@ -29,6 +28,7 @@ from ew.alerts.message import (
 )
 from ew.alerts.planner import AlertPlanner
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.config import PolicyConfig
 from ew.delivery.broker import find_program, open_broker
 from ew.delivery.publisher import Publisher

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from ew.address import BrokerAddress
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.delivery.broker import open_broker
 from ew.delivery.publisher import Publisher
 from ew.shaking.targets import cell_of

@@ -13,8 +13,8 @@ import aiomqtt
 import pytest
 from pydantic import ValidationError
 
-from ew.address import BrokerAddress
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.config import DeliveryConfig
 from ew.delivery.broker import open_broker
 from ew.delivery.embedded.access import Access, Role, User, hash_password, is_password, parse_users

@@ -13,7 +13,7 @@ from ew.alerts.signing import Signer
 from ew.config import DeliveryConfig
 from ew.delivery import child
 from ew.delivery.broker import find_program, open_broker
-from ew.delivery.others import Others, Outgoing
+from ew.delivery.outbox import Outbox, Outgoing
 from ew.delivery.publisher import Publisher
 from ew.service.tasks import Watch
 
@@ -90,23 +90,23 @@ def _message(topic: str, *, qos: int = 1, retain: bool = False, payload: bytes =
 
 
 def test_other_messages_are_bounded_and_the_oldest_go() -> None:
-    others = Others(most=3)
+    outbox = Outbox(most=3)
     for number in range(5):
-        others.put(_message(str(number)), 0.0, is_connected=False)
-    others.put(_message("heartbeat", qos=0), 0.0, is_connected=False)
-    assert others.dropped == 3
-    assert [one.topic for one in iter(others.pop, None)] == ["2", "3", "4"]
+        outbox.put(_message(str(number)), 0.0, is_connected=False)
+    outbox.put(_message("heartbeat", qos=0), 0.0, is_connected=False)
+    assert outbox.dropped == 3
+    assert [one.topic for one in iter(outbox.pop, None)] == ["2", "3", "4"]
 
 
 def test_the_newest_of_each_retaining_topic_is_said_again_until_it_expires() -> None:
-    others = Others()
+    outbox = Outbox()
     for payload in (b"1", b"2"):
-        others.put(_message("keys", retain=True, payload=payload), 0.0, is_connected=True)
-    others.put(Outgoing("event", b"e", 1, retain=True, expires_s=9.0), 0.0, is_connected=True)
-    others.put(_message("gone", retain=True), 0.0, is_connected=True)
-    others.put(_message("gone", retain=True, payload=b""), 0.0, is_connected=True)
-    while others.pop() is not None:
+        outbox.put(_message("keys", retain=True, payload=payload), 0.0, is_connected=True)
+    outbox.put(Outgoing("event", b"e", 1, retain=True, expires_s=9.0), 0.0, is_connected=True)
+    outbox.put(_message("gone", retain=True), 0.0, is_connected=True)
+    outbox.put(_message("gone", retain=True, payload=b""), 0.0, is_connected=True)
+    while outbox.pop() is not None:
         pass
-    assert others.say_again(8.0) == 2
-    assert [one.payload for one in iter(others.pop, None)] == [b"2", b"e"]
-    assert others.say_again(10.0) == 1
+    assert outbox.send_again(8.0) == 2
+    assert [one.payload for one in iter(outbox.pop, None)] == [b"2", b"e"]
+    assert outbox.send_again(10.0) == 1

@@ -11,8 +11,8 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from ew.address import BrokerAddress
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.config import DeliveryConfig
 from ew.delivery.broker import find_program, free_port
 from ew.delivery.publisher import Publisher

@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.delivery.embedded import decode, encode
 from ew.delivery.embedded import packets as mqtt_packets
 from ew.delivery.embedded.packets import MAX_VARINT, ProtocolError, Type

@@ -10,9 +10,9 @@ from typing import Any
 
 import aiomqtt
 
-from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_DEVICE, TOPIC_HEARTBEAT, TOPIC_KEYS, heartbeat, signed
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from simulators.fleet import Fleet
 from simulators.population import Device
 from tests import trust

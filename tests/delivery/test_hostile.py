@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.config import DeliveryConfig
 from ew.delivery.broker import open_broker
 from ew.delivery.embedded import encode

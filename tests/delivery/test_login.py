@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ew.address import PASSWORD, BrokerAddress, parse_url
 from ew.alerts.message import TOPIC_KEYS, parse_event
 from ew.alerts.signing import Signer
+from ew.broker_address import PASSWORD, BrokerAddress, parse_url
 from ew.config import DeliveryConfig
 from ew.delivery.broker import find_program, free_port, open_broker, run_program
 from ew.delivery.embedded.access import hash_password
@@ -147,7 +147,7 @@ async def test_detectors_reports_come_in_over_tls(door: Door, signer: Signer) ->
     exchange = PickExchange(door.address(door.service), check)
     listening = asyncio.create_task(exchange.run())
     async with Publisher(door.address("station"), signer) as detector, asyncio.timeout(20):
-        while not exchange.heard:
+        while not exchange.received:
             detector.publish("ew/v1/detector/north", encode_ends({"XN.A..HHZ": 7}, "north"), qos=0)
             await asyncio.sleep(0.05)
     listening.cancel()

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ew.address import BrokerAddress
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.config import DeliveryConfig
 from ew.delivery.broker import find_program, open_broker
 from ew.delivery.publisher import Publisher

@@ -8,8 +8,8 @@ import aiomqtt
 import pytest
 
 from benchmarks.faulty.proxy import Proxy
-from ew.address import BrokerAddress, parse_url
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress, parse_url
 from ew.config import DeliveryConfig
 from ew.delivery.broker import find_program, free_port, open_broker
 from ew.delivery.publisher import BROKER_SILENT_S, Publisher

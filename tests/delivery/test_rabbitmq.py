@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_KEYS
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.delivery.broker import free_port
 from ew.delivery.publisher import Publisher
 from simulators.fleet import Fleet

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ew.address import BrokerAddress
 from ew.alerts.lanes import Due
 from ew.alerts.planner import AlertPlan
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.delivery.publisher import Publisher
 from ew.delivery.retained import Published, RetainedAlerts, SendRecord
 from tests.delivery.conftest import PlanMaker

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.delivery.embedded import encode
 from ew.delivery.embedded.packets import V311, Prop, Properties, Type
 from tests.wire import connect, joined, will, wire

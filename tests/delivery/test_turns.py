@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.delivery.embedded import decode, encode
 from ew.delivery.embedded.access import Access, Role, User
 from ew.delivery.embedded.connection import Connection

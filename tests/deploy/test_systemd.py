@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ew.service.supervisor import Supervisor
+from ew.service.systemd import SystemdNotifier
 
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 needs_systemd = pytest.mark.skipif(
@@ -54,7 +54,7 @@ def test_supervisor_hears_that_the_service_is_ready_and_lives(tmp_path: Path) ->
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(path))
         listener.settimeout(5)
-        speaks = Supervisor({"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "10000000"})
+        speaks = SystemdNotifier({"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "10000000"})
         speaks.ready()
         speaks.alive()
         speaks.alive()  # at once again: not said twice
@@ -64,14 +64,14 @@ def test_supervisor_hears_that_the_service_is_ready_and_lives(tmp_path: Path) ->
 
 
 def test_without_a_supervisor_nothing_is_said_and_nothing_fails() -> None:
-    silent = Supervisor({})
+    silent = SystemdNotifier({})
     silent.ready()
     silent.alive()
     silent.status("ok")
 
 
 def test_a_supervisor_that_has_gone_holds_nothing_up(tmp_path: Path) -> None:
-    Supervisor({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready()
+    SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready()
 
 
 def test_what_the_service_is_made_of_runs_where_no_memory_is_both_written_and_executed() -> None:

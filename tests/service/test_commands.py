@@ -10,15 +10,15 @@ from typing import Any
 import aiomqtt
 import pytest
 
-from ew.address import BrokerAddress
 from ew.alerts.signing import Signer
 from ew.api.backend import Backend, ServiceGoneError
+from ew.broker_address import BrokerAddress
 from ew.config import Config, ServiceConfig
 from ew.delivery.publisher import Publisher
 from ew.errors import MessageError
 from ew.service.commands import Commands
 from ew.service.link import TOPIC_COMMAND, Seal
-from ew.service.telling import Telling
+from ew.service.live_updates import LiveUpdates
 from ew.sources.listen import listen
 from ew.storage.store import Store
 
@@ -31,7 +31,7 @@ class Pair:
 
     backend: Backend
     commands: Commands
-    telling: Telling
+    live: LiveUpdates
     carried_out: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -49,7 +49,7 @@ async def pair(embedded: BrokerAddress, tmp_path: Path) -> AsyncIterator[Pair]:
             raise MessageError("not today")
 
         commands = Commands("first", SECRET, publisher, {"echo": echo, "refuse": refuse})
-        one = Pair(backend, commands, Telling("first", SECRET, publisher))
+        one = Pair(backend, commands, LiveUpdates("first", SECRET, publisher))
         is_subscribed = asyncio.Event()
         tasks = [
             asyncio.create_task(
@@ -78,9 +78,9 @@ async def test_a_command_is_carried_out_and_answered(pair: Pair) -> None:
 
 async def test_status_and_what_happens_reach_the_web_process(pair: Pair) -> None:
     assert pair.backend.health.startswith("starting")
-    with pair.backend.hub.listen() as happenings:
-        pair.telling.say("pick", seed_id="XS.A..HHZ")
-        pair.telling.tell_status({"health": "ok", "channels": 3})
+    with pair.backend.hub.subscribe() as happenings:
+        pair.live.publish("pick", seed_id="XS.A..HHZ")
+        pair.live.publish_status({"health": "ok", "channels": 3})
         async with asyncio.timeout(10):
             assert await happenings.get() == {"type": "pick", "seed_id": "XS.A..HHZ"}
             while pair.backend.health != "ok":

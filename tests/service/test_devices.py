@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from ew import Origin
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.config import Config, ServiceConfig
 from ew.records import EventVersion
 from ew.service.loading import load_keys

@@ -5,7 +5,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from ew.delivery.tally import Tallies
+from ew.delivery.progress import SendProgress
 from ew.records import Arrival, EventVersion, Origin, Pick
 from ew.service.latency import RECEIPTS_KEPT, Latencies
 
@@ -58,13 +58,13 @@ def test_versions_of_another_agency_have_no_stations_and_no_data(latencies: Late
 
 def test_alerts_are_counted_from_the_plan_to_the_brokers_answer() -> None:
     now = iter([1_000, 0])
-    tallies = Tallies(lambda: ISSUED_US * 1000 + next(now))
-    latencies = Latencies(tallies.of)
+    progress = SendProgress(lambda: ISSUED_US * 1000 + next(now))
+    latencies = Latencies(progress.of)
     latencies.note(version())
-    tallies.submit("ew-1", 1)
+    progress.submit("ew-1", 1)
     for number in (2, 3):
-        tallies.sent("ew-1", 1, (ISSUED_US + number) * 1000, 55_000)
-    tallies.acknowledged("ew-1", 1, (ISSUED_US + 9) * 1000)
+        progress.sent("ew-1", 1, (ISSUED_US + number) * 1000, 55_000)
+    progress.acknowledged("ew-1", 1, (ISSUED_US + 9) * 1000)
     found = latencies.of("ew-1", 1)
     assert (found["alerts"], found["acknowledged"]) == (2, 1)
     assert found["first_publish_us"] == ISSUED_US + 2

@@ -18,7 +18,7 @@ from ew.alerts.signing import Signer
 from ew.config import Config, PolicyConfig
 from ew.pipeline import TICK_NS, Pipeline
 from ew.records import EventVersion, Inventory
-from ew.service.recall import BEFORE_ORIGIN_S, QUIET_S
+from ew.service.resume_file import BEFORE_ORIGIN_S, QUIET_S
 from ew.shaking.targets import cell_targets, cells_around
 from ew.storage.versions import version_body, version_of
 from ew.times import NS_PER_S, ns_from_seconds

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import h3
 import pytest
 
-from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_CELL, TOPIC_KEYS, AlertTemplate
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.delivery.embedded.server import Server
 from ew.delivery.publisher import Publisher
 from ew.records import EventVersion, Origin

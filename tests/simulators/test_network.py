@@ -5,7 +5,7 @@ import contextlib
 from dataclasses import replace
 from typing import Any
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.sources.mqtt import MqttWaveforms
 from simulators import scenario
 from simulators.faults import Faults

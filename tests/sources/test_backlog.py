@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ew.config import Config
 from ew.detect.bank import PickerBank
 from ew.records import Packet, Pick
-from ew.service.intake import Intake
+from ew.service.acquisition import Acquisition
 from ew.sources.backlog import LIVE_S, Backlog
 
 
@@ -67,11 +67,11 @@ def live() -> list[Packet]:
 
 def picks_of(arrivals: list[Packet]) -> list[Pick]:
     """The picks of a service that takes these packets one after the other, a tick each."""
-    intake, bank = Intake(Config(), None), PickerBank()  # type: ignore[arg-type] - no broker is asked
+    acquisition, bank = Acquisition(Config(), None), PickerBank()  # type: ignore[arg-type] - no broker is asked
     found: list[Pick] = []
     for one in arrivals:
-        intake.take(one)
-        found += bank.process(intake.hand_over())
+        acquisition.take(one)
+        found += bank.process(acquisition.hand_over())
     return found
 
 

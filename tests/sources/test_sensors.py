@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.config.sources import OpenEewSource, ShakeSource
 from ew.detect.bank import PickerBank
 from ew.errors import MessageError

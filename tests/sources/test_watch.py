@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ew.config import Config
 from ew.records import Packet
-from ew.service.intake import Intake
+from ew.service.acquisition import Acquisition
 from ew.sources import miniseed, watch
 from ew.sources.watch import UNFINISHED_S, WatchedFolder
 
@@ -194,8 +194,10 @@ def test_packets_are_the_same_however_a_file_grows(parts: list[bytes], data: st.
 def test_health_and_status_name_what_is_left_aside(tmp_path: Path) -> None:
     (tmp_path / "data.mseed.gz").write_bytes(b"\x1f\x8b" + bytes(100))
     config = Config.model_validate({"service": {"watch": str(tmp_path)}})
-    intake = Intake(config, None)  # type: ignore[arg-type] - no broker is asked
-    assert intake.folder is not None
-    intake.folder.look(0.0)
-    assert intake.left_aside() == [f"{tmp_path}: left aside data.mseed.gz"]
-    assert intake.status()["watch"]["left_aside"] == {"data.mseed.gz": "no miniSEED record in it"}
+    acquisition = Acquisition(config, None)  # type: ignore[arg-type] - no broker is asked
+    assert acquisition.folder is not None
+    acquisition.folder.look(0.0)
+    assert acquisition.left_aside() == [f"{tmp_path}: left aside data.mseed.gz"]
+    assert acquisition.status()["watch"]["left_aside"] == {
+        "data.mseed.gz": "no miniSEED record in it"
+    }

@@ -14,9 +14,9 @@ import aiomqtt
 import pytest
 
 from ew import Channel
-from ew.address import BrokerAddress
 from ew.alerts.message import parse_event
 from ew.alerts.trust import Verifier, root_from_pem
+from ew.broker_address import BrokerAddress
 from ew.delivery.embedded.server import Server
 from ew.storage.keyring import Keyring
 from ew.traveltimes import TravelTimes

@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import websockets
 
-from ew.address import BrokerAddress
 from ew.alerts.trust import root_from_pem
+from ew.broker_address import BrokerAddress
 from simulators.fleet import Fleet
 from simulators.network import shifted
 from simulators.population import Device

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ew.alerts.message import parse_alert, parse_event, parse_heartbeat, parse_receipt
-from ew.alerts.reading import MOST_INT, read_object
+from ew.alerts.strict_json import MOST_INT, read_object
 from ew.errors import MessageError
 
 

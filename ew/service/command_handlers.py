@@ -20,7 +20,7 @@ CELLS = "cells"
 """Alert these cells as well: ``{"cells": [...]}``; empty answer."""
 
 
-class Orders:
+class CommandHandlers:
     """Carries commands out on a service."""
 
     def __init__(self, service: "Service") -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from ew.alerts.trust import Verifier, root_id
 from ew.errors import MessageError
-from ew.service.announcing import AGAIN_S, SAY_S, SPEAKS_S, KeysAnnouncer
+from ew.service.keys_publisher import AGAIN_S, SAY_S, SPEAKS_S, KeysPublisher
 from ew.storage.keyring import Keyring, ServiceKeys
 
 NOW_US = 1_800_000_000_000_000
@@ -20,8 +20,8 @@ class Topic:
     def __init__(self) -> None:
         self.said: list[bytes] = []
 
-    def announcer(self, keys: ServiceKeys) -> KeysAnnouncer:
-        return KeysAnnouncer(keys, self.said.append, lambda: keys)
+    def keys_publisher(self, keys: ServiceKeys) -> KeysPublisher:
+        return KeysPublisher(keys, self.said.append, lambda: keys)
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ def topic() -> Topic:
 
 
 def test_two_services_with_roots_of_their_own_take_turns_and_say_so(topic: Topic) -> None:
-    both = [topic.announcer(ServiceKeys.ephemeral(now_us=NOW_US)) for _ in range(2)]
+    both = [topic.keys_publisher(ServiceKeys.ephemeral(now_us=NOW_US)) for _ in range(2)]
     heard = [Verifier([one.keys.root]) for one in both]
     for one in both:
-        one.say()
+        one.publish()
     played = 0
     for tenth in range(1, 300):
         now_s = NOW_S + tenth / 10
@@ -60,8 +60,8 @@ def test_two_services_with_roots_of_their_own_take_turns_and_say_so(topic: Topic
 
 
 def test_service_that_is_alone_again_says_its_document_last_and_is_well(topic: Topic) -> None:
-    ours = topic.announcer(ServiceKeys.ephemeral(now_us=NOW_US))
-    ours.say()
+    ours = topic.keys_publisher(ServiceKeys.ephemeral(now_us=NOW_US))
+    ours.publish()
     ours.take(topic.said[-1], NOW_S)
     for second in range(60):
         ours.tick(NOW_S + second)
@@ -76,8 +76,8 @@ def test_service_that_is_alone_again_says_its_document_last_and_is_well(topic: T
 
 
 def test_document_outlives_a_broker_that_lets_retained_messages_expire(topic: Topic) -> None:
-    ours = topic.announcer(ServiceKeys.ephemeral(now_us=NOW_US))
-    ours.say()
+    ours = topic.keys_publisher(ServiceKeys.ephemeral(now_us=NOW_US))
+    ours.publish()
     for second in range(3600):
         ours.tick(NOW_S + second)
     assert len(topic.said) == 3600 / SAY_S
@@ -85,7 +85,7 @@ def test_document_outlives_a_broker_that_lets_retained_messages_expire(topic: To
 
 def test_document_issued_anew_is_said_without_a_restart(topic: Topic, tmp_path: Path) -> None:
     database = tmp_path / "ew.sqlite"
-    ours = topic.announcer(ServiceKeys.beside(database, NOW_US))
+    ours = topic.keys_publisher(ServiceKeys.beside(database, NOW_US))
     device = Verifier([ours.keys.root])
     device.update(ours.keys.document)
     ours.renew(ServiceKeys.beside(database, NOW_US + 60_000_000))
@@ -97,7 +97,7 @@ def test_document_issued_anew_is_said_without_a_restart(topic: Topic, tmp_path: 
 
 
 def test_health_names_what_is_about_to_end(topic: Topic, tmp_path: Path) -> None:
-    ours = topic.announcer(keys_of(Keyring.init(tmp_path / "keys", NOW_US), "actual-1"))
+    ours = topic.keys_publisher(keys_of(Keyring.init(tmp_path / "keys", NOW_US), "actual-1"))
     assert ours.trouble(NOW_S + 26 * 86_400) == []
     assert ours.trouble(NOW_S + 29 * 86_400) == [
         "the document of keys ends in 24 h: issue a new one (`ew keys rotate`)"
@@ -123,7 +123,7 @@ def keys_of(ring: Keyring, key_id: str) -> ServiceKeys:
 
 def test_service_whose_key_was_revoked_elsewhere_says_so(topic: Topic, tmp_path: Path) -> None:
     ring = Keyring.init(tmp_path / "keys", NOW_US)
-    ours = topic.announcer(keys_of(ring, "actual-1"))
+    ours = topic.keys_publisher(keys_of(ring, "actual-1"))
     ring = ring.rotate(NOW_US)
     ours.take((tmp_path / "keys" / "keys.json").read_bytes(), NOW_S)
     assert ours.trouble(NOW_S) == [], "both keys are valid"
@@ -137,7 +137,7 @@ def test_files_with_another_key_take_a_restart_and_health_says_so(
     topic: Topic, tmp_path: Path
 ) -> None:
     ring = Keyring.init(tmp_path / "keys", NOW_US)
-    ours = topic.announcer(keys_of(ring, "actual-1"))
+    ours = topic.keys_publisher(keys_of(ring, "actual-1"))
     ours.renew(keys_of(ring.rotate(NOW_US), "actual-2"))
     assert topic.said == []
     assert "restart the service" in ours.trouble(NOW_S)[0]

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import aiomqtt
 
-from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_EVENT
+from ew.broker_address import BrokerAddress
 from ew.errors import MessageError
 from ew.records import EventVersion
 from ew.sources.listen import client_of
@@ -25,7 +25,7 @@ WITHIN_S = 3.0
 EVENTS_MOST = 1000
 
 
-async def events_retained(
+async def retained_events(
     broker: BrokerAddress, check: Callable[[bytes], EventVersion]
 ) -> list[EventVersion]:
     """The versions on ``ew/v1/event/+`` that ``check`` (``MessageError`` for others) takes, as far as they come in time."""

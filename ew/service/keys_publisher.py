@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable
 
-from ew.alerts.reading import read_object
+from ew.alerts.strict_json import read_object
 from ew.alerts.trust import DOCUMENT_MOST_BYTES, Document, Verifier, read_document
 from ew.errors import EwError, MessageError
 from ew.storage.keyring import ServiceKeys
@@ -32,7 +32,7 @@ RELOAD_S = 30.0
 NAME_MOST = 32
 
 
-class KeysAnnouncer:
+class KeysPublisher:
     """Keeps ``keys.document`` on the broker.
 
     ``publish`` sends it, retained; ``reload`` reads keys and document from their files again.
@@ -52,7 +52,7 @@ class KeysAnnouncer:
         self._other_s = 0.0
         self._due_s = math.inf
 
-    def say(self) -> None:
+    def publish(self) -> None:
         """Put our document on the topic."""
         self._due_s = math.inf
         self._publish(self.keys.document)
@@ -91,7 +91,7 @@ class KeysAnnouncer:
     def tick(self, now_s: float) -> None:
         """Say ours again where another's has taken its place, or a broker may have let it expire."""
         if now_s >= self._due_s:
-            self.say()
+            self.publish()
         self._due_s = min(self._due_s, now_s + SAY_S)
 
     def trouble(self, now_s: float) -> list[str]:
@@ -131,7 +131,7 @@ class KeysAnnouncer:
             return
         self.keys, self._file_trouble, self._newer_trouble = found, "", ""
         log.info("document of keys with serial %d", self._document.serial)
-        self.say()
+        self.publish()
 
     def _note_file(self, trouble: str) -> None:
         trouble = f"keys: {trouble}"
@@ -139,7 +139,7 @@ class KeysAnnouncer:
             log.warning("%s", trouble)
         self._file_trouble = trouble
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Do all this until cancelled."""
         read_s = time.monotonic()
         while True:

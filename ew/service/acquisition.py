@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.config import Config
 from ew.records import Packet
 from ew.service.tasks import Watch
@@ -40,7 +40,7 @@ PRESENT_SHARE = 0.2
 """Some channels are always late."""
 
 
-class Intake:
+class Acquisition:
     """Reads from all configured sources and hands over, tick by tick, what came."""
 
     def __init__(self, config: Config, broker: BrokerAddress, stations: Sequence[str] = ()) -> None:

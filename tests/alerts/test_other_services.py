@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ew.alerts.door import Door
-from ew.alerts.elsewhere import EVENTS_KEPT, Elsewhere
+from ew.alerts.other_services import EVENTS_KEPT, OtherServices
 from ew.alerts.planner import AlertPlanner
 from ew.config import Config, PolicyConfig
 from ew.pipeline import Pipeline
@@ -20,23 +20,25 @@ FIRST = EventVersion("ew1", 1, "alert", NOW_S, ORIGIN, 5)
 
 
 def test_an_echo_of_ours_is_nobodys_and_the_newer_of_theirs_goes_on() -> None:
-    elsewhere = Elsewhere()
-    elsewhere.note_ours(FIRST)
-    assert not elsewhere.hear(FIRST)
-    assert not elsewhere.hear(replace(FIRST, issued_s=NOW_S + 0.01)), "the same version, theirs"
+    other_services = OtherServices()
+    other_services.note_ours(FIRST)
+    assert not other_services.receive(FIRST)
+    assert not other_services.receive(replace(FIRST, issued_s=NOW_S + 0.01)), (
+        "the same version, theirs"
+    )
     third = replace(FIRST, version=3, kind="update", issued_s=NOW_S + 1)
-    assert elsewhere.hear(third)
-    assert not elsewhere.hear(replace(third, version=2))
-    assert [one.version for one in elsewhere.take("ew1")] == [1, 2, 3]
-    assert elsewhere.take("ew1") == []
+    assert other_services.receive(third)
+    assert not other_services.receive(replace(third, version=2))
+    assert [one.version for one in other_services.take("ew1")] == [1, 2, 3]
+    assert other_services.take("ew1") == []
 
 
 def test_it_forgets_the_oldest_events() -> None:
-    elsewhere = Elsewhere()
+    other_services = OtherServices()
     for number in range(EVENTS_KEPT + 1):
-        elsewhere.hear(replace(FIRST, event_id=f"ew{number}"))
-    assert elsewhere.take("ew0") == []
-    assert elsewhere.take(f"ew{EVENTS_KEPT}")
+        other_services.receive(replace(FIRST, event_id=f"ew{number}"))
+    assert other_services.take("ew0") == []
+    assert other_services.take(f"ew{EVENTS_KEPT}")
 
 
 @pytest.mark.parametrize("mode", ["test", "actual"])
@@ -48,9 +50,9 @@ def test_a_cancel_reaches_those_that_only_the_other_service_told(
     inventory = play().inventory
     door = Door(config, inventory, travel_times) if mode == "actual" else None
     pipeline = Pipeline(config, inventory, travel_times, planner, door=door)
-    pipeline.hear([FIRST])
+    pipeline.receive([FIRST])
     cancel = replace(FIRST, version=2, kind="cancel", issued_s=NOW_S + 2)
-    _, plans = pipeline.tell([cancel], NOW_S + 2)
+    _, plans = pipeline.plan_alerts([cancel], NOW_S + 2)
     assert sum(map(len, plans)) > 50
-    _, again = pipeline.tell([replace(FIRST, event_id="ew2", kind="cancel")], NOW_S + 2)
+    _, again = pipeline.plan_alerts([replace(FIRST, event_id="ew2", kind="cancel")], NOW_S + 2)
     assert again == (), "nobody was told of this one"

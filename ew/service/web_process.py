@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from ew.address import BrokerAddress
+from ew.broker_address import BrokerAddress
 from ew.delivery.child import end
 
 STOP_WITHIN_S = 3.0
@@ -58,7 +58,7 @@ class WebProcess:
             await end(process, STOP_WITHIN_S)
         raise ChildEndedError(f"the web process ended with code {code}")
 
-    def tell_broker(self, broker: BrokerAddress) -> None:
+    def send_broker(self, broker: BrokerAddress) -> None:
         """Tell where the service publishes, now and to each child that is started later."""
         line = _line(
             broker={
@@ -74,7 +74,7 @@ class WebProcess:
         self._first.append(line)
         self._write(line)
 
-    def tell_status(self, status: dict[str, Any]) -> None:
+    def send_status(self, status: dict[str, Any]) -> None:
         """Tell how the service is, so that health answers also while the broker is lost."""
         self._write(_line(status=status))
 

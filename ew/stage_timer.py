@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 NS_PER_MS = 1e6
 
 
-class Stopwatch:
+class StageTimer:
     """Adds up the time of stages by name; ``clock_ns`` is a monotonic clock, ``None`` for none."""
 
     def __init__(self, clock_ns: Callable[[], int] | None = None) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Told:
+class LastAlerts:
     """What each target of a group was told of one event.
 
     ``knows`` (D,) bool: who was told; ``intensity`` (D,) f4; ``s_since_base`` (D,) f4: S arrival in

@@ -13,7 +13,7 @@ SAYINGS = 4.0
 """So often within the watchdog's time it is said that the pipeline lives."""
 
 
-class Supervisor:
+class SystemdNotifier:
     """Speaks to the socket in ``NOTIFY_SOCKET``, for the watchdog of ``WATCHDOG_USEC``."""
 
     def __init__(self, environment: "os._Environ[str] | dict[str, str]" = os.environ) -> None:

@@ -16,7 +16,7 @@ from ew.errors import InputError
 from ew.records import EventVersion, Status
 from ew.storage.resume import Resume, load_resume, save_resume
 
-log = logging.getLogger("ew.recall")
+log = logging.getLogger("ew.resume")
 
 KEPT_S = 300.0
 """As long as an event may claim waves; after it nothing more is told of it."""
@@ -35,7 +35,7 @@ OLD_S = 600.0
 Sequences = Mapping[str, Mapping[str, int]]
 
 
-class Recall:
+class ResumeFile:
     """``sequences`` tells how far each SeedLink server has been read now; ``mode``: the status of what is told."""
 
     def __init__(self, path: Path, sequences: Callable[[], Sequences], mode: Status) -> None:
@@ -46,7 +46,8 @@ class Recall:
         self._versions: list[EventVersion] = []
         self._snapshots: deque[tuple[float, Sequences]] = deque(maxlen=SNAPSHOTS_KEPT)
         self._changed = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, "recall")  # hangs with its disk, and nobody with it
+        # A thread of its own: only this one hangs when the disk does
+        self._thread = ThreadPoolExecutor(1, "resume-file")
 
     @property
     def versions(self) -> tuple[EventVersion, ...]:
@@ -89,7 +90,7 @@ class Recall:
         self._versions = [v for v in self._versions if v.issued_s > fresh] + [version]
         self._changed.set()
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Write the file whenever something has been told, and every few seconds; runs until cancelled."""
         while True:
             try:
@@ -112,7 +113,7 @@ class Recall:
             await loop.run_in_executor(self._thread, save_resume, self.path, resume)
         except InputError as error:
             if self.error is None:
-                log.warning("recall: %s", error)
+                log.warning("resume file: %s", error)
             self.error = str(error)
             await asyncio.sleep(AGAIN_S)
             self._changed.set()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ew.records import EventVersion, Origin, Status
-from ew.service.recall import Recall
+from ew.service.resume_file import ResumeFile
 from ew.storage.resume import Resume, save_resume
 
 NOW_S = 1.7e9
@@ -28,6 +28,6 @@ def test_a_drill_never_goes_on_as_real_nor_the_other_way_round(
 ) -> None:
     path = tmp_path / "ew.resume.json"
     save_resume(path, Resume((TOLD,), READ, NOW_S - 5, before))
-    recall = Recall(path, dict, now)
-    assert recall.load(NOW_S) == READ, "where the sources were is the same in every mode"
-    assert [v.event_id for v in recall.versions] == (["ew1"] if goes_on else [])
+    resume_file = ResumeFile(path, dict, now)
+    assert resume_file.load(NOW_S) == READ, "where the sources were is the same in every mode"
+    assert [v.event_id for v in resume_file.versions] == (["ew1"] if goes_on else [])

@@ -13,7 +13,7 @@ EVENTS_KEPT = 64
 OURS_KEPT = 1000
 
 
-class Elsewhere:
+class OtherServices:
     """The versions told elsewhere, by event."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Elsewhere:
         self._ours.append(_name(version))
         self._note_newest(version)
 
-    def hear(self, version: EventVersion) -> bool:
+    def receive(self, version: EventVersion) -> bool:
         """Take in a version that was told; whether it is another's, and newer than what is known of its event."""
         if _name(version) in self._ours:
             return False

@@ -6,12 +6,12 @@ from pathlib import Path
 import aiomqtt
 import orjson
 
-from ew.address import BrokerAddress
 from ew.alerts.message import TOPIC_EVENT, event_body, signed, verified_event
 from ew.alerts.signing import Signer
+from ew.broker_address import BrokerAddress
 from ew.records import EventVersion, Origin
-from ew.service.recall import Recall
-from ew.service.told_before import events_retained
+from ew.service.resume_file import ResumeFile
+from ew.service.retained_events import retained_events
 from ew.storage.resume import Resume, save_resume
 from tests.trust import trusting
 
@@ -43,16 +43,16 @@ async def test_the_brokers_events_are_gone_on_from_where_they_are_ours_and_newer
             topic = TOPIC_EVENT.format(version.event_id)
             await client.publish(topic, signed(body, signer, "test"), qos=1, retain=True)
         await client.publish(TOPIC_EVENT.format("no"), orjson.dumps({}), qos=1, retain=True)
-    found = await events_retained(
+    found = await retained_events(
         broker, lambda payload: verified_event(payload, verifier, "test", now_us)
     )
-    recall = Recall(path, dict, "test")
-    recall.load(time.time())
-    recall.add(found, time.time())
-    newest = {v.event_id: v.version for v in recall.versions}
+    resume_file = ResumeFile(path, dict, "test")
+    resume_file.load(time.time())
+    resume_file.add(found, time.time())
+    newest = {v.event_id: v.version for v in resume_file.versions}
     assert newest == {"ew-old": 4, "ew-newer": 5, "ew-lost": 3}
 
 
 async def test_a_broker_that_is_gone_holds_nobody_up() -> None:
     nobody = BrokerAddress("127.0.0.1", 9)
-    assert await events_retained(nobody, lambda _: _version("x", 1)) == []
+    assert await retained_events(nobody, lambda _: _version("x", 1)) == []

@@ -26,7 +26,7 @@ class Outgoing:
         return self.expires_s is not None and self.expires_s <= now_s
 
 
-class Others:
+class Outbox:
     """First in, first out; what a topic retains is kept, to be said again to a broker that has forgotten it."""
 
     def __init__(self, most: int = OTHERS_MOST) -> None:
@@ -52,7 +52,7 @@ class Others:
         """The next to be sent."""
         return self._waiting.popleft() if self._waiting else None
 
-    def say_again(self, now_s: float) -> int:
+    def send_again(self, now_s: float) -> int:
         """Let all that topics retain wait once more; how many these are."""
         standing = [one for one in self._standing.values() if not one.is_over(now_s)]
         for outgoing in standing:

@@ -25,7 +25,7 @@ PICKED_S = 90.0
 """So long after its pick a station's trace comes before those of others."""
 
 
-class MotionView:
+class GroundMotion:
     """Gathers packets of verticals; ``told`` gives the happenings of type ``motion`` and ``waveform``."""
 
     def __init__(
@@ -45,7 +45,7 @@ class MotionView:
         for pick in picks:
             self._picked_ns[pick.seed_id] = pick.time_ns
 
-    def told(self, now_ns: int) -> list[dict[str, Any]]:
+    def take_messages(self, now_ns: int) -> list[dict[str, Any]]:
         """The happenings since the last call."""
         by_channel: dict[str, list[Packet]] = {}
         while self._packets:

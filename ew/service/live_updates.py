@@ -8,7 +8,7 @@ from ew.delivery.publisher import Publisher
 from ew.service.link import TOPIC_LIVE, TOPIC_STATUS, Seal
 
 
-class Telling:
+class LiveUpdates:
     """Seals and publishes, after all alerts that wait. Picks of a tick go in one message."""
 
     def __init__(self, name: str, secret: bytes, publisher: Publisher) -> None:
@@ -17,17 +17,17 @@ class Telling:
         self._status_topic = TOPIC_STATUS.format(name)
         self._live_topic = TOPIC_LIVE.format(name)
 
-    def say(self, kind: str, /, **what: Any) -> None:  # noqa: ANN401 - plain JSON values
+    def publish(self, kind: str, /, **what: Any) -> None:  # noqa: ANN401 - plain JSON values
         """Tell of one thing that has happened."""
-        self.say_all([{"type": kind, **what}])
+        self.publish_all([{"type": kind, **what}])
 
-    def say_all(self, happenings: list[dict[str, Any]]) -> None:
+    def publish_all(self, happenings: list[dict[str, Any]]) -> None:
         """Tell of several at once, each with its ``type``."""
         if happenings:
             payload = self._sealed(self._live_topic, {"happenings": happenings})
             self._publisher.publish(self._live_topic, payload, qos=0)
 
-    def tell_status(self, status: dict[str, Any]) -> None:
+    def publish_status(self, status: dict[str, Any]) -> None:
         """Tell the whole status, kept by the broker for web processes that come."""
         payload = self._sealed(self._status_topic, status)
         self._publisher.publish(self._status_topic, payload, qos=0, retain=True)
