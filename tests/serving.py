@@ -48,10 +48,13 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serving(config: Path) -> AsyncIterator[Served]:
-    """A service that has started and is well; it is ended with SIGTERM if it still runs."""
+    """A service that has started and is well; it is ended with SIGTERM if it still runs.
+
+    It works in the directory of its configuration.
+    """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "ew", "serve", "--config", str(config),
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=config.parent,
     )  # fmt: skip
     try:
         assert process.stdout is not None

@@ -55,7 +55,7 @@ def root_of(config: Config) -> list[str]:
     if service.keys_document is not None:
         file = service.root or service.keys_document.with_name("root.pub.pem")
     else:
-        file = service.database.with_suffix(".root.pub.pem")
+        file = service.files.with_suffix(".root.pub.pem")
     try:
         return [read_file(file).decode("ascii")]
     except (EwError, UnicodeDecodeError):

@@ -10,14 +10,16 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from sqlalchemy.exc import SQLAlchemyError
 
 from ew.alerts.trust import read_document
 from ew.cli.check import check_regions
 from ew.config import Config, load_config
 from ew.detect import bank
-from ew.errors import EwError
+from ew.errors import EwError, InputError
 from ew.service.doctor import Finding, examine
 from ew.service.loading import load_inventory, load_keys
+from ew.storage.database import Database
 from ew.times import US_PER_S
 
 DISK_LEAST_BYTES = 200 * 1024 * 1024
@@ -48,7 +50,7 @@ def _findings(path: Path | None, seconds: float) -> Iterator[Finding]:
         return
     yield Finding("configuration", True, str(path) if path else "the defaults (--config FILE)")
     yield _keys(config)
-    yield _disk(config)
+    yield _database(config)
     yield _port("HTTP port", config.service.http_host, config.service.http_port)
     if config.delivery.broker == "embedded":
         yield _port("MQTT port", "127.0.0.1", config.delivery.broker_port)
@@ -75,14 +77,27 @@ def _keys(config: Config) -> Finding:
     return Finding("keys", days > KEYS_LEAST_DAYS, what)
 
 
-def _disk(config: Config) -> Finding:
-    folder = config.service.database.absolute().parent
+def _database(config: Config) -> Finding:
+    where = config.service.database
+    if isinstance(where, Path):
+        return _disk(where)
+    try:
+        database = Database(where)
+        with database.engine().connect() as connection:
+            version = ".".join(map(str, connection.dialect.server_version_info or ()))
+    except (InputError, SQLAlchemyError) as error:
+        return Finding("database", False, str(getattr(error, "orig", None) or error).strip())
+    return Finding("database", True, f"{database.name}: PostgreSQL {version}")
+
+
+def _disk(path: Path) -> Finding:
+    folder = path.absolute().parent
     if not folder.is_dir():
         return Finding("database", False, f"{folder}: no such directory")
     if not os.access(folder, os.W_OK):
         return Finding("database", False, f"{folder}: this user may not write there")
     free = shutil.disk_usage(folder).free
-    what = f"{config.service.database}, {free / 2**30:.1f} GiB free"
+    what = f"{path}, {free / 2**30:.1f} GiB free"
     return Finding("database", free > DISK_LEAST_BYTES, what)
 
 

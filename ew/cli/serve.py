@@ -90,7 +90,7 @@ async def _run(config: Config, path: Path | None) -> None:
         if config.service.role != "detect":
             keys = load_keys(config)  # a missing key is told before anything is started
             if path is not None and config.service.keys_document is None:
-                _show_root(keys, path.parent / f"{config.service.database.stem}.root.pub.pem")
+                _show_root(keys, path.parent / f"{config.service.files.stem}.root.pub.pem")
         async with open_broker(
             config.delivery.broker,
             port=config.delivery.broker_port,

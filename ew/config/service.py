@@ -8,7 +8,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ew.config.sources import OpenEewSource, ShakeSource
 
@@ -165,8 +165,11 @@ class ServiceConfig(BaseModel):
     openeew: tuple[OpenEewSource, ...] = Field(
         default=(), description="brokers on which OpenEEW sensors publish JSON"
     )
-    database: Path = Field(
-        default=Path("ew.sqlite"), description="file of devices, journal and stream state"
+    database: Path | str = Field(
+        default=Path("ew.sqlite"),
+        description="registered devices and journal: an SQLite file, or "
+        "postgresql://USER:PASSWORD@HOST/NAME (then what else is kept stands in the working "
+        "directory, as ew.resume.json)",
     )
     key_file: Path | None = Field(
         default=None, description="PEM file of the Ed25519 key that signs alerts"
@@ -202,6 +205,18 @@ class ServiceConfig(BaseModel):
         default="info", description="least level logged"
     )
 
+    @field_validator("database", mode="before")
+    @classmethod
+    def _is_path_or_url(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        scheme, separator, _ = given.partition("://")
+        if not separator:
+            return Path(given)
+        if scheme not in ("postgresql", "postgres"):
+            raise ValueError(f"{scheme}:// is no database of ours: a path, or postgresql://")
+        return given.replace("postgres://", "postgresql://", 1)
+
     @model_validator(mode="after")
     def _partners_are_told_apart(self) -> Self:
         for one, other in permutations((partner.name for partner in self.partners), 2):
@@ -230,7 +245,12 @@ class ServiceConfig(BaseModel):
     @property
     def link_secret_file(self) -> Path:
         """Where the secret of service and web process is."""
-        return self.link_secret or self.database.with_suffix(".link.secret")
+        return self.link_secret or self.files.with_suffix(".link.secret")
+
+    @property
+    def files(self) -> Path:
+        """Beside which path, each with a suffix of its own, keys, secret and state are kept."""
+        return self.database if isinstance(self.database, Path) else Path("ew.sqlite")
 
 
 def _is_loopback(host: str) -> bool:

@@ -27,7 +27,7 @@ def load_inventory(config: Config) -> dict[str, Channel]:
             "`ew init DIR --inventory FILE` writes a configuration; then `ew serve --config DIR/ew.toml`"
         )
     if fdsn.is_url(where):
-        kept = config.service.database.with_suffix(".stations.xml")
+        kept = config.service.files.with_suffix(".stations.xml")
         stations = fdsn.read_stations(where, kept)
     else:
         stations = read_inventory(Path(where))
@@ -48,7 +48,7 @@ def load_keys(config: Config, *, is_again: bool = False) -> ServiceKeys:
     service = config.service
     return load_service_keys(
         config.policy.mode,
-        service.database,
+        service.files,
         key_file=service.key_file,
         key_id=service.key_id,
         document=service.keys_document,

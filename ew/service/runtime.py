@@ -130,7 +130,7 @@ class Service:
         self.holds_until_s = min((c.until_s for c in inventory.values()), default=math.inf)
         self.acquisition.stations = self.stations
         self.resume_file = ResumeFile(
-            config.service.database.with_suffix(".resume.json"),
+            config.service.files.with_suffix(".resume.json"),
             self.acquisition.sequences,
             self.mode,
         )

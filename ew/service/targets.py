@@ -8,7 +8,8 @@ from ew.config import Config
 from ew.errors import InputError
 from ew.records import Channel
 from ew.shaking.targets import Targets, cell_targets, cells_around
-from ew.storage.journal import file_id, read_targets
+from ew.storage.database import Database
+from ew.storage.journal import read_targets
 
 log = logging.getLogger("ew.service")
 
@@ -29,7 +30,7 @@ class AlertTargets:
         channels: Iterable[Channel],
         use: Callable[[list[Targets]], Awaitable[None]],
     ) -> None:
-        self._path = config.service.database
+        self._where = Database(config.service.database)
         self._kinds = list(config.policy.kinds)
         self._within_km = config.policy.cells_within_km
         self._places = {(round(c.latitude, 1), round(c.longitude, 1)) for c in channels}
@@ -55,7 +56,7 @@ class AlertTargets:
             if self._database_loss():
                 return
             try:
-                devices = await asyncio.to_thread(read_targets, self._path, self._kinds)
+                devices = await asyncio.to_thread(read_targets, self._where, self._kinds)
             except InputError as error:
                 if self._error is None:
                     log.warning("devices: %s", error)
@@ -64,7 +65,7 @@ class AlertTargets:
                     return
             else:
                 self._error = None
-                self._database = file_id(self._path)
+                self._database = self._where.file_id()
                 groups.append(devices)
             await self._use(groups)
             self._has_groups = True
@@ -82,11 +83,11 @@ class AlertTargets:
 
     def _database_loss(self) -> str | None:
         """What happened to the database that the devices were read from."""
-        if self._database is not None and file_id(self._path) != self._database:
+        if self._database is not None and self._where.file_id() != self._database:
             self._is_database_lost = True  # for good: a new file may get the old one's inode
         if not self._is_database_lost:
             return None
-        return f"{self._path} was deleted or replaced: those registered before stay until a restart"
+        return f"{self._where.name} was deleted or replaced: those registered before stay until a restart"
 
     async def _cell_targets(self) -> Targets:
         if self._cell_group is None:

@@ -16,21 +16,19 @@ from typing import Any
 
 import numpy as np
 import orjson
-from sqlalchemy import Engine, create_engine, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ew.errors import InputError
 from ew.shaking.targets import Targets, device_targets
-from ew.storage.tables import devices, latencies, metadata, versions
+from ew.storage.database import Database
+from ew.storage.tables import devices, latencies, versions
 
 log = logging.getLogger("ew.journal")
 
 WAITING_MOST = 20_000
 """Entries that wait for the database: some hours of versions and receipts of a busy network."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
-LOCK_S = 1.0
-"""How long SQLite waits for another process's lock before it says so."""
 BATCH_MOST = 200
 STOP_WITHIN_S = 2.0
 
@@ -46,25 +44,11 @@ class Entry:
     body: bytes
 
 
-def open_engine(path: Path) -> Engine:
-    """An engine over the database file; nothing is opened before it is used."""
-    return create_engine(f"sqlite:///{path}", connect_args={"timeout": LOCK_S})
-
-
-def file_id(path: Path) -> tuple[int, int] | None:
-    """What tells a file from another that takes its name (device, inode); ``None``: there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
 class Journal:
     """A thread that writes; ``note_*`` may be called from the event loop and return at once."""
 
-    def __init__(self, path: Path, *, waiting_most: int = WAITING_MOST) -> None:
-        self.path = path
+    def __init__(self, where: Path | str, *, waiting_most: int = WAITING_MOST) -> None:
+        self._database = Database(where)
         self.lost = 0
         self.written = 0
         self.error: str | None = None
@@ -114,17 +98,17 @@ class Journal:
             self._changed.notify()
 
     def _run(self) -> None:
-        engine = open_engine(self.path)
+        engine = self._database.engine()
         has_tables = False
         wait_s = RETRY_FIRST_S
         while (batch := self._next_batch()) is not None:
             try:
-                if not has_tables or not self.path.exists():
+                if not has_tables or self._database.is_missing():
                     engine.dispose()  # a file that was deleted is made anew, with its tables
-                    metadata.create_all(engine)
+                    self._database.migrate(engine)
                     has_tables = True
-                _write(engine, batch)
-            except SQLAlchemyError as error:
+                self._write(engine, batch)
+            except (SQLAlchemyError, InputError) as error:
                 self._failed(error)
                 has_tables = False
                 engine.dispose()
@@ -151,13 +135,15 @@ class Journal:
                     self._waiting.popleft()
             self.written += len(batch)
         if self.error is not None:
-            log.warning("journal: %s can be written again", self.path)
+            log.warning("journal: %s can be written again", self._database.name)
             self.error = None
 
-    def _failed(self, error: SQLAlchemyError) -> None:
-        reason = str(getattr(error, "orig", None) or error)
+    def _failed(self, error: SQLAlchemyError | InputError) -> None:
+        reason = str(getattr(error, "orig", None) or error).strip()
         if self.error is None:
-            log.warning("journal: %s can't be written: %s; trying again", self.path, reason)
+            log.warning(
+                "journal: %s can't be written: %s; trying again", self._database.name, reason
+            )
         self.error = reason
 
     def _pause(self, seconds: float) -> bool:
@@ -168,41 +154,42 @@ class Journal:
                 self._changed.wait(left)
             return self._is_stopping
 
-
-def _write(engine: Engine, batch: Sequence[Entry]) -> None:
-    with engine.begin() as connection:
-        for entry in batch:
-            values: dict[str, Any] = {
-                "event_id": entry.event_id,
-                "version": entry.version,
-                "body": entry.body,
-            }
-            if entry.table == "versions":
-                statement = insert(versions).values(**values, issued_s=entry.issued_s)
-                connection.execute(statement.on_conflict_do_nothing())
-            else:
-                statement = insert(latencies).values(values)
-                connection.execute(
-                    statement.on_conflict_do_update(
-                        index_elements=["event_id", "version"], set_={"body": entry.body}
+    def _write(self, engine: Engine, batch: Sequence[Entry]) -> None:
+        with engine.begin() as connection:
+            for entry in batch:
+                values: dict[str, Any] = {
+                    "event_id": entry.event_id,
+                    "version": entry.version,
+                    "body": entry.body,
+                }
+                if entry.table == "versions":
+                    statement = self._database.insert(versions).values(
+                        **values, issued_s=entry.issued_s
                     )
-                )
+                    connection.execute(statement.on_conflict_do_nothing())
+                else:
+                    statement = self._database.insert(latencies).values(values)
+                    connection.execute(
+                        statement.on_conflict_do_update(
+                            index_elements=["event_id", "version"], set_={"body": entry.body}
+                        )
+                    )
 
 
-def read_targets(path: Path, kinds: Sequence[str]) -> Targets:
+def read_targets(database: Database, kinds: Sequence[str]) -> Targets:
     """All registered devices of the known kinds as columns; blocking, so keep it off an event loop.
 
     Raises:
         InputError: the database can't be read; the message says why.
     """
-    engine = open_engine(path)
+    engine = database.engine()
     columns = (devices.c.device_id, devices.c.kind, devices.c.latitude, devices.c.longitude)
     try:
-        metadata.create_all(engine)
+        database.migrate(engine)
         with engine.connect() as connection:
             rows = connection.execute(select(*columns).where(devices.c.kind.in_(kinds))).all()
     except SQLAlchemyError as error:
-        raise InputError(f"{path}: {getattr(error, 'orig', None) or error}") from error
+        raise InputError(f"{database.name}: {getattr(error, 'orig', None) or error}") from error
     finally:
         engine.dispose()
     return device_targets(

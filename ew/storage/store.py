@@ -1,7 +1,7 @@
-"""SHELL: the database as the API sees it: registered devices, and the journal of event versions to read.
+"""SHELL: the database as the API sees it: registered devices, and the journal of event versions.
 
-SQLAlchemy's asynchronous core over SQLite; the tables are made at first start. The journal is written
-by the service, in a thread of its own (``ew.storage.journal``).
+SQLAlchemy's asynchronous core over SQLite or PostgreSQL. The journal is only read here: the service
+writes it, in a thread of its own (``ew.storage.journal``).
 """
 
 import time
@@ -12,12 +12,11 @@ from typing import Any, Self
 
 import orjson
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from ew.errors import InputError
-from ew.storage.tables import devices, latencies, metadata, versions
+from ew.storage.database import Database
+from ew.storage.tables import devices, latencies, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +30,23 @@ class RegisteredDevice:
 
 
 class Store:
-    """The database file as an async context."""
+    """The database as an async context."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    def __init__(self, where: Path | str) -> None:
+        self._database = Database(where)
+        self._engine = self._database.async_engine()
 
     async def __aenter__(self) -> Self:
-        """Open the file, making the tables where they are missing.
+        """Open it and bring its schema up to date.
 
         Raises:
-            InputError: the file can't be opened or is no database.
+            InputError: it can't be opened, is no database, or is of a newer version of ``ew``.
         """
         try:
-            async with self._engine.begin() as connection:
-                await connection.run_sync(metadata.create_all)
+            await self._database.prepare()
         except SQLAlchemyError as error:
-            raise InputError(f"{self.path}: can't be used as the database: {error}") from error
+            reason = str(getattr(error, "orig", None) or error).strip()
+            raise InputError(f"{self._database.name} can't be used: {reason}") from error
         return self
 
     async def __aexit__(
@@ -68,7 +67,7 @@ class Store:
             "longitude": device.longitude,
             "registered_s": time.time(),
         }
-        statement = insert(devices).values(values)
+        statement = self._database.insert(devices).values(values)
         async with self._engine.begin() as connection:
             await connection.execute(
                 statement.on_conflict_do_update(index_elements=["device_id"], set_=values)

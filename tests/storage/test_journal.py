@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from ew.errors import InputError
+from ew.storage import database
 from ew.storage import journal as module
+from ew.storage.database import Database
 from ew.storage.journal import Journal, read_targets
 from ew.storage.store import RegisteredDevice, Store
 
@@ -30,7 +32,7 @@ def until(condition: Callable[[], bool], within_s: float = 20.0) -> None:
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_FIRST_S", 0.02)
     monkeypatch.setattr(module, "RETRY_MOST_S", 0.1)
-    monkeypatch.setattr(module, "LOCK_S", 0.05)
+    monkeypatch.setattr(database, "LOCK_S", 0.05)
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ async def test_devices_are_read_as_columns_by_their_kinds(path: Path) -> None:
     async with Store(path) as store:
         for number, kind in enumerate(["tv", "phone", "gas-valve"]):
             await store.register(RegisteredDevice(f"d{number}", kind, 30.0, 100.0 + number))
-    targets = read_targets(path, ["phone", "tv"])
+    targets = read_targets(Database(path), ["phone", "tv"])
     assert list(targets.ids) == ["d0", "d1"]
     assert targets.kinds.tolist() == [1, 0]
     assert targets.longitudes.tolist() == [100.0, 101.0]
@@ -126,4 +128,4 @@ async def test_devices_are_read_as_columns_by_their_kinds(path: Path) -> None:
 def test_devices_that_cannot_be_read_are_an_error_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "ew.sqlite").write_bytes(os.urandom(4096))
     with pytest.raises(InputError, match=r"ew\.sqlite"):
-        read_targets(tmp_path / "ew.sqlite", ["tv"])
+        read_targets(Database(tmp_path / "ew.sqlite"), ["tv"])

@@ -1,0 +1,137 @@
+"""SHELL: the database of registry and journal: an SQLite file, or a PostgreSQL server.
+
+Both have one schema (``ew.storage.tables``), brought up to date by migrations
+(``ew/storage/migrations``, Alembic) when a process first uses the database.
+"""
+
+import asyncio
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, Table, create_engine, inspect, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from ew.errors import InputError
+
+SCHEMA = "0001"
+"""The newest migration this version of ``ew`` knows."""
+LOCK_S = 1.0
+"""How long another's lock is waited for before that is an error."""
+CONNECT_WITHIN_S = 3
+STATEMENT_WITHIN_S = 30
+"""Of a PostgreSQL server; reading a million devices takes a few seconds."""
+MIGRATE_WITHIN_S = 10
+"""How long another process that migrates the same file is waited for."""
+MIGRATION_LOCK = 0x6577
+"""Key of PostgreSQL's advisory lock under which one process at a time migrates ("ew")."""
+
+
+class Database:
+    """Where registry and journal are: the path of an SQLite file, or a ``postgresql://`` URL.
+
+    Raises:
+        InputError: the URL can't be read, or the driver of PostgreSQL is not installed.
+    """
+
+    def __init__(self, where: Path | str) -> None:
+        self.path = where if isinstance(where, Path) else None
+        if self.path is not None:
+            self._url = make_url(f"sqlite:///{where}")
+            self.name = str(where)
+            return
+        try:
+            self._url = make_url(str(where)).set(drivername="postgresql+psycopg")
+        except (SQLAlchemyError, ValueError) as error:
+            raise InputError(
+                f"service.database: no URL of a PostgreSQL database: {error}"
+            ) from error
+        self.name = self._url.set(drivername="postgresql").render_as_string(hide_password=True)
+        try:
+            import psycopg  # noqa: F401, PLC0415 - an extra
+        except ImportError as error:
+            raise InputError(f"{self.name} needs psycopg: pip install 'ew[postgres]'") from error
+
+    def engine(self) -> Engine:
+        """An engine; nothing is opened before it is used."""
+        return create_engine(self._url, connect_args=self._arguments())
+
+    def async_engine(self) -> AsyncEngine:
+        """An asynchronous engine; connections that a server has closed are replaced."""
+        url = self._url if self.path is None else self._url.set(drivername="sqlite+aiosqlite")
+        return create_async_engine(url, pool_pre_ping=True, connect_args=self._arguments())
+
+    def _arguments(self) -> dict[str, object]:
+        if self.path is not None:
+            return {"timeout": LOCK_S}
+        limits = {"lock_timeout": LOCK_S, "statement_timeout": STATEMENT_WITHIN_S}
+        options = " ".join(f"-c {name}={round(1000 * limit)}" for name, limit in limits.items())
+        return {"connect_timeout": CONNECT_WITHIN_S, "options": options}
+
+    def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        """An INSERT that can say what is done on a conflict."""
+        return postgresql.insert(table) if self.path is None else sqlite.insert(table)
+
+    def is_missing(self) -> bool:
+        """Whether the file is not there (yet, or any more)."""
+        return self.path is not None and not self.path.exists()
+
+    def file_id(self) -> tuple[int, int] | None:
+        """What tells the file from another that takes its name (device, inode), if there is one."""
+        try:
+            found = None if self.path is None else self.path.stat()
+        except OSError:
+            return None
+        return None if found is None else (found.st_dev, found.st_ino)
+
+    async def prepare(self) -> None:
+        """``migrate`` in a thread."""
+        await asyncio.to_thread(self._migrate_once)
+
+    def _migrate_once(self) -> None:
+        engine = self.engine()
+        try:
+            self.migrate(engine)
+        finally:
+            engine.dispose()
+
+    def migrate(self, engine: Engine) -> None:
+        """Bring the schema up to date; blocking. Two processes may do so at once.
+
+        Raises:
+            InputError: the database is of a newer version of ``ew``.
+            SQLAlchemyError: it can't be used.
+        """
+        with engine.connect() as connection:
+            found = _schema_of(connection)
+        if found == SCHEMA:
+            return
+        # Only a new or an old database needs what takes a third of a second to import
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+        from alembic.util import CommandError  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", "ew.storage:migrations")
+        with engine.connect() as connection:
+            if self.path is None:
+                lock = text("SELECT pg_advisory_xact_lock(:key)")
+                connection.execute(lock, {"key": MIGRATION_LOCK})
+            else:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {MIGRATE_WITHIN_S * 1000}")
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            config.attributes["connection"] = connection
+            try:
+                command.upgrade(config, SCHEMA)
+            except CommandError as error:
+                raise InputError(
+                    f"{self.name} has schema {found}; this version of ew knows those up to {SCHEMA}"
+                ) from error
+            connection.commit()
+
+
+def _schema_of(connection: Connection) -> str | None:
+    """The migration a database is at; ``None``: it has none, as before there were migrations."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
