@@ -55,4 +55,7 @@ def set_up(level: str) -> None:
     writer = logging.handlers.QueueListener(lines, written)
     writer.start()
     atexit.register(writer.stop)
-    logging.basicConfig(level=level.upper(), handlers=[_Handover(lines)])
+    handover = _Handover(lines)
+    handover.setFormatter(logging.Formatter("%(message)s"))  # or basicConfig gives it a longer one
+    logging.basicConfig(level=level.upper(), handlers=[handover])
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells each plugin it sets up

@@ -2,6 +2,8 @@
 
 import logging
 import queue
+import subprocess
+import sys
 
 from ew.cli.logs import _Handover
 
@@ -21,3 +23,15 @@ def test_lines_that_find_no_room_are_dropped_and_their_number_is_said_later() ->
         "3 log lines were lost",
         "line 5",
     ]
+
+
+def test_level_and_logger_stand_once_in_a_line() -> None:
+    program = (
+        "import logging; from ew.cli import logs; logs.set_up('info');"
+        "logging.getLogger('ew.test').info('hello %d', 7)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    (found,) = done.stderr.splitlines()
+    assert found.split(" ", 1)[1] == "[INFO    ] hello 7 [ew.test]"
