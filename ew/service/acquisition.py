@@ -1,4 +1,4 @@
-"""The sources of a service and the packets that wait for its next tick."""
+"""SHELL: reads the configured sources and queues their packets for the pipeline's next tick."""
 
 import asyncio
 import time
@@ -25,23 +25,26 @@ if TYPE_CHECKING:
     from ew.service.health import StationHealth
 
 INBOX_LIMIT = 200_000
-"""Packets waiting for the pipeline; beyond it the oldest go, counted: late data warn nobody."""
+"""Most packets that wait for the pipeline; beyond it the oldest are dropped and counted."""
 
 NAMED, LISTED = 3, 20
-"""So many files that are left aside are named in a reason, and listed in the status."""
+"""Most skipped files that are named in a health reason, and listed in the status."""
 
 REPEAT_LOOK_S = 0.1
 REPEAT_FIRST_S, REPEAT_IDLE_S = 3.0, 1.0
-"""A source from which nothing has come for so long, at first and later, has nothing from before."""
+"""After a restart a source repeats nothing (more) when no packet has come for this long, s: at
+first, and between packets."""
 REPEAT_MOST_S = 20.0
 PRESENT_NS = 4 * NS_PER_S
-"""A channel whose data end no longer ago is in the present: records of dense networks are 1-3 s long."""
+"""A channel is up to date when its data end at most this long ago, ns: records of dense networks
+are 1-3 s long."""
 PRESENT_SHARE = 0.2
-"""Some channels are always late."""
+"""Share of the channels that may still be late when the repeated data have reached the present:
+some always are."""
 
 
 class Acquisition:
-    """Reads from all configured sources and hands over, tick by tick, what came."""
+    """Reads from all configured sources and queues the packets until the pipeline takes them."""
 
     def __init__(self, config: Config, broker: BrokerAddress, stations: Sequence[str] = ()) -> None:
         self.seedlink = [
@@ -57,13 +60,13 @@ class Acquisition:
         self.dropped = 0
         self.last_packet_s = 0.0
         self.stations: StationHealth | None = None
-        """What is told of each packet, where health is judged by station."""
+        """Is given each packet, where health is judged by station."""
         self._config = config.service
         self._broker = broker
         self._inbox: deque[Packet] = deque()
 
     def __len__(self) -> int:
-        """How many packets wait."""
+        """The number of packets that wait."""
         return len(self._inbox)
 
     @property
@@ -72,7 +75,7 @@ class Acquisition:
         return self._config.has_sources
 
     def take(self, packet: Packet) -> None:
-        """Take a packet from a source, unless it is from the future, or a backlog of a live channel."""
+        """Queue a packet, unless it is from the future or holds old data of a live channel."""
         now_s, steady_s = time.time(), time.monotonic()
         passed = self.ahead.pass_on(packet, now_s, steady_s)
         if self.stations is not None and packet not in passed:
@@ -92,11 +95,11 @@ class Acquisition:
             self.stations.note(packet, now_s)
 
     def hand_over(self) -> list[Packet]:
-        """All packets that wait, in order of arrival."""
+        """Remove and return all packets that wait, in order of arrival."""
         return [self._inbox.popleft() for _ in range(len(self._inbox))]
 
     def sequences(self) -> dict[str, dict[str, int]]:
-        """How far each SeedLink server has been read."""
+        """The newest sequence number read of each station, by SeedLink server."""
         return {client.name: client.status.sequences for client in self.seedlink}
 
     @property
@@ -109,7 +112,7 @@ class Acquisition:
         }
 
     def left_aside(self) -> list[str]:
-        """What is not read of what sources are given, for health."""
+        """Reasons for health: stations with data from the future, and files that can't be read."""
         ahead = self.ahead.named(time.monotonic())
         found = [
             f"held back: data of {station} are {lead_s:.0f} s in the future"
@@ -125,7 +128,7 @@ class Acquisition:
         return [f"{self.folder.folder}: left aside {', '.join(names[:NAMED])}{more}"]
 
     def status(self) -> dict[str, Any]:
-        """How each source does, for the API."""
+        """The state of each source, as plain JSON values for the API."""
         status: dict[str, Any] = {
             "seedlink": {
                 client.name: {
@@ -169,14 +172,15 @@ class Acquisition:
         return status
 
     def resume(self, sequences: Mapping[str, Mapping[str, int]]) -> None:
-        """Have SeedLink servers send what came after these sequence numbers; call it before ``start``."""
+        """Have SeedLink servers continue after these sequence numbers; call it before ``start``."""
         for client in self.seedlink:
             client.status.sequences.update(sequences.get(client.name, {}))
 
     async def repeated(self) -> AsyncIterator[list[Packet]]:
-        """What the sources send once more after a restart, until it reaches the present.
+        """Yield the packets that sources repeat after a restart, until they reach the present.
 
-        Ends also when nothing comes for a while, or when it takes too long: then alerts must not wait.
+        It also ends when nothing comes for ``REPEAT_IDLE_S``, or after ``REPEAT_MOST_S``: alerts
+        must not wait any longer.
         """
         begin = time.monotonic()
         until = begin + REPEAT_FIRST_S
@@ -194,7 +198,7 @@ class Acquisition:
                 return
 
     def start(self, tasks: Watch) -> None:
-        """Start reading, each source in a task of its own that is started again when it fails."""
+        """Start reading; each source is a task of its own that is restarted when it fails."""
         for client in self.seedlink:
             tasks.keep(f"seedlink {client.name}", client.run)
         if self._config.mqtt_waveforms:

@@ -1,4 +1,4 @@
-"""SHELL: what a web process can have the service do, and the form of each command over the broker."""
+"""SHELL: the commands that a web process can send to the service, and their bodies and answers."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,25 +9,27 @@ if TYPE_CHECKING:
     from ew.service.runtime import Service
 
 ORIGIN = "origin"
-"""Another agency's origin: the body is an event version; so is the answer, as it was told.
-
-The answer is empty where nothing is told: it is known, or cancels what stands on others as well."""
+"""Command: take another agency's origin. Body and answer are event versions; the answer is the one
+published, or empty where nothing is published: it is known already, or cancels an event that our
+own picks support too."""
 CANCEL = "cancel"
-"""An operator cancels an event: ``{"event_id": …}``; the answer is the version told, or empty."""
+"""Command: cancel an event by hand, ``{"event_id": …}``; the answer is the published version, or
+empty."""
 DEVICES = "devices"
-"""Devices have been registered, moved or removed: read them again. Empty body and answer."""
+"""Command: read the registered devices again, since some have changed. Body and answer are
+empty."""
 CELLS = "cells"
-"""Alert these cells as well: ``{"cells": [...]}``; empty answer."""
+"""Command: alert these cells as well, ``{"cells": [...]}``; the answer is empty."""
 
 
 class CommandHandlers:
-    """Carries commands out on a service."""
+    """Carries out the commands on a service."""
 
     def __init__(self, service: "Service") -> None:
         self._service = service
 
     def handlers(self) -> "dict[str, Handler]":
-        """What carries out each kind of command."""
+        """The handler of each command by its name."""
         return {
             ORIGIN: self._origin,
             CANCEL: self._cancel,

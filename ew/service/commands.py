@@ -1,4 +1,4 @@
-"""SHELL: commands from the web process: opened, carried out and answered, each in a task of its own."""
+"""SHELL: runs the sealed commands of web processes, each in a task of its own, and answers."""
 
 import asyncio
 import logging
@@ -14,17 +14,17 @@ from ew.service.link import TOPIC_ANSWER, TOPIC_COMMAND, Seal
 log = logging.getLogger("ew.commands")
 
 UNDER_WAY_MOST = 256
-"""Commands carried out at a time; more are refused, so that a flood of them holds nothing up."""
+"""Most commands carried out at a time; more are refused, so that a flood of them delays nothing."""
 ANSWER_LIFE_S = 30.0
 
 Handler: TypeAlias = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class Commands:
-    """Takes sealed commands for the service ``name``.
+    """Runs the commands that are addressed to the service ``name``.
 
-    ``handlers`` carry out each kind of command: its body in, the body of the answer out. An
-    ``EwError`` of theirs is the answer too. ``refused`` counts messages without a right seal.
+    ``handlers``: a coroutine for each command that takes the body and returns the answer's body; an
+    ``EwError`` it raises is sent as the answer. ``refused`` counts messages without a valid seal.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Commands:
         return [(self._topic, 1)]
 
     def take(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        """Begin to carry out what came."""
+        """Start a task for each valid command among these (topic, payload) messages."""
         for topic, payload in messages:
             try:
                 nonce, message = self._seal.open(topic, payload, time.time_ns() // 1000)
@@ -68,7 +68,7 @@ class Commands:
             answer["body"] = await handler(message["body"])
         except EwError as error:
             answer["error"] = str(error)
-        except Exception as error:  # a task's top: told to who asked, and logged
+        except Exception as error:  # a task's top: sent to whoever asked, and logged
             log.exception("command %s failed", kind)
             answer["error"] = f"{type(error).__name__}: {error}"
         self.done += 1

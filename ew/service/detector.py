@@ -1,4 +1,7 @@
-"""A detector: sources in, reports of picks out over MQTT, for associators elsewhere (``service.role = "detect"``)."""
+"""SHELL: a detector (``service.role = "detect"``): sources in, reports of picks out over MQTT.
+
+Associators on other machines subscribe to the reports.
+"""
 
 import asyncio
 import gc
@@ -33,7 +36,7 @@ REPORT_LIFE_S = 60.0
 
 
 class Detector:
-    """Picks on its share of the stations and reports what it finds."""
+    """Picks P onsets on its share of the stations and publishes reports of them."""
 
     def __init__(
         self, config: Config, inventory: Mapping[str, Channel], broker: BrokerAddress, watch: Watch
@@ -55,7 +58,8 @@ class Detector:
 
     async def run(self) -> None:
         """Run until cancelled; it ends by itself only when picking fails, with the error."""
-        gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
+        # A full collection over what the start made takes 40 ms, during an earthquake too
+        gc.freeze()
         async with self.publisher:
             self.acquisition.start(self.watch)
             self.watch.keep("pulse", self._pulse)
@@ -92,7 +96,7 @@ class Detector:
             await asyncio.sleep(1.0)
 
     def close(self) -> None:
-        """Nothing is kept: pickers warm up from what the sources still have."""
+        """Do nothing: a detector stores no state, and its pickers warm up from the sources."""
 
     @property
     def health(self) -> str:
@@ -102,7 +106,7 @@ class Detector:
         return "; ".join(reasons) if reasons else "ok"
 
     def status(self) -> dict[str, Any]:
-        """What it is doing, for its HTTP address."""
+        """The detector's state as plain JSON values, for its HTTP address."""
         return {
             "health": self.health,
             "role": "detect",

@@ -1,7 +1,7 @@
-"""SHELL: what is wrong with a configuration's sources, broker and clock, found by trying them (``ew doctor``).
+"""SHELL: checks a configuration's sources, broker and clock by trying them (``ew doctor``).
 
-The sources themselves are run for some seconds beside, or before, the service; nothing is picked,
-told or kept. Findings are lines for people: what was tried, whether it is well, and what was seen.
+It reads the sources for some seconds; nothing is picked, published or stored. A finding is a line
+for people: what was tried, whether it works, and what was seen.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ from ew.sources.listen import client_of
 LOOK_EVERY_S = 0.2
 BROKER_WITHIN_S = 5.0
 NAMED = 5
-"""So many stations or channels are named, the rest counted."""
+"""Most stations or channels that a finding names; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was tried, whether it is well, and what was seen of it."""
+    """What was tried, whether it works, and what was seen of it."""
 
     where: str
     is_well: bool
@@ -39,11 +39,14 @@ class Finding:
 
 
 async def examine(config: Config, inventory: Inventory, seconds: float) -> list[Finding]:
-    """Try the clock, the broker and the sources, these for ``seconds`` or until all stations are heard."""
+    """Try the clock, the broker and the sources, and return a finding for each.
+
+    The sources are read for ``seconds``, or until all stations have sent data.
+    """
     findings = [_clock(await asyncio.to_thread(read_clock)), _inventory(inventory)]
     address, found = await _broker(config)
     findings.append(found)
-    if address is None:  # nobody can be listened to there
+    if address is None:  # it can't be asked for data
         service = config.service.model_copy(update={"mqtt_waveforms": False})
         config = config.model_copy(update={"service": service})
     if not config.service.has_sources:
@@ -70,7 +73,7 @@ def _inventory(inventory: Inventory) -> Finding:
 
 
 async def _broker(config: Config) -> tuple[BrokerAddress | None, Finding]:
-    """The broker's address where one is configured that others run, and how it answers."""
+    """The configured broker's address if it runs outside ``ew``, and how it answers."""
     spec, delivery = config.delivery.broker, config.delivery
     if "://" not in spec:
         what = f"{spec}, started with the service"
@@ -91,7 +94,7 @@ async def _broker(config: Config) -> tuple[BrokerAddress | None, Finding]:
 async def _sources(
     config: Config, inventory: Inventory, address: BrokerAddress | None, seconds: float
 ) -> list[Finding]:
-    nowhere = address or BrokerAddress("127.0.0.1", 0)  # nothing is read there then
+    nowhere = address or BrokerAddress("127.0.0.1", 0)  # never read from
     acquisition = Acquisition(config, nowhere, stations_of(inventory))
     acquisition.stations = stations = StationHealth(inventory, config.locate.min_stations)
     unknown: set[str] = set()

@@ -1,7 +1,7 @@
-"""PURE: what the page shows of the ground: how hard it shakes at each station, and a few traces.
+"""PURE: the ground motion that the page shows: an intensity at each station, and a few traces.
 
-It is made once a second from the packets that have come, beside the alert path: a bounded number of
-stations at a time, and what does not fit is left out.
+Once a second it is computed from the packets that have come, outside the alert path, for a bounded
+number of stations at a time; packets beyond the bound are dropped.
 """
 
 from collections import deque
@@ -16,17 +16,18 @@ from ew.times import NS_PER_S, NS_PER_US
 
 PACKETS_KEPT = 8_192
 STATIONS_MOST = 300
-"""Stations whose motion is told in one second, some 10 ms of work; the others have their turn next."""
+"""Most stations whose motion is computed in one second, about 10 ms of work; the rest follow in
+turn."""
 TRACES_MOST = 24
 PACKETS_MOST = 20
-"""Packets of one trace a second: more are a backlog, whose past nobody watches."""
+"""Most packets of one trace in a second; more are a backlog, which the page does not show."""
 TRACE_RATE_HZ = 20.0
 PICKED_S = 90.0
-"""So long after its pick a station's trace comes before those of others."""
+"""A station's trace comes before those of others for this long after its pick, s."""
 
 
 class GroundMotion:
-    """Gathers packets of verticals; ``told`` gives the happenings of type ``motion`` and ``waveform``."""
+    """Makes messages of type ``motion`` and ``waveform`` from the packets of verticals."""
 
     def __init__(
         self, inventory: Mapping[str, Channel], verticals: Collection[str], scale: str
@@ -40,13 +41,13 @@ class GroundMotion:
         self._begin = 0
 
     def take(self, packets: Sequence[Packet], picks: Sequence[Pick]) -> None:
-        """What a tick has brought; costs next to nothing."""
+        """Note the packets and picks of a tick; it costs next to nothing."""
         self._packets.extend(packets)
         for pick in picks:
             self._picked_ns[pick.seed_id] = pick.time_ns
 
     def take_messages(self, now_ns: int) -> list[dict[str, Any]]:
-        """The happenings since the last call."""
+        """The messages for the packets that came since the last call."""
         by_channel: dict[str, list[Packet]] = {}
         while self._packets:
             packet = self._packets.popleft()
@@ -69,7 +70,7 @@ class GroundMotion:
         return told
 
     def _in_turn(self, by_channel: Mapping[str, object]) -> list[str]:
-        """Channels with data: those that picked first, then all others in turn where there are many."""
+        """Channels with data: stations with a recent pick first, then the others in turn."""
         picked = [i for i in by_channel if i in self._picked_ns]
         picked.sort(key=lambda i: -self._picked_ns[i])
         others = [i for i in self._order if i in by_channel and i not in self._picked_ns]
@@ -82,7 +83,7 @@ class GroundMotion:
         return picked + first + rest[begin:] + rest[:begin]
 
     def _intensity(self, seed_id: str, packets: Sequence[Packet]) -> float:
-        """Intensity from the peak motion of the last packets; NaN samples count as none."""
+        """Intensity from the peak motion of these packets; NaN samples are ignored."""
         channel = self._inventory[seed_id]
         samples = np.concatenate([p.samples for p in packets]).astype(np.float64) / channel.gain
         samples = samples[np.isfinite(samples)]
@@ -105,7 +106,7 @@ def _station(seed_id: str) -> str:
 
 
 def _trace(packet: Packet) -> dict[str, Any]:
-    """A packet thinned for a line on a screen: of each group of samples the largest excursion."""
+    """A packet thinned out for drawing: the largest amplitude of each group of samples."""
     step = max(1, round(packet.sampling_rate / TRACE_RATE_HZ))
     samples = np.nan_to_num(packet.samples.astype(np.float64))
     if step > 1 and len(samples) >= step:

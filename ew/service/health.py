@@ -1,8 +1,8 @@
-"""PURE: whether an earthquake could be told in time, judged from when the stations' data came.
+"""PURE: judges from the arrival of stations' data whether an earthquake could be alerted in time.
 
-Each station has a state, and health names what keeps alerts from being made: no data, too few live
-stations in an area, data that are old as a whole, or a clock that does not fit the data. It reads
-no clock and no socket: times are arguments, so that every rule can be tested.
+Each station has a state, and health names what prevents alerts: no data, too few live stations in
+an area, data that are late everywhere, or a clock that disagrees with the data. Times are
+arguments, so that every rule can be tested.
 """
 
 from collections.abc import Mapping
@@ -20,28 +20,34 @@ from ew.times import NS_PER_S
 StationState: TypeAlias = Literal["live", "late", "silent", "backlog", "future", "refused"]
 
 GRACE_S = 15.0
-"""So long after the start, stations that were not heard yet are not missed."""
+"""Time after the start, s, in which a station without data is not reported yet."""
 SILENT_S = 30.0
-"""A station from which nothing came for so long is silent: records of slow channels hold 20 s."""
+"""A station is silent when nothing has come from it for this long, s: records of slow channels hold
+20 s."""
 LATE_S = 10.0
-"""Data older than this when they come are late: a record holds 1-6 s, and P to S within 80 km is 10 s."""
+"""Data are late when they are older than this on arrival, s: a record holds 1-6 s, and S follows P
+by 10 s at 80 km."""
 BACKLOG_S = 300.0
-"""Data older than this are a backlog: no alert can come of them."""
+"""Data older than this on arrival are a backlog, s: no alert can come of them."""
 FUTURE_S = 2.0
-"""Data may end so far ahead of the host's clock: clocks kept by NTP or GPS agree better."""
+"""Data may end this far ahead of the host's clock, s: clocks kept by NTP or GPS agree better."""
 AGREE_S = 5.0
-"""Delays of stations that differ by less have one common cause."""
+"""Delays of stations that differ by less than this, s, have one common cause."""
 AGREE_SHARE = 0.8
-"""The share of the heard stations whose delays must agree for the cause to be common."""
+"""Share of the stations with data whose delays must agree for the cause to be common."""
 NEIGHBOURS_A_NEEDED = 2
-"""An area is a station and its nearest, twice as many as a declaration needs."""
+"""Size of an area in units of the stations a declaration needs: a station and those nearest to
+it."""
 NAMED = 3
-"""So many stations are named in a reason, the rest counted."""
+"""Most stations that a reason names; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """``reasons``: why an earthquake could not be told in time; ``delay_s``: median of the stations heard."""
+    """How the stations are; ``reasons`` tell why an earthquake could not be alerted in time.
+
+    ``delay_s`` is the median delay of the stations with data, ``None`` without any.
+    """
 
     reasons: tuple[str, ...]
     states: Mapping[str, StationState]
@@ -50,10 +56,10 @@ class Judgement:
 
 
 class StationHealth:
-    """When each station's vertical was heard last, and how old its data were then.
+    """The arrival time of each station's newest packet on the vertical, and its data's age then.
 
-    ``needed``: live stations that a declaration takes. Arrays have one entry a station (float64, epoch
-    seconds; NaN: never heard).
+    ``needed``: live stations that a declaration takes. Arrays have one entry for each station
+    (float64, epoch seconds; NaN: no packet yet).
     """
 
     def __init__(self, inventory: Inventory, needed: int) -> None:
@@ -72,7 +78,10 @@ class StationHealth:
         self._areas = _areas(list(places.values()), NEIGHBOURS_A_NEEDED * needed)
 
     def note(self, packet: Packet, now_s: float, *, is_held: bool = False) -> None:
-        """A packet came at ``now_s`` (epoch seconds); beside live data old ones, or one that is held back, change nothing."""
+        """Note a packet that came at ``now_s`` (epoch seconds).
+
+        Old data that come beside live data, and a packet that is held back, change nothing.
+        """
         number = self._index.get(packet.seed_id)
         if number is None:
             return
@@ -93,8 +102,9 @@ class StationHealth:
     ) -> Judgement:
         """The state of all stations at ``now_s``, and what is wrong.
 
-        ``refused``: stations (``NET.STA``) no server serves; ``is_synchronized``: what the host knows
-        of its clock, ``None`` where it can't be asked; ``offset_s``: how far it says it is off.
+        ``refused``: stations (``NET.STA``) that no server serves; ``is_synchronized``: what the
+        host knows of its clock, ``None`` where it can't be asked; ``offset_s``: how far the host
+        says its clock is off.
         """
         delays = self._came_s - self._end_s
         is_heard = now_s - self._came_s <= SILENT_S
@@ -112,7 +122,7 @@ class StationHealth:
         return Judgement(tuple(reasons), states, told, median_s)
 
     def _few(self, is_live: NDArray[np.bool_]) -> list[str]:
-        """Whether too few stations are live, in all or in an area."""
+        """Reasons if too few stations are live, in all or in an area."""
         live, count = int(is_live.sum()), len(self.stations)
         if live < self._needed:
             return [f"{live} of {count} stations live, {self._needed} needed"]
@@ -126,7 +136,7 @@ class StationHealth:
 
 
 def outdated(inventory: Inventory, now_s: float) -> list[str]:
-    """Whether the epochs of some channels have ended since they were read: gains may be others now."""
+    """Reasons if epochs of channels ended since the inventory was read: gains may have changed."""
     ended = sorted(seed_id for seed_id, channel in inventory.items() if channel.until_s <= now_s)
     if not ended:
         return []
@@ -136,7 +146,7 @@ def outdated(inventory: Inventory, now_s: float) -> list[str]:
 
 
 def no_data(last_packet_s: float, started_s: float, now_s: float) -> list[str]:
-    """Whether nothing at all has come for ``GRACE_S``."""
+    """A reason if no packet at all has come for ``GRACE_S``."""
     return ["no data"] if now_s - max(last_packet_s, started_s) > GRACE_S else []
 
 
@@ -146,7 +156,7 @@ def _station(seed_id: str) -> str:
 
 
 def _areas(places: list[tuple[float, float]], size: int) -> NDArray[np.intp]:
-    """For each station the nearest ``size`` stations, itself among them, shape (stations, size)."""
+    """Each station's nearest ``size`` stations, itself included, shape (stations, size)."""
     size = min(size, len(places))
     if not size:
         return np.empty((0, 0), np.intp)
@@ -170,14 +180,14 @@ def _state(is_heard: bool, delay_s: float, is_refused: bool) -> StationState:
 def _clock(
     delays_s: NDArray[np.float64], is_synchronized: bool | None, offset_s: float | None
 ) -> list[str]:
-    """Whether most stations' data are off by the same time, and what is likely to be wrong then.
+    """A reason if most stations' data are off by the same time, with the likely cause.
 
     A clock that nobody synchronizes is no trouble while it agrees with the stations'.
     """
     reasons = []
     if offset_s is not None and abs(offset_s) > FUTURE_S:
         reasons.append(f"this host's clock is {offset_s:+.1f} s off by what keeps it")
-    if len(delays_s) < 2:  # one agrees with nobody
+    if len(delays_s) < 2:  # one station can't agree with others
         return reasons
     median_s = float(np.median(delays_s))
     if -FUTURE_S <= median_s <= LATE_S:

@@ -1,6 +1,8 @@
-"""SHELL: what this host knows of its own clock: the kernel (ntp_adjtime(3)), and chrony where it runs.
+"""SHELL: the state of this host's clock, from chrony where it runs, else from the kernel.
 
-timedatectl is not asked: what it tells of synchronization is the kernel's answer.
+The kernel is asked by ntp_adjtime(3).
+
+timedatectl is not asked: it reports the kernel's answer.
 """
 
 import asyncio
@@ -19,7 +21,8 @@ ASKED_FOR_S = 3.0
 UNSYNCHRONIZED = 0x0040  # STA_UNSYNC of <sys/timex.h>
 TIME_ERROR = 5
 OFFSET_FIELD, LEAP_FIELD = 4, 13
-"""Of ``chronyc -c tracking``: seconds the system clock is off (positive: behind), and whether it is synchronized."""
+"""Fields of ``chronyc -c tracking``: seconds the system clock is off (positive: behind), and leap
+status."""
 
 
 class _Timex(ctypes.Structure):
@@ -38,19 +41,22 @@ class _Timex(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class ClockState:
-    """``is_synchronized`` by NTP or the like, ``None``: nobody can tell; ``offset_s``: how far the clock is off, as far as known."""
+    """Whether the host's clock is synchronized by NTP or the like, and how far it is off, s.
+
+    ``None`` where nothing is known.
+    """
 
     is_synchronized: bool | None = None
     offset_s: float | None = None
     by: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For the status."""
+        """The state as plain JSON values."""
         return asdict(self)
 
 
 def read_clock() -> ClockState:
-    """What chrony tells, else what the kernel tells; it may take seconds."""
+    """Ask chrony, else the kernel; it may take seconds."""
     program = shutil.which("chronyc")
     if program is not None:
         try:
@@ -68,10 +74,10 @@ def read_clock() -> ClockState:
 
 
 def parse_tracking(told: str) -> ClockState:
-    """The answer of ``chronyc -c tracking``.
+    """Parse the answer of ``chronyc -c tracking``.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no such answer.
     """
     fields = told.strip().split(",")
     if len(fields) <= LEAP_FIELD:
@@ -101,7 +107,7 @@ class HostClock:
         self.state = ClockState()
 
     async def run(self) -> None:
-        """Look again and again until cancelled."""
+        """Read the clock's state again and again until cancelled."""
         while True:
             found = await asyncio.to_thread(read_clock)
             if found.is_synchronized is False and self.state.is_synchronized is not False:

@@ -1,4 +1,4 @@
-"""What happens now, handed to whoever listens (the WebSocket); slow listeners lose the oldest."""
+"""Hands messages to any number of subscribers in this process; slow ones lose the oldest."""
 
 import asyncio
 import contextlib
@@ -10,18 +10,18 @@ KEPT = 500
 
 
 class Hub:
-    """Publishes small JSON-like happenings to any number of listeners."""
+    """Publishes JSON-like messages to all subscribers, and remembers the newest of each type."""
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[dict[str, Any]]] = set()
         self._kept: dict[str, deque[dict[str, Any]]] = {}
 
     def publish(self, kind: str, /, **what: Any) -> None:  # noqa: ANN401 - plain JSON values
-        """Tell all listeners."""
+        """Publish a message of type ``kind`` with these members."""
         self.forward({"type": kind, **what})
 
     def forward(self, happening: dict[str, Any]) -> None:
-        """Tell all listeners what was told elsewhere, with its ``type``."""
+        """Publish a message that was made elsewhere; its member ``type`` names its type."""
         self._kept.setdefault(happening["type"], deque(maxlen=KEPT)).append(happening)
         for queue in self._listeners:
             if queue.full():
@@ -29,12 +29,12 @@ class Hub:
             queue.put_nowait(happening)
 
     def recent(self, kind: str) -> list[dict[str, Any]]:
-        """The last happenings of a kind, oldest first."""
+        """The newest messages of a type, oldest first."""
         return list(self._kept.get(kind, ()))
 
     @contextlib.contextmanager
     def subscribe(self) -> Iterator[asyncio.Queue[dict[str, Any]]]:
-        """A queue of what happens from now on."""
+        """A queue of the messages published from now on."""
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(KEPT)
         self._listeners.add(queue)
         try:

@@ -1,9 +1,10 @@
-"""SHELL: the document of keys on ``ew/v1/keys``: said, renewed as it is issued anew, and kept beside others.
+"""SHELL: publishes the document of keys on ``ew/v1/keys`` and keeps it there beside others'.
 
-A topic retains one document. Where another service with a root of its own, or a stranger, puts its
-document there, devices that come later would hear that one alone, and could check nothing of ours. So
-ours is said again a few seconds after each foreign one: two services take turns, every device hears its
-own root's document within some seconds, and both say in health and log that another speaks there.
+A topic retains one document. Where another service with a root of its own, or a stranger, publishes
+its document there, devices that connect later would receive that one alone and could verify nothing
+of ours. So ours is published again a few seconds after each foreign one: two services take turns,
+every device receives its own root's document within seconds, and both services report the other in
+health and log. A document that is issued anew on disk is published at once.
 """
 
 import asyncio
@@ -20,14 +21,16 @@ from ew.times import US_PER_S
 
 log = logging.getLogger("ew.keys")
 
-AGAIN_S = 5.0
-"""Ours is said again so long after another's: often enough for a device, and no flood between two services."""
-SAY_S = 300.0
-"""Ours is said again so often anyway: some brokers let what is retained expire (EMQX as in deploy/: 600 s)."""
-SPEAKS_S = 60.0
-"""Another service is named in health for so long after its last document."""
+AFTER_OTHER_S = 5.0
+"""Ours is published again this long after another's, s: soon enough for a device, and no flood
+between two services."""
+REPEAT_EVERY_S = 300.0
+"""Ours is published again at least this often, s: some brokers let retained messages expire (EMQX
+as in deploy/: after 600 s)."""
+OTHER_NAMED_S = 60.0
+"""Health names another service on the topic for this long after its last document, s."""
 ENDING_S = 3 * 86_400.0
-"""So long before its document or key ends, health names it: an operator has a weekend."""
+"""Health names the end of a document or key this long ahead, s: an operator has a weekend."""
 RELOAD_S = 30.0
 NAME_MOST = 32
 
@@ -53,12 +56,12 @@ class KeysPublisher:
         self._due_s = math.inf
 
     def publish(self) -> None:
-        """Put our document on the topic."""
+        """Publish our document."""
         self._due_s = math.inf
         self._publish(self.keys.document)
 
     def take(self, payload: bytes, now_s: float) -> None:
-        """A document came on the topic: ours as it was sent, or another's."""
+        """Note a document that came on the topic: our own, or another's."""
         if payload == self.keys.document or not payload:
             return
         try:
@@ -67,7 +70,7 @@ class KeysPublisher:
             self._take_others(payload, now_s)
 
     def _take_ours(self, document: Document) -> None:
-        """Another document of our own root: an older one is of no matter, a newer one may not list our key."""
+        """Note another document of our root: an older one is harmless, a newer may lack our key."""
         if document.serial <= self.verifier.serial:
             return
         signer = self.keys.signer
@@ -83,27 +86,27 @@ class KeysPublisher:
 
     def _take_others(self, payload: bytes, now_s: float) -> None:
         other = _root_named(payload)
-        if other != self._other or now_s - self._other_s > SPEAKS_S:
+        if other != self._other or now_s - self._other_s > OTHER_NAMED_S:
             log.warning("another service or a stranger speaks on the broker: %s", other)
         self._other, self._other_s = other, now_s
-        self._due_s = min(self._due_s, now_s + AGAIN_S)
+        self._due_s = min(self._due_s, now_s + AFTER_OTHER_S)
 
     def tick(self, now_s: float) -> None:
-        """Say ours again where another's has taken its place, or a broker may have let it expire."""
+        """Publish ours again where another's replaced it, or a broker may have let it expire."""
         if now_s >= self._due_s:
             self.publish()
-        self._due_s = min(self._due_s, now_s + SAY_S)
+        self._due_s = min(self._due_s, now_s + REPEAT_EVERY_S)
 
     def trouble(self, now_s: float) -> list[str]:
-        """What is wrong, for health."""
+        """The reasons why devices can't trust this service, for health."""
         found = [one for one in (self._newer_trouble, self._file_trouble) if one]
         found += self._ending(now_s)
-        if self._other and now_s - self._other_s <= SPEAKS_S:
+        if self._other and now_s - self._other_s <= OTHER_NAMED_S:
             found.append(f"another service or a stranger speaks on the broker: {self._other}")
         return found
 
     def _ending(self, now_s: float) -> list[str]:
-        """Whether devices will soon believe this service no more, or do so already."""
+        """Reasons if the document or key ends soon, or has ended."""
         signer, document = self.keys.signer, self._document
         ends_us = {"the document of keys": document.expires_us}
         for key in document.keys:
@@ -116,7 +119,10 @@ class KeysPublisher:
         return [f"{what} ends in {max(left_s, 0) / 3600:.0f} h: issue a new one (`ew keys rotate`)"]
 
     def renew(self, found: ServiceKeys) -> None:
-        """Keys and document were read again: a newer document is said at once, another key takes a restart."""
+        """Use keys and document that were read again.
+
+        A newer document is published at once; another signing key needs a restart.
+        """
         if found.document == self.keys.document:
             self._file_trouble = ""
             return
@@ -140,7 +146,7 @@ class KeysPublisher:
         self._file_trouble = trouble
 
     async def run(self) -> None:
-        """Do all this until cancelled."""
+        """Publish and renew until cancelled."""
         read_s = time.monotonic()
         while True:
             await asyncio.sleep(1.0)
@@ -155,7 +161,7 @@ class KeysPublisher:
 
 
 def _root_named(payload: bytes) -> str:
-    """Which root a document says it is of; nothing in it is proven."""
+    """The root that a document claims to be signed by; nothing in it is verified."""
     try:
         name = read_object(payload, "keys document", DOCUMENT_MOST_BYTES).get("root_id")
     except MessageError:

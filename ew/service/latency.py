@@ -1,6 +1,7 @@
-"""The latency receipt of each event version: what passed between P at the stations and the devices that say when they heard.
+"""PURE: the latency receipt of each event version, from P at the stations to receipts of devices.
 
-Times are on the service's clock; a device's receipt is on its own, set by the heartbeat, so good to some tens of ms.
+Times are on the service's clock. A device sets its clock by the heartbeat, so its receipts are
+accurate to some tens of ms.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +18,9 @@ from ew.times import US_PER_S, us_from_seconds
 
 VERSIONS_KEPT = 256
 RECEIPTS_KEPT = 10_000
-"""Receipts of a version that are told apart by device; beyond it they are counted no more."""
+"""Most receipts of a version that are kept by device; later ones are not counted."""
 CLOCKS_S = 2.0
-"""How far a device's clock may be off; a receipt further from the truth is refused."""
+"""Most that a device's clock may be off, s; a receipt that is further off is refused."""
 NS_PER_US = 1000
 
 
@@ -28,13 +29,15 @@ class _Line:
     issued_us: int
     fixed: dict[str, Any]
     received_ms: dict[str, float] = field(default_factory=dict)  # by device
-    told: tuple[int, int, int] | None = (
-        None  # receipts, alerts and acknowledgements when it was last told
-    )
+    # Receipts, alerts and acknowledgements when ``changed`` last returned it
+    counted: tuple[int, int, int] | None = None
 
 
 class Latencies:
-    """Gathers the latency receipts of the newest versions; ``progress`` gives the publisher's part."""
+    """Gathers the latency receipts of the newest versions.
+
+    ``progress`` gives the publisher's part: when a version's alerts were sent and acknowledged.
+    """
 
     def __init__(self, progress: Callable[[str, int], VersionProgress | None]) -> None:
         self.receipts = 0
@@ -43,9 +46,15 @@ class Latencies:
         self._lines: dict[tuple[str, int], _Line] = {}
 
     def note(
-        self, version: EventVersion, picks: Sequence[Pick] = (), stages: Mapping[str, float] | None = None
-    ) -> None:  # fmt: skip
-        """A version has been issued in the tick that brought these picks; ``stages``: what each stage took there, ms."""
+        self,
+        version: EventVersion,
+        picks: Sequence[Pick] = (),
+        stages: Mapping[str, float] | None = None,
+    ) -> None:
+        """Note a version that was issued in the tick that brought these picks.
+
+        ``stages``: the time each stage of that tick took, ms.
+        """
         while len(self._lines) >= VERSIONS_KEPT:
             del self._lines[next(iter(self._lines))]
         issued_us = us_from_seconds(version.issued_s)
@@ -57,14 +66,17 @@ class Latencies:
             "issued_us": issued_us,
             "p_first_us": times[0] // NS_PER_US if times else None,
             "p_fourth_us": times[3] // NS_PER_US if len(times) > 3 else None,
-            # Of the newest data a pick of this tick rests on; a version without a new pick has none
+            # The end of the newest data that a pick of this tick used; none where no pick is new
             "packet_age_ms": (round(issued_us / 1e3 - max(ends) / 1e6, 1) if ends else None),
             "stages_ms": {name: round(ms, 3) for name, ms in (stages or {}).items()},
         }
         self._lines[version.event_id, version.version] = _Line(issued_us, fixed)
 
     def receive(self, topic: str, payload: bytes, now_us: int) -> None:
-        """Take a device's receipt; one of an unknown version, or of a time that can't be, is refused and counted."""
+        """Take a device's receipt.
+
+        One of an unknown version, or with an impossible time, is refused and counted.
+        """
         try:
             body = parse_receipt(payload)
         except MessageError:
@@ -81,7 +93,7 @@ class Latencies:
             line.received_ms[device] = max(0.0, (body.received_us - line.issued_us) / 1e3)
 
     def of(self, event_id: str, version: int) -> dict[str, Any]:
-        """One version's latency receipt as far as it is known by now."""
+        """One version's latency receipt as far as it is known now."""
         line = self._lines[event_id, version]
         found = dict(line.fixed)
         progress = self._progress(event_id, version)
@@ -104,13 +116,13 @@ class Latencies:
         return found
 
     def changed(self) -> list[tuple[str, int, dict[str, Any]]]:
-        """Event, version and latency receipt of each version of which more is known than at the last call."""
+        """Event, version and latency receipt of each version whose receipt has changed."""
         found = []
         for (event_id, version), line in self._lines.items():
             progress = self._progress(event_id, version)
             sent = (progress.alerts, progress.acknowledged) if progress is not None else (0, 0)
             now = (len(line.received_ms), *sent)
-            if now != line.told:
-                line.told = now
+            if now != line.counted:
+                line.counted = now
                 found.append((event_id, version, self.of(event_id, version)))
         return found

@@ -1,8 +1,8 @@
 """PURE: messages between a service and its web process over the broker, sealed with a secret.
 
-The service publishes its status and what happens now; the web process sends commands and gets an
-answer to each. On a broker that lets everybody speak, only a message with the right seal (HMAC-SHA256,
-RFC 2104, over topic and body) counts, in a time window and once (nonce).
+The service publishes its status and live updates; the web process sends commands and gets an answer
+to each. On a broker where anybody may publish, a message counts only with a valid seal
+(HMAC-SHA256, RFC 2104, over topic and body), within a time window, and once (nonce).
 """
 
 import hashlib
@@ -21,7 +21,8 @@ TOPIC_COMMAND = "ew/v1/command/{}"
 TOPIC_ANSWER = "ew/v1/answer/{}"
 
 WINDOW_US = 30 * US_PER_S
-"""Service and web process may run on two machines whose clocks differ by some seconds."""
+"""Most that a message's time may differ from the receiver's, µs: the two may run on machines whose
+clocks differ by some seconds."""
 NONCES_KEPT = 10_000
 MESSAGE_MOST_BYTES = 4 << 20
 MAC_BYTES = 64
@@ -30,8 +31,8 @@ MAC_BYTES = 64
 class Seal:
     """Seals and opens messages with one secret.
 
-    ``since_us``: messages sealed before are refused. A receiver sets it to its own start, because
-    it has forgotten what it opened before.
+    ``since_us``: messages sealed before it are refused. A receiver sets it to its own start,
+    because it no longer knows what it opened before.
     """
 
     def __init__(self, secret: bytes, *, since_us: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""SHELL: what the service tells its web processes over the broker: its status, and what happens now."""
+"""SHELL: publishes the service's status and live updates for its web processes over the broker."""
 
 import secrets
 import time
@@ -9,7 +9,7 @@ from ew.service.link import TOPIC_LIVE, TOPIC_STATUS, Seal
 
 
 class LiveUpdates:
-    """Seals and publishes, after all alerts that wait. Picks of a tick go in one message."""
+    """Seals and publishes messages, after all alerts that wait; picks of a tick share a message."""
 
     def __init__(self, name: str, secret: bytes, publisher: Publisher) -> None:
         self._publisher = publisher
@@ -18,17 +18,17 @@ class LiveUpdates:
         self._live_topic = TOPIC_LIVE.format(name)
 
     def publish(self, kind: str, /, **what: Any) -> None:  # noqa: ANN401 - plain JSON values
-        """Tell of one thing that has happened."""
+        """Publish one update of type ``kind`` with these members."""
         self.publish_all([{"type": kind, **what}])
 
     def publish_all(self, happenings: list[dict[str, Any]]) -> None:
-        """Tell of several at once, each with its ``type``."""
+        """Publish several updates in one message, each with its member ``type``."""
         if happenings:
             payload = self._sealed(self._live_topic, {"happenings": happenings})
             self._publisher.publish(self._live_topic, payload, qos=0)
 
     def publish_status(self, status: dict[str, Any]) -> None:
-        """Tell the whole status, kept by the broker for web processes that come."""
+        """Publish the whole status, retained for web processes that start later."""
         payload = self._sealed(self._status_topic, status)
         self._publisher.publish(self._status_topic, payload, qos=0, retain=True)
 

@@ -1,4 +1,4 @@
-"""SHELL: what a service needs before it starts: its channels and its keys."""
+"""SHELL: loads what a service needs before it starts: its channels and its keys."""
 
 import logging
 from pathlib import Path
@@ -23,8 +23,9 @@ def load_inventory(config: Config) -> dict[str, Channel]:
     where = config.service.inventory
     if where is None:
         raise ConfigError(
-            "service.inventory names no stations: a StationXML file, a stations.csv or a station service's URL\n"
-            "`ew init DIR --inventory FILE` writes a configuration; then `ew serve --config DIR/ew.toml`"
+            "service.inventory names no stations: a StationXML file, a stations.csv or a station "
+            "service's URL\n`ew init DIR --inventory FILE` writes a configuration; then "
+            "`ew serve --config DIR/ew.toml`"
         )
     if fdsn.is_url(where):
         kept = config.service.files.with_suffix(".stations.xml")
@@ -37,9 +38,9 @@ def load_inventory(config: Config) -> dict[str, Channel]:
 
 
 def load_keys(config: Config, *, is_again: bool = False) -> ServiceKeys:
-    """What the service signs with: as configured, or, for exercises and tests, keys of its own.
+    """The keys the service signs with: as configured, or, for exercises and tests, keys of its own.
 
-    ``is_again``: the service has them and looks whether a document was issued anew.
+    ``is_again``: the service has its keys and looks whether a document was issued anew.
 
     Raises:
         ConfigError: the mode is ``actual`` and no key is named, or key and document do not fit.

@@ -1,4 +1,4 @@
-"""A service's numbers in the form Prometheus reads, from the status it tells; nothing is counted twice."""
+"""A service's status in the text format of Prometheus."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,7 +25,7 @@ class _Numbers(Collector):
         self._status = status
 
     def collect(self) -> Iterator[Metric]:
-        """All families; before the service has told its status, health alone."""
+        """All metric families; before the service has sent its status, health alone."""
         status = self._status
         yield GaugeMetricFamily("ew_healthy", "1 while health is ok", status["health"] == "ok")
         if "counts" not in status:

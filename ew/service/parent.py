@@ -1,6 +1,6 @@
-"""SHELL: a child process's line to the service that started it: JSON objects on standard input, and its end.
+"""SHELL: a child process's pipe from the service: JSON objects on standard input, until it closes.
 
-Imports nothing heavy: a child listens for its parent's death before it loads anything else.
+It imports nothing heavy: a child watches for its parent's death before it loads anything else.
 """
 
 import json
@@ -12,11 +12,11 @@ from typing import Any
 STDIN = 0
 READ_BYTES = 1 << 16
 NICE = 10
-"""A tenth of the alert path's share of a processor where both want it."""
+"""Niceness: a tenth of the alert path's share of a processor where both want it."""
 
 
 class Parent:
-    """Reads the parent's lines in a thread; when the parent ends, however it ends, this process ends too."""
+    """Reads the parent's lines in a thread, and ends this process when the parent has ended."""
 
     def __init__(self) -> None:
         self._take: Callable[[dict[str, Any]], None] | None = None
@@ -24,12 +24,15 @@ class Parent:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Begin to read, and leave the processor to the parent first."""
+        """Start reading, and give the parent precedence on the processor."""
         os.nice(NICE)
         threading.Thread(target=self._read, name="parent", daemon=True).start()
 
     def give_to(self, take: Callable[[dict[str, Any]], None]) -> None:
-        """Hand over what has come, and from now on each line; ``take`` is called in this object's thread."""
+        """Pass the lines that have come, and each further one, to ``take``.
+
+        ``take`` is called in this object's thread.
+        """
         with self._lock:
             self._take = take
             for message in self._waiting:
@@ -47,4 +50,4 @@ class Parent:
                         self._waiting.append(message)
                     else:
                         self._take(message)
-        os._exit(0)  # nothing of a child outlives its parent, whatever it is doing
+        os._exit(0)  # no part of a child may outlive its parent

@@ -1,7 +1,7 @@
-"""SHELL: what the service would need if it were killed now, kept up to date in the resume file by a thread.
+"""SHELL: the resume file, which a thread keeps up to date for a restart after a kill at any moment.
 
-A version is in the file within tens of ms of its telling, and nothing waits for that. A disk that takes
-nothing is tried again; health names it.
+A version is in the file within tens of ms of its publication, and nothing waits for that. A disk
+that can't be written is tried again; health names it.
 """
 
 import asyncio
@@ -19,24 +19,31 @@ from ew.storage.resume import Resume, load_resume, save_resume
 log = logging.getLogger("ew.resume")
 
 KEPT_S = 300.0
-"""As long as an event may claim waves; after it nothing more is told of it."""
+"""Versions are kept for this long, s, as an event may claim picks; after it nothing more is
+published of it."""
 SNAPSHOT_EVERY_S = 5.0
 SNAPSHOTS_KEPT = 40
 AGAIN_S = 1.0
 QUIET_S = 45.0
-"""So much is read again where no event is under way: the LTA's 10 s and its warm-up, a P-wave's way to
-the station that declares, and the seconds between the last snapshot and the kill."""
+"""Without an event under way, data of this length are read again, s: the LTA's 10 s and its
+warm-up, a P-wave's way to the station that declares, and the seconds between the last snapshot and
+the kill."""
 BEFORE_ORIGIN_S = 25.0
-"""Where one is, its whole recording is, and what warms the pickers before it."""
+"""With an event under way, data are read again from this long before its origin, s: they warm the
+pickers."""
 UNDER_WAY_S = 60.0
 OLD_S = 600.0
-"""Sequence numbers from before are of no use: what was missed would be a backlog."""
+"""Sequence numbers older than this, s, are not used: the data since then would be a backlog."""
 
 Sequences = Mapping[str, Mapping[str, int]]
 
 
 class ResumeFile:
-    """``sequences`` tells how far each SeedLink server has been read now; ``mode``: the status of what is told."""
+    """Published versions and sequence numbers, in a file.
+
+    ``sequences`` gives how far each SeedLink server has been read now; ``mode`` is the status of
+    what is published.
+    """
 
     def __init__(self, path: Path, sequences: Callable[[], Sequences], mode: Status) -> None:
         self.path = path
@@ -46,18 +53,18 @@ class ResumeFile:
         self._versions: list[EventVersion] = []
         self._snapshots: deque[tuple[float, Sequences]] = deque(maxlen=SNAPSHOTS_KEPT)
         self._changed = asyncio.Event()
-        # A thread of its own: only this one hangs when the disk does
+        # A thread of its own: it alone waits for a disk that hangs
         self._thread = ThreadPoolExecutor(1, "resume-file")
 
     @property
     def versions(self) -> tuple[EventVersion, ...]:
-        """The versions told in the last minutes, oldest first."""
+        """The versions published in the last minutes, oldest first."""
         return tuple(self._versions)
 
     def load(self, now_s: float) -> Sequences:
-        """Take over what an earlier run has kept; the sequence numbers to go on from, if they are of use.
+        """Read the file of an earlier run; returns the sequence numbers to continue from, if any.
 
-        A damaged file is told and left aside.
+        A damaged file is logged and ignored.
         """
         try:
             kept = load_resume(self.path)
@@ -67,7 +74,7 @@ class ResumeFile:
         if kept.mode == self._mode:
             self._versions = [v for v in kept.versions if now_s - v.issued_s < KEPT_S]
         elif kept.versions:
-            # What was told as a drill must not go on as real, nor the other way round
+            # A drill must not continue as a real event, nor the other way round
             log.warning("%s: told in mode %s, not gone on from", self.path, kept.mode)
         if not kept.sequences or now_s - kept.sequences_s > OLD_S:
             return {}
@@ -75,7 +82,7 @@ class ResumeFile:
         return kept.sequences
 
     def add(self, retained: Sequence[EventVersion], now_s: float) -> None:
-        """Take over what the broker still retains and the file does not know."""
+        """Add versions that the broker still retains and the file does not have."""
         newest = {v.event_id: v.version for v in self._versions}
         self._versions += [
             one
@@ -85,13 +92,13 @@ class ResumeFile:
         self._versions.sort(key=lambda one: one.issued_s)
 
     def note(self, version: EventVersion) -> None:
-        """A version has been told."""
+        """Add a version that has been published."""
         fresh = version.issued_s - KEPT_S
         self._versions = [v for v in self._versions if v.issued_s > fresh] + [version]
         self._changed.set()
 
     async def run(self) -> None:
-        """Write the file whenever something has been told, and every few seconds; runs until cancelled."""
+        """Write the file after each publication and every few seconds, until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(SNAPSHOT_EVERY_S):
@@ -128,7 +135,7 @@ class ResumeFile:
         return Resume(versions, sequences, taken_s, self._mode)
 
     def _snapshot(self, wanted_s: float) -> tuple[float, Sequences]:
-        """The newest snapshot from before a moment, or the oldest of all."""
+        """The newest snapshot from before ``wanted_s`` (epoch seconds), or the oldest of all."""
         found: tuple[float, Sequences] = (0.0, {})
         for taken_s, sequences in self._snapshots:
             if taken_s <= wanted_s or not found[1]:

@@ -1,4 +1,4 @@
-"""SHELL: a service that starts again continues its events, and reads once more what the sources repeat."""
+"""SHELL: continues the events of a run that was killed, and reads again what the sources repeat."""
 
 import logging
 import time

@@ -1,7 +1,7 @@
-"""SHELL: the event versions that a broker still retains, for a service that comes back without a resume file.
+"""SHELL: reads the event versions that a broker retains, for a service that restarts.
 
-The file may not have been written yet, or its disk may be full; the broker, where it outlives the
-service, holds the newest version of each event for as long as it is of use.
+The resume file may not have been written, or its disk may be full; the broker, where it outlives
+the service, retains the newest version of each event until it expires.
 """
 
 import asyncio
@@ -20,7 +20,8 @@ from ew.sources.listen import client_of
 log = logging.getLogger("ew.service")
 
 IDLE_S = 0.3
-"""Brokers send what they retain at once; so long after the last there is no more."""
+"""Brokers send retained messages at once; the last one has come when none follows for this long,
+s."""
 WITHIN_S = 3.0
 EVENTS_MOST = 1000
 
@@ -28,7 +29,10 @@ EVENTS_MOST = 1000
 async def retained_events(
     broker: BrokerAddress, check: Callable[[bytes], EventVersion]
 ) -> list[EventVersion]:
-    """The versions on ``ew/v1/event/+`` that ``check`` (``MessageError`` for others) takes, as far as they come in time."""
+    """The retained versions on ``ew/v1/event/+`` that ``check`` accepts and that come in time.
+
+    ``check`` parses and verifies a payload; it raises ``MessageError`` for one it refuses.
+    """
     found: list[EventVersion] = []
     until_s = time.monotonic() + WITHIN_S
     try:

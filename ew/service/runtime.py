@@ -1,9 +1,9 @@
-"""The alert path: sources feed the pipeline, the pipeline feeds the publisher, and nothing else is waited for.
+"""The alert path: sources feed the pipeline, the pipeline feeds the publisher.
 
-Packets gather for a tick of 20 ms and go to the pipeline in a thread of its own, so that the event
-loop stays free for the broker's sockets. The journal and the resume file are written by threads of
-theirs; API and page are another process, fed over the broker. Every task beside the pipeline is
-started again when it fails; only a failing pipeline ends the service.
+Nothing else is waited for. Packets gather for a tick of 20 ms and go to the pipeline in a thread of
+its own, so that the event loop stays free for the broker's sockets. Journal and resume file are
+written by threads of their own; API and page are another process, fed over the broker. Every task
+beside the pipeline is restarted when it fails; only a failing pipeline ends the service.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from ew.components import verticals_of
 from ew.config import Config
 from ew.delivery.publisher import Publisher
 from ew.pipeline import TICK_NS, Output, Pipeline
-from ew.records import Channel, EventVersion, Status
+from ew.records import Channel, EventVersion, Pick, Status
 from ew.service.acquisition import Acquisition
 from ew.service.command_handlers import CommandHandlers
 from ew.service.commands import Commands
@@ -73,7 +73,7 @@ MOTION_EVERY_S = 1.0
 
 @dataclass(slots=True)
 class Counts:
-    """What the service has done."""
+    """Numbers of what the service has processed since its start."""
 
     packets: int = 0
     picks: int = 0
@@ -85,7 +85,7 @@ class Counts:
 class Service:
     """Everything of ``ew serve`` between its sources and its broker.
 
-    ``keys`` sign what it sends; ``secret`` seals what web processes say.
+    ``keys`` sign what it publishes; ``secret`` seals messages from and to web processes.
     """
 
     def __init__(
@@ -142,18 +142,18 @@ class Service:
         self.watch = watch
         self.clock = HostClock()
         self.on_status: list[Callable[[dict[str, Any]], None]] = []
-        """Who else is told the status, each second."""
+        """Called with the status each second."""
         self.systemd = SystemdNotifier()
         self.last_event_id: str | None = None
         self.started_s = time.time()
         self._held: dict[str, str] = {}
         self._pipeline_lock = asyncio.Lock()
-        # The default threads are for whatever may hang on a disk; the pipeline must not wait for one
+        # The default threads may hang on a disk; the pipeline must not wait for one
         self._pipeline_thread = ThreadPoolExecutor(1, "pipeline")
 
     @property
     def mode(self) -> Status:
-        """The status of all it sends."""
+        """The status of everything it publishes."""
         return self.config.policy.mode
 
     @property
@@ -163,7 +163,7 @@ class Service:
         return "; ".join(reasons) if reasons else "ok"
 
     def judged(self, now_s: float) -> Judgement:
-        """How the stations are at ``now_s`` (epoch seconds)."""
+        """The state of the stations at ``now_s`` (epoch seconds)."""
         clock = self.clock.state
         return self.stations.judge(
             now_s, self.started_s, self.acquisition.refused, clock.is_synchronized, clock.offset_s
@@ -178,7 +178,8 @@ class Service:
             retained_events(self.broker, self._check_event), self.targets.reload()
         )
         self.resume_file.add(retained, time.time())
-        gc.freeze()  # a full collection over what start-up made takes 40 ms, amid an earthquake too
+        # A full collection over what the start made takes 40 ms, during an earthquake too
+        gc.freeze()
         async with self.publisher:
             self.keys_publisher.publish()
             self.acquisition.start(self.watch)
@@ -193,12 +194,8 @@ class Service:
             self.watch.keep("devices", self.targets.keep_reading)
             self.watch.keep("resume-file", self.resume_file.run)
             self.watch.keep("clock", self.clock.run)
-            log.info(
-                "service started: %d channels, mode %s, broker %s",
-                len(self.inventory),
-                self.mode,
-                self.broker.url,
-            )
+            started = "service started: %d channels, mode %s, broker %s"
+            log.info(started, len(self.inventory), self.mode, self.broker.url)
             await resume(self, will_repeat=bool(sequences))
             self.systemd.ready()
             await self._ticks()
@@ -217,9 +214,8 @@ class Service:
             begin = time.perf_counter()
             async with self._pipeline_lock:
                 output = await self.in_pipeline_thread(self._feed, self.exchange.take(), now_ns)
-            self.counts.slowest_tick_ms = max(
-                self.counts.slowest_tick_ms, (time.perf_counter() - begin) * 1e3
-            )
+            tick_ms = (time.perf_counter() - begin) * 1e3
+            self.counts.slowest_tick_ms = max(self.counts.slowest_tick_ms, tick_ms)
             self._act(output)
 
     async def in_pipeline_thread(self, work: Any, *arguments: Any) -> Any:  # noqa: ANN401
@@ -239,13 +235,13 @@ class Service:
         return self.pipeline.feed(packets, now_ns)
 
     def _check_event(self, payload: bytes) -> EventVersion:
-        """What another associator tells in the same mode."""
+        """Parse and verify an event version of another associator, published in the same mode."""
         return verified_event(
             payload, self.keys_publisher.verifier, self.mode, time.time_ns() // 1000
         )
 
     def _act(self, output: Output) -> None:
-        """Alerts first; then the journal and whoever looks on."""
+        """Send the alerts first, then update journal, web processes and log."""
         for plan in output.plans:
             self.counts.alerts += len(plan)
             self.publisher.submit(plan)
@@ -255,20 +251,10 @@ class Service:
         self._log_held()
         self.counts.picks += len(output.picks)
         self.motion.take((), output.picks)
-        self.live.publish_all(
-            [
-                {
-                    "type": "pick",
-                    "seed_id": pick.seed_id,
-                    "time": iso_from_ns(pick.time_ns),
-                    "snr": round(pick.snr, 1),
-                }
-                for pick in output.picks
-            ]
-        )
+        self.live.publish_all([_pick_update(pick) for pick in output.picks])
 
     def _log_held(self) -> None:
-        """Log, once for each reason, what the door holds back."""
+        """Log, once for each reason, which events the door holds back."""
         held = {one.version.event_id: one.reason for one in self.door.held} if self.door else {}
         for event_id, reason in held.items():
             if self._held.get(event_id) != reason:
@@ -296,38 +282,43 @@ class Service:
         )
 
     async def partner_origin(self, version: EventVersion) -> EventVersion | None:
-        """Act on another agency's origin as on our own; ``None``: it changes nothing that is told, or is held back."""
+        """Treat another agency's origin like our own; returns the version published for it.
+
+        ``None``: nothing is published, because nothing changes or the door holds it back.
+        """
         async with self._pipeline_lock:
             now_s = time.time()
             merged = self.pipeline.engine.add_origin(version, now_s)
-            self.pipeline.wake_at_ns = round(now_s * NS_PER_S)  # ours may be told in its place
+            # Where the partner's origin ends, an event of our own may be published in its place
+            self.pipeline.wake_at_ns = round(now_s * NS_PER_S)
             if merged is None:
                 return None
-            told, plans = await self.in_pipeline_thread(self.pipeline.plan_alerts, [merged], now_s)
-        self._act(Output(versions=told, plans=plans))
-        mine = [version for version in told if version.event_id == merged.event_id]
-        return mine[0] if mine else None
+            published = await self._publish_planned(merged, now_s)
+        return next((one for one in published if one.event_id == merged.event_id), None)
 
     async def cancel(self, event_id: str) -> EventVersion | None:
-        """Cancel an event by an operator's word; ``None``: it is not under way."""
+        """Cancel an event by hand; ``None``: it is not under way."""
         async with self._pipeline_lock:
             now_s = time.time()
             cancelled = self.pipeline.engine.cancel(event_id, now_s)
             if cancelled is None:
                 return None
-            told, plans = await self.in_pipeline_thread(
-                self.pipeline.plan_alerts, [cancelled], now_s
-            )
-        self._act(Output(versions=told, plans=plans))
+            await self._publish_planned(cancelled, now_s)
         log.warning("event %s is cancelled by hand", event_id)
         return cancelled
+
+    async def _publish_planned(self, version: EventVersion, now_s: float) -> Sequence[EventVersion]:
+        plan = self.pipeline.plan_alerts
+        versions, plans = await self.in_pipeline_thread(plan, [version], now_s)
+        self._act(Output(versions=versions, plans=plans))
+        return versions  # type: ignore[no-any-return] # of a thread's result
 
     async def _use_targets(self, groups: list[Targets]) -> None:
         prepared = await asyncio.to_thread(self.planner.prepare, groups)
         async with self._pipeline_lock:
             await self.in_pipeline_thread(self.planner.set_groups, prepared, time.time())
 
-    # What is received and told beside
+    # What else is received and published
 
     @property
     def _asks_for_receipts(self) -> bool:
@@ -354,19 +345,19 @@ class Service:
         self.commands.take([one for one in messages if one[0] != TOPIC_KEYS])
 
     async def _note_latencies_ever(self) -> None:
-        """Keep and show what is known of each version's way to the devices, as it comes to be known."""
+        """Journal and publish the latency receipts of versions as they change, until cancelled."""
         while True:
             await asyncio.sleep(LATENCIES_EVERY_S)
             self.note_latencies()
 
     def note_latencies(self) -> None:
-        """Hand what has come to be known of the last alerts to the journal."""
+        """Give changed latency receipts to the journal and to web processes."""
         for event_id, version, body in self.latencies.changed():
             self.journal.note_latency(event_id, version, body)
             self.live.publish("latency", event_id=event_id, version=version, **body)
 
     async def _show_motion(self) -> None:
-        """Tell web processes each second how the ground moves."""
+        """Publish the ground motion for web processes each second, until cancelled."""
         while True:
             await asyncio.sleep(MOTION_EVERY_S)
             self.live.publish_all(
@@ -393,10 +384,15 @@ class Service:
             await asyncio.sleep(1.0)
 
     def close(self) -> None:
-        """Keep what is known of the last alerts, and let the journal write what waits."""
+        """Store the last latency receipts, and let the journal write its queue."""
         self.note_latencies()
         self.journal.stop()
 
     def status(self) -> dict[str, Any]:
-        """Health in full, for the API."""
+        """The service's state as plain JSON values, for the API."""
         return status_of(self)
+
+
+def _pick_update(pick: Pick) -> dict[str, Any]:
+    time_iso, snr = iso_from_ns(pick.time_ns), round(pick.snr, 1)
+    return {"type": "pick", "seed_id": pick.seed_id, "time": time_iso, "snr": snr}

@@ -1,4 +1,4 @@
-"""SHELL: health in full of a service, as the API, the page and the metrics are told it."""
+"""SHELL: a service's health and state in full, for the API, the page and the metrics."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def trouble_of(service: "Service") -> list[str]:
-    """What is wrong with a service, the gravest first."""
+    """The reasons why a service is not healthy, the gravest first."""
     publisher, acquisition, now_s = service.publisher, service.acquisition, time.time()
     reasons = []
     if not publisher.status.connected:
@@ -25,7 +25,7 @@ def trouble_of(service: "Service") -> list[str]:
         reasons += nothing or [f"degraded: {reason}" for reason in judged]
         if now_s >= service.holds_until_s:
             reasons += [f"degraded: {reason}" for reason in outdated(service.inventory, now_s)]
-        if reasons:  # a stray file beside data that flow is no trouble
+        if reasons:  # a stray file beside flowing data is no trouble
             reasons += acquisition.left_aside()
     reasons += [
         f"held back: {held.version.event_id} M {held.version.origin.magnitude:.1f}: {held.reason}"
@@ -43,7 +43,7 @@ def trouble_of(service: "Service") -> list[str]:
 
 
 def status_of(service: "Service") -> dict[str, Any]:
-    """What a service does and how it is, as plain JSON values."""
+    """A service's state as plain JSON values."""
     publisher, pipeline, acquisition = service.publisher, service.pipeline, service.acquisition
     counts = service.counts
     return {
@@ -87,7 +87,7 @@ def status_of(service: "Service") -> dict[str, Any]:
 
 
 def _stations(service: "Service") -> dict[str, Any]:
-    """Each station's state, and how old the data of the stations heard are in the median."""
+    """Each station's state, and the median delay of the data of stations that have some."""
     judged = service.judged(time.time())
     delay_s = None if judged.delay_s is None else round(judged.delay_s, 2)
     return {"delay_s": delay_s, "states": dict(judged.states)}

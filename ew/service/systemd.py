@@ -1,6 +1,6 @@
-"""SHELL: what systemd wants to hear of a service (sd_notify(3)): that it is ready, that it lives, how it is.
+"""SHELL: reports to systemd (sd_notify(3)): that the service is ready, that it lives, its health.
 
-Nothing is said where no supervisor listens, and nothing is ever waited for.
+Nothing is sent where no supervisor listens, and nothing waits for an answer.
 """
 
 import contextlib
@@ -10,11 +10,11 @@ import time
 
 US_PER_S = 1_000_000
 SAYINGS = 4.0
-"""So often within the watchdog's time it is said that the pipeline lives."""
+"""The watchdog is notified this many times within its time limit."""
 
 
 class SystemdNotifier:
-    """Speaks to the socket in ``NOTIFY_SOCKET``, for the watchdog of ``WATCHDOG_USEC``."""
+    """Writes to the socket in ``NOTIFY_SOCKET``, for the watchdog of ``WATCHDOG_USEC``."""
 
     def __init__(self, environment: "os._Environ[str] | dict[str, str]" = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
@@ -24,15 +24,15 @@ class SystemdNotifier:
         self._said_s = 0.0
 
     def ready(self) -> None:
-        """Alerts are possible from now on."""
+        """Report that alerts are possible from now on."""
         self._say("READY=1")
 
     def status(self, health: str) -> None:
-        """A line for ``systemctl status``."""
+        """Set the line that ``systemctl status`` shows."""
         self._say(f"STATUS=health: {health}")
 
     def alive(self) -> None:
-        """The pipeline has just been round; call it as often as you like."""
+        """Report that the pipeline has completed a tick; it may be called at any rate."""
         now_s = time.monotonic()
         if self._every_s and now_s - self._said_s >= self._every_s:
             self._said_s = now_s
@@ -43,7 +43,5 @@ class SystemdNotifier:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
             speaker.setblocking(False)
-            with contextlib.suppress(
-                OSError
-            ):  # a supervisor that does not listen is no fault of ours
+            with contextlib.suppress(OSError):  # a supervisor that does not listen is not our fault
                 speaker.sendto(text.encode(), self._address)

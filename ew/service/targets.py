@@ -1,4 +1,4 @@
-"""SHELL: the targets a service alerts: registered devices from its database, and cells around its stations."""
+"""SHELL: a service's alert targets: the registered devices, and the cells around its stations."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""SHELL: tasks that are watched: what fails is named, counted and started again with growing waits."""
+"""SHELL: tasks that are restarted with growing pauses when they fail, and counted."""
 
 import asyncio
 import logging
@@ -10,12 +10,12 @@ log = logging.getLogger("ew.tasks")
 
 RETRY_FIRST_S, RETRY_MOST_S = 0.5, 30.0
 NAMED_S = 60.0
-"""A failure is named in health for this long after the last one."""
+"""Health names a failure for this long after it, s."""
 
 
 @dataclass(slots=True)
 class TaskStatus:
-    """How often a task has failed, and when and why it did last (epoch seconds)."""
+    """The number of a task's failures, and time (epoch seconds) and reason of the last one."""
 
     failures: int = 0
     failed_s: float = 0.0
@@ -31,12 +31,12 @@ class Watch:
     _running: list[asyncio.Task[None]] = field(default_factory=list)
 
     def keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run something for ever: whenever it fails or ends it is started again."""
+        """Run ``run`` for ever: whenever it fails or ends it is started again."""
         self.tasks[name] = TaskStatus()
         self._running.append(self.group.create_task(self._keep(name, run), name=name))
 
     def stop(self) -> None:
-        """End all of them."""
+        """Cancel all of them."""
         for task in self._running:
             task.cancel()
 

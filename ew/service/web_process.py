@@ -1,4 +1,4 @@
-"""SHELL: the web process as a child of the service: started, told what it must know, and watched."""
+"""SHELL: runs the web process as a child of the service and sends it what it needs."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ from ew.delivery.child import end
 
 STOP_WITHIN_S = 3.0
 UNREAD_MOST_BYTES = 1 << 20
-"""A child that does not read gets no further status; it must not fill our memory."""
+"""Most bytes that wait for a child that does not read; beyond it no further status is sent."""
 
 
 class ChildEndedError(Exception):
@@ -21,10 +21,10 @@ class ChildEndedError(Exception):
 
 
 class WebProcess:
-    """``ew web`` on a socket that the service has opened, so that clients wait while it starts again.
+    """``ew web`` on a socket that the service opened, so that clients wait while it restarts.
 
-    What it must know goes over a pipe, where no other user can read it, and whose end tells it that
-    the service has died.
+    Its broker, secret and status go over a pipe, which no other user can read, and whose end tells
+    the child that the service has died.
     """
 
     def __init__(self, config: Path | None, listener: socket.socket, secret: bytes) -> None:
@@ -37,10 +37,10 @@ class WebProcess:
         self._stdin: asyncio.StreamWriter | None = None
 
     async def run(self) -> None:
-        """Run one child to its end.
+        """Run one child until it ends.
 
         Raises:
-            ChildEndedError: always, unless cancelled; whoever watches starts it again.
+            ChildEndedError: always, unless cancelled; the caller starts it again.
         """
         options = [] if self._config is None else ["--config", str(self._config)]
         process = await asyncio.create_subprocess_exec(
@@ -59,7 +59,7 @@ class WebProcess:
         raise ChildEndedError(f"the web process ended with code {code}")
 
     def send_broker(self, broker: BrokerAddress) -> None:
-        """Tell where the service publishes, now and to each child that is started later."""
+        """Send the broker's address, now and to each child that is started later."""
         line = _line(
             broker={
                 "host": broker.host,
@@ -75,7 +75,7 @@ class WebProcess:
         self._write(line)
 
     def send_status(self, status: dict[str, Any]) -> None:
-        """Tell how the service is, so that health answers also while the broker is lost."""
+        """Send the service's status, so that health can answer while the broker is lost."""
         self._write(_line(status=status))
 
     def _write(self, line: bytes) -> None:
@@ -87,7 +87,7 @@ class WebProcess:
 
 
 def broker_of(told: dict[str, Any]) -> BrokerAddress:
-    """The address as the child was told it."""
+    """The broker's address in a message to the child."""
     ca_file = told["ca_file"]
     return BrokerAddress(
         host=told["host"],

@@ -6,7 +6,7 @@ import pytest
 
 from ew.alerts.trust import Verifier, root_id
 from ew.errors import MessageError
-from ew.service.keys_publisher import AGAIN_S, SAY_S, SPEAKS_S, KeysPublisher
+from ew.service.keys_publisher import AFTER_OTHER_S, OTHER_NAMED_S, REPEAT_EVERY_S, KeysPublisher
 from ew.storage.keyring import Keyring, ServiceKeys
 
 NOW_US = 1_800_000_000_000_000
@@ -56,7 +56,7 @@ def test_two_services_with_roots_of_their_own_take_turns_and_say_so(topic: Topic
             except MessageError:
                 continue
         assert verifier.serial > 0
-    assert len(topic.said) <= 2 + 2 * 30 / AGAIN_S, "no flood"
+    assert len(topic.said) <= 2 + 2 * 30 / AFTER_OTHER_S, "no flood"
 
 
 def test_service_that_is_alone_again_says_its_document_last_and_is_well(topic: Topic) -> None:
@@ -70,9 +70,9 @@ def test_service_that_is_alone_again_says_its_document_last_and_is_well(topic: T
     assert ours.trouble(NOW_S) == [
         "another service or a stranger speaks on the broker: something that is no document of keys"
     ]
-    ours.tick(NOW_S + AGAIN_S)
+    ours.tick(NOW_S + AFTER_OTHER_S)
     assert topic.said[1:] == [ours.keys.document]
-    assert ours.trouble(NOW_S + SPEAKS_S + 1) == []
+    assert ours.trouble(NOW_S + OTHER_NAMED_S + 1) == []
 
 
 def test_document_outlives_a_broker_that_lets_retained_messages_expire(topic: Topic) -> None:
@@ -80,7 +80,7 @@ def test_document_outlives_a_broker_that_lets_retained_messages_expire(topic: To
     ours.publish()
     for second in range(3600):
         ours.tick(NOW_S + second)
-    assert len(topic.said) == 3600 / SAY_S
+    assert len(topic.said) == 3600 / REPEAT_EVERY_S
 
 
 def test_document_issued_anew_is_said_without_a_restart(topic: Topic, tmp_path: Path) -> None:
