@@ -1,1 +1,1 @@
-"""Bridges: subscribers of the broker that hand alerts on to other systems, and believe only their roots."""
+"""Bridges: subscribers of the broker that verify alerts and pass them on to other systems."""

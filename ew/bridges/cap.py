@@ -21,7 +21,7 @@ FEED = "feed.atom"
 
 @dataclass(slots=True)
 class CapWriter:
-    """Takes event messages; gives files by name."""
+    """Turns event messages into files."""
 
     config: Config
     travel_times: TravelTimes
@@ -31,10 +31,11 @@ class CapWriter:
     _entries: list[tuple[str, EventVersion, Status]] = field(default_factory=list)
 
     def take(self, payload: bytes, now_us: int) -> dict[str, bytes]:
-        """The files an event message makes: its CAP message and the feed; none for what was known.
+        """The files for an event message by name: CAP message and feed; none if it is not new.
 
         Raises:
-            MessageError: it is no event message, or is signed with no key the roots vouch for.
+            MessageError: it is no event message, or is not signed with a key that the roots vouch
+                for.
         """
         version, plain = parse_event(payload)
         self.verifier.verify(plain, now_us)
@@ -44,7 +45,7 @@ class CapWriter:
         history.append(version)
         while len(self._histories) > EVENTS_KEPT:
             del self._histories[next(iter(self._histories))]
-        status = cast("Status", plain["status"])  # one of them, or it would be no event message
+        status = cast("Status", plain["status"])  # validated by ``parse_event``
         name = f"{version.event_id}.{version.version}.xml"
         self._entries = [(name, version, status), *self._entries][:ENTRIES_MOST]
         message = cap_of_event(history, status, self.config, self.travel_times, self.sender)

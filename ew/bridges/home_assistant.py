@@ -1,8 +1,9 @@
-"""PURE: places as devices of Home Assistant, by MQTT discovery (its documentation, "MQTT", discovery payloads).
+"""PURE: places as devices of Home Assistant, by its MQTT discovery.
 
 Each place is a device with sensors (seconds left, intensity, magnitude), a binary sensor for
-automations that is on for real alerts alone, one for drills, and a button that tries the way to Home
-Assistant and can't be taken for an alert.
+automations that is on for real alerts alone, one for drills, and a button that tests the connection
+to Home Assistant and can't be mistaken for an alert. Source: Home Assistant's documentation,
+"MQTT", discovery payloads.
 """
 
 import math
@@ -19,7 +20,7 @@ STATE = "ew-bridge/{}/state"
 AVAILABLE = "ew-bridge/status"
 TEST = "ew-bridge/{}/test"
 AFTER_S = 50.0
-"""So long after S the all-clear has passed and sensors go back to nothing."""
+"""Sensors are reset this long after S, s: the all-clear has passed."""
 TEST_S = 10.0
 
 Message = tuple[str, bytes, bool]
@@ -27,7 +28,7 @@ Message = tuple[str, bytes, bool]
 
 
 def discovery(place: Place, prefix: str) -> Iterator[Message]:
-    """The retained messages by which Home Assistant learns of a place's device and its entities."""
+    """The retained discovery messages of a place's device and its entities."""
     device = {
         "identifiers": [f"ew_{place.name}"],
         "name": f"Earthquake warning {place.name}",
@@ -91,26 +92,26 @@ def discovery(place: Place, prefix: str) -> Iterator[Message]:
 
 @dataclass(slots=True)
 class PlaceState:
-    """What a place's entities show; of several earthquakes the strongest that is not over."""
+    """The state of a place's entities; of several earthquakes the strongest that is not over."""
 
     place: Place
     test_until_us: int = 0
-    _told: dict[str, PlaceAlert] = field(default_factory=dict)
+    _alerts: dict[str, PlaceAlert] = field(default_factory=dict)
     _last: bytes = b""
 
-    def on_alert(self, told: PlaceAlert) -> None:
-        """An alert, update or cancel for this place."""
-        if told.alert.kind == "cancel" or told.level == "silent":
-            self._told.pop(told.alert.event_id, None)
+    def on_alert(self, received: PlaceAlert) -> None:
+        """Take an alert, update or cancel for this place."""
+        if received.alert.kind == "cancel" or received.level == "silent":
+            self._alerts.pop(received.alert.event_id, None)
         else:
-            self._told[told.alert.event_id] = told
+            self._alerts[received.alert.event_id] = received
 
     def forget_last(self) -> None:
-        """Say the state again: who listens has just come."""
+        """Send the state again at the next call of ``message``: Home Assistant has just started."""
         self._last = b""
 
     def message(self, now_us: int) -> Message | None:
-        """What has changed since the last one: each second while a countdown runs."""
+        """The new state if it has changed, which it does each second during a countdown."""
         body = orjson.dumps(self._body(now_us), option=orjson.OPT_SORT_KEYS)
         if body == self._last:
             return None
@@ -119,8 +120,8 @@ class PlaceState:
 
     def _body(self, now_us: int) -> dict[str, Any]:
         over_us = now_us - round(AFTER_S * 1e6)
-        self._told = {i: one for i, one in self._told.items() if one.s_arrival_us > over_us}
-        shown = max(self._told.values(), key=lambda one: one.alert.intensity, default=None)
+        self._alerts = {i: one for i, one in self._alerts.items() if one.s_arrival_us > over_us}
+        shown = max(self._alerts.values(), key=lambda one: one.alert.intensity, default=None)
         is_test = "ON" if now_us < self.test_until_us else "OFF"
         if shown is None:
             return {

@@ -1,4 +1,4 @@
-"""SHELL: the bridges as they run: the broker's messages in, and out to where they are wanted, until cancelled."""
+"""SHELL: runs the bridges: from the broker's messages to the systems they are for."""
 
 import asyncio
 import itertools
@@ -24,11 +24,12 @@ log = logging.getLogger("ew.bridge")
 RETRY_S = 1.0
 STATES_EVERY_S = 0.25
 BIRTH = "homeassistant/status"
-"""Home Assistant says here that it has started: discovery is told again (its documentation, "Birth")."""
+"""Home Assistant publishes here that it has started; discovery is then sent again (its
+documentation, "Birth")."""
 
 
 class Send(Protocol):
-    """Sends a notification; whether a channel took it. Blocks."""
+    """Sends a notification; returns whether a channel accepted it. It blocks."""
 
     def __call__(self, notice: Notice, /) -> bool: ...
 
@@ -43,12 +44,12 @@ async def watch(
     on_alert: Callable[[PlaceAlert], None],
     on_subscribed: Callable[[], None],
 ) -> None:
-    """Hand on what holds for the watched places."""
+    """Pass what concerns the watched places to ``on_alert``, until cancelled."""
 
     def take(messages: Sequence[tuple[str, bytes]]) -> None:
         for topic, payload in messages:
-            for told in watcher.take(topic, payload, _clock_us()):
-                on_alert(told)
+            for received in watcher.take(topic, payload, _clock_us()):
+                on_alert(received)
 
     await listen(broker, watcher.topics(_clock_us()), take, "bridge", on_subscribed)
 
@@ -61,11 +62,11 @@ async def home_assistant(
     prefix: str,
     on_subscribed: Callable[[], None],
 ) -> None:
-    """Keep the places' entities in Home Assistant true."""
+    """Keep the places' entities in Home Assistant up to date, until cancelled."""
     by_place = {state.place: state for state in states}
 
-    def on_alert(told: PlaceAlert) -> None:
-        by_place[told.place].on_alert(told)
+    def on_alert(received: PlaceAlert) -> None:
+        by_place[received.place].on_alert(received)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(watch(broker, watcher, on_alert, on_subscribed))
@@ -131,13 +132,13 @@ async def notify(
     send: Send,
     on_subscribed: Callable[[], None],
 ) -> None:
-    """Send a notification for what is worth one; says in the log how late each was."""
+    """Send notifications until cancelled; the log says how late each was."""
     waiting: asyncio.Queue[tuple[Notice, int]] = asyncio.Queue(1000)
 
-    def on_alert(told: PlaceAlert) -> None:
-        notice = notices.on_alert(told)
+    def on_alert(received: PlaceAlert) -> None:
+        notice = notices.on_alert(received)
         if notice is not None:
-            waiting.put_nowait((notice, told.alert.issued_us))
+            waiting.put_nowait((notice, received.alert.issued_us))
 
     async def send_all() -> None:
         while True:
@@ -157,7 +158,7 @@ async def notify(
 async def cap(
     broker: BrokerAddress, writer: CapWriter, folder: Path, on_subscribed: Callable[[], None]
 ) -> None:
-    """Write a CAP file for each event version, and the feed."""
+    """Write a CAP file for each event version, and the feed, until cancelled."""
 
     def take(messages: Sequence[tuple[str, bytes]]) -> None:
         for topic, payload in messages:
@@ -170,7 +171,7 @@ async def cap(
                 log.warning("refused: %s", error)
                 continue
             for name, data in files.items():
-                part = folder / f".{name}.part"  # whoever reads the folder has files whole
+                part = folder / f".{name}.part"  # readers of the folder see whole files only
                 part.write_bytes(data)
                 part.replace(folder / name)
 

@@ -1,4 +1,4 @@
-"""PURE: places that are watched as a phone there would: what is believed, and what it means for each place."""
+"""PURE: verifies alerts as a phone would, and says what they mean for each watched place."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Level = Literal["silent", "notice", "full"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place with a name; the name stands in topics and entity ids."""
+    """A place with a name; the name is used in topics and entity ids."""
 
     name: str
     latitude: float
@@ -27,10 +27,10 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> "Place":
-        """The place written ``NAME=LAT,LON``.
+        """Parse a place written ``NAME=LAT,LON``.
 
         Raises:
-            ConfigError: it is not written so, or lies nowhere.
+            ConfigError: it has another form, or coordinates that do not exist.
         """
         name, _, where = text.partition("=")
         try:
@@ -72,7 +72,10 @@ class Machine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlaceAlert:
-    """An alert, an update or a cancel that holds for a place; ``s_arrival_us`` at the place itself."""
+    """An alert, an update or a cancel for a place.
+
+    ``s_arrival_us`` is S at the place itself.
+    """
 
     place: Place
     alert: AlertBody
@@ -82,12 +85,12 @@ class PlaceAlert:
 
     @property
     def seconds_left(self) -> float:
-        """From when it was heard to the S-wave; negative: it has passed."""
+        """Seconds from its receipt to the S-wave; negative: S has passed."""
         return (self.s_arrival_us - self.heard_us) / 1e6
 
     @property
     def distance_km(self) -> float:
-        """From the epicentre."""
+        """Distance from the epicentre."""
         origin, place = self.alert.origin, self.place
         return float(
             distance_km(origin.latitude, origin.longitude, place.latitude, place.longitude)
@@ -95,9 +98,9 @@ class PlaceAlert:
 
 
 class Watcher:
-    """Takes what a broker delivers; gives what it means for the places.
+    """Takes what a broker delivers and returns what it means for the places.
 
-    ``refused`` counts messages that were not believed.
+    ``refused`` counts messages that were not valid.
     """
 
     def __init__(self, verifier: Verifier, machines: Mapping[Place, Machine]) -> None:
@@ -106,12 +109,12 @@ class Watcher:
         self._machines = dict(machines)
 
     def topics(self, clock_us: int) -> list[tuple[str, int]]:
-        """What to subscribe to, with the QoS: the keys first, so that a retained alert can be checked."""
+        """Topics and QoS to subscribe to: keys first, so that retained alerts can be verified."""
         alerts = {topic for one in self._machines.values() for topic in one.topics(clock_us)}
         return [(TOPIC_KEYS, 1), (TOPIC_HEARTBEAT, 0), *((topic, 1) for topic in sorted(alerts))]
 
     def take(self, topic: str, payload: bytes, clock_us: int) -> list[PlaceAlert]:
-        """What a message means, and what was kept until it came."""
+        """The alerts for places in a message, and in those that waited for keys or time."""
         try:
             if topic == TOPIC_KEYS:
                 serial = self._verifier.update(payload).serial
@@ -126,7 +129,7 @@ class Watcher:
             self.refused += 1
             return []
         if not payload:
-            return []  # a retained alert is cleared
+            return []  # a retained alert was cleared
 
         def on_alert(machine: Machine) -> Collection[Reaction]:
             reaction = (

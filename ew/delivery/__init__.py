@@ -1,1 +1,1 @@
-"""SHELL: messages reach devices over MQTT."""
+"""SHELL: sends messages to devices over MQTT."""

@@ -1,4 +1,4 @@
-"""SHELL: a broker to publish to: the embedded one, a Mosquitto or NATS of our own, or one that runs already."""
+"""SHELL: starts a broker (embedded, Mosquitto, NATS) or finds one that runs already."""
 
 import asyncio
 import contextlib
@@ -32,16 +32,17 @@ async def open_broker(
     secret: str | None = None,
     keep: Keep | None = None,
 ) -> AsyncIterator[BrokerAddress]:
-    """A broker for as long as the context lasts: ``embedded``, ``mosquitto``, ``nats`` or a URL (``ew.broker_address``).
+    """A broker that lasts as long as the context.
 
-    All but the last run as child processes on ``port`` (0: a free one) of 127.0.0.1 and end with the context. ``config``
-    gives the embedded broker its certificate and users; for a URL it names the certificates to trust
-    and the file of the password. The embedded broker's address has the service's own name and
-    password, ``secret`` (``None``: a new one): nobody else may send alerts. With ``keep`` a child that ends or
-    hangs is started again on its port.
+    ``spec``: ``embedded``, ``mosquitto``, ``nats`` or a URL (``ew.broker_address``). All but the
+    last run as child processes on ``port`` (0: a free one) of 127.0.0.1. ``config`` gives the
+    embedded broker its certificate and users; for a URL it names the trusted certificates and the
+    file of the password. The embedded broker's address contains the service's own name and
+    password, ``secret`` (``None``: a new one), with which alone alerts can be published. With
+    ``keep`` a child that ends or hangs is started again on its port.
 
     Raises:
-        ConfigError: ``spec`` is none of these, or its user's password can't be had.
+        ConfigError: ``spec`` is none of these, or its user's password can't be read.
         BrokerError: the broker can't be started or reached.
     """
     if spec == "embedded":
@@ -65,7 +66,7 @@ async def _embedded(
     port: int, config: DeliveryConfig, secret: str | None, keep: Keep | None
 ) -> AsyncIterator[BrokerAddress]:
     secret = secret or secrets.token_urlsafe(24)
-    ports = [port]  # plain, and over TLS; once known, the same for one that is started again
+    ports = [port]  # plain, and over TLS; once known, a restarted broker gets them again
     listeners: list[asyncio.Task[None]] = []
 
     async def start() -> asyncio.subprocess.Process:
@@ -78,7 +79,7 @@ async def _embedded(
             "--with-parent",
             *_guards(config),
             env={**os.environ, SECRET: secret},
-            stdin=asyncio.subprocess.PIPE,  # closed when we die, and the broker goes with us
+            stdin=asyncio.subprocess.PIPE,  # closed when we die, which ends the broker
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -112,7 +113,7 @@ async def _embedded(
 
 
 async def _pass_on(stderr: asyncio.StreamReader | None) -> None:
-    """What the broker's process says goes into our log; a pipe that nobody reads would stop it when it is full."""
+    """Copy the broker process's messages to our log; an unread pipe would fill up and block it."""
     while stderr is not None and (data := await stderr.read(1 << 14)):
         for line in data.decode(errors="replace").splitlines():
             log.warning("embedded broker: %s", line)
@@ -136,7 +137,7 @@ def _guards(config: DeliveryConfig) -> list[str]:
 
 
 def find_program(name: str) -> str | None:
-    """Where a broker's program is; servers often stand in a directory that is not on a user's PATH."""
+    """The path of a broker's program; server directories are often missing on a user's PATH."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
@@ -144,8 +145,8 @@ def find_program(name: str) -> str | None:
 async def _mosquitto(port: int, keep: Keep | None) -> AsyncIterator[BrokerAddress]:
     port = port or free_port()
     settings = (
-        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 10000\n"
-        "max_inflight_messages 0\nset_tcp_nodelay true\nlog_type error\nlog_dest stderr\n"
+        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+        "max_queued_messages 10000\nmax_inflight_messages 0\nset_tcp_nodelay true\nlog_type error\nlog_dest stderr\n"
     )
     async with run_program("mosquitto", "mosquitto", settings, port, keep) as address:
         yield address
@@ -156,8 +157,8 @@ async def _nats(port: int, keep: Keep | None) -> AsyncIterator[BrokerAddress]:
     port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="ew-nats-") as folder:
         settings = (
-            f'server_name: ew\nlisten: "127.0.0.1:{free_port()}"\njetstream {{ store_dir: "{folder}" }}\n'
-            f'mqtt {{ listen: "127.0.0.1:{port}" }}\n'
+            f'server_name: ew\nlisten: "127.0.0.1:{free_port()}"\n'
+            f'jetstream {{ store_dir: "{folder}" }}\nmqtt {{ listen: "127.0.0.1:{port}" }}\n'
         )
         async with run_program("nats-server", "nats-server", settings, port, keep) as address:
             yield address
@@ -167,9 +168,10 @@ async def _nats(port: int, keep: Keep | None) -> AsyncIterator[BrokerAddress]:
 async def run_program(
     name: str, package: str, settings: str, port: int, keep: Keep | None = None
 ) -> AsyncIterator[BrokerAddress]:
-    """A broker's program, run with the text of a configuration file until the context ends.
+    """Run a broker's program with the text of a configuration file until the context ends.
 
-    ``package``: the Debian package it comes in. ``port``: where it answers when it has started.
+    ``package``: the Debian package of the program. ``port``: where the broker answers once it has
+    started.
 
     Raises:
         BrokerError: it is not installed, or does not start.
@@ -185,14 +187,14 @@ async def run_program(
         guards: list[asyncio.subprocess.Process] = []
 
         async def start() -> asyncio.subprocess.Process:
-            # What it says goes to a file: nobody reads a pipe, and a full one would stop the broker
+            # Its messages go to a file: an unread pipe would fill up and block the broker
             with log.open("ab") as out:
                 process = await asyncio.create_subprocess_exec(
                     program, "-c", str(file), stdout=out, stderr=out
                 )
             try:
                 await _reach(BrokerAddress("127.0.0.1", port), name, process, log)
-                while guards:  # of one that has ended, whose number another process may get
+                while guards:  # of an ended broker: another process may get its number
                     await end(guards.pop())
                 guards.append(await guard(process))
             except BaseException:
@@ -227,7 +229,7 @@ async def _first_line(process: asyncio.subprocess.Process, name: str) -> str:
 
 
 async def _reach_any(address: BrokerAddress) -> None:
-    """One node that answers is enough: the rest of a cluster may come later."""
+    """Wait for one node that answers: the rest of a cluster may come later."""
     failures = []
     for host, port in address.nodes:
         try:
@@ -243,7 +245,7 @@ async def _reach(
     process: asyncio.subprocess.Process | None = None,
     log: Path | None = None,
 ) -> None:
-    """Wait until a port answers; for a broker that is not ours, one try is enough."""
+    """Wait until a port answers; a broker that is not our child is tried once."""
     deadline = asyncio.get_running_loop().time() + START_WITHIN_S
     while True:
         try:
@@ -271,7 +273,7 @@ def _text_of(log: Path | None) -> str:
 
 
 def free_port() -> int:
-    """A port that nobody uses now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

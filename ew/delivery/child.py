@@ -15,14 +15,15 @@ STOP_WITHIN_S = 5.0
 ASKED_EVERY_S = 2.0
 ANSWERS_WITHIN_S = 3.0
 UNANSWERED_MOST = 2
-"""A broker that leaves so many logins in a row unanswered hangs."""
+"""A broker that leaves this many logins in a row unanswered hangs."""
 
 Keep: TypeAlias = Callable[[str, Callable[[], Awaitable[None]]], None]
-"""Runs something for ever under a name: what ends or fails is started again, and named in health."""
+"""Runs a coroutine function for ever under a name: when it ends or fails it is started again, and
+named in health."""
 
 
 class Child:
-    """A broker's process; ``start`` begins one and returns it when it listens."""
+    """A broker's process; ``start`` starts one and returns it when it listens."""
 
     def __init__(
         self, name: str, start: Callable[[], Awaitable[asyncio.subprocess.Process]]
@@ -33,12 +34,12 @@ class Child:
         self._is_ending = False
 
     async def begin(self) -> int:
-        """Start it; the number of its process."""
+        """Start the process; returns its id."""
         self._process = await self._start()
         return self._process.pid
 
     async def watch(self, address: BrokerAddress) -> None:
-        """Start it if it has ended, and then stay until it ends, or hangs and is ended.
+        """Start the process if it has ended, then wait until it ends, or hangs and is killed.
 
         Raises:
             BrokerError: how it ended.
@@ -55,24 +56,25 @@ class Child:
             asking.cancel()
             waiting.cancel()
         if self._is_ending:
-            await asyncio.Event().wait()  # until whoever keeps it is cancelled
+            await asyncio.Event().wait()  # until the caller is cancelled
         if process.returncode is None:
-            process.kill()  # what hangs does not hear a request to end
+            process.kill()  # a hanging process does not react to SIGTERM
             await process.wait()
             raise BrokerError(f"{self._name} did not answer and was ended")
         raise BrokerError(f"{self._name} ended with code {process.returncode}")
 
     async def end(self) -> None:
-        """End it for good."""
+        """End the process for good."""
         self._is_ending = True
         if self._process is not None:
             await end(self._process)
 
 
 async def guard(process: asyncio.subprocess.Process) -> asyncio.subprocess.Process:
-    """A process that kills another one when we are killed, so that a program that knows nothing of us lets its port go.
+    """A process that kills ``process`` when we die, so that a foreign program frees its port.
 
-    The kernel's parent-death signal is no way: Mosquitto, started by root, becomes another user and loses it.
+    The kernel's parent-death signal does not do: Mosquitto, started by root, changes its user and
+    loses it.
     """
     return await asyncio.create_subprocess_exec(
         "/bin/sh",
@@ -104,7 +106,7 @@ async def _until_it_hangs(address: BrokerAddress) -> None:
 
 
 async def _answers(address: BrokerAddress) -> bool:
-    """Whether a broker answers a login, in whatever way."""
+    """Whether a broker answers a login, also by a refusal."""
     login = Login(username=address.username, password=address.password)
     try:
         async with asyncio.timeout(ANSWERS_WITHIN_S):

@@ -1,8 +1,8 @@
-"""SHELL: one connection that only publishes: the lean end of the publisher.
+"""SHELL: one MQTT connection that only publishes, for the publisher.
 
-A general client (paho under aiomqtt) costs 0.1 ms a publish, twice what making and signing the alert costs; here a batch of
-alerts is encoded and written in one call, and their acknowledgements are read in one as well. MQTT 3.1.1 and 5, by the
-packets of the embedded broker.
+A general client (paho under aiomqtt) costs 0.1 ms for each publish, twice the cost of making and
+signing the alert; here a batch of alerts is encoded and written in one call, and their
+acknowledgements are read in one. MQTT 3.1.1 and 5, with the packets of the embedded broker.
 """
 
 import asyncio
@@ -26,7 +26,8 @@ ANSWER_WITHIN_S = 10.0
 CLOSES_WITHIN_S = 1.5
 """Silence longer than this many keep-alives ends a connection."""
 PING_AFTER_S = 0.9
-"""A broker from which nothing came for so long is asked at the next tick, so that its silence shows soon."""
+"""After this silence, s, the broker is sent a PINGREQ, so that a broker that hangs is noticed
+soon."""
 LARGEST_ANSWER = 1 << 16
 REFUSALS = {
     1: "unsupported protocol version",
@@ -36,7 +37,7 @@ REFUSALS = {
     5: "not authorized: is the user, or its password, missing or wrong?",
     Reason.NOT_AUTHORIZED: "not authorized: is the user, or its password, missing or wrong?",
 }
-"""CONNACK in words, for 3.1.1 and 5."""
+"""CONNACK codes in words, for 3.1.1 and 5."""
 PINGREQ = encode.packet(Type.PINGREQ, 0, b"")
 DISCONNECT = encode.packet(Type.DISCONNECT, 0, b"")
 
@@ -44,9 +45,9 @@ DISCONNECT = encode.packet(Type.DISCONNECT, 0, b"")
 class LinkError(Exception):
     """A connection can't be made or has broken.
 
-    ``is_other_version``: the broker does not speak this MQTT version; ``is_unanswered``: it has hung up on CONNECT without a
-    word, as some do instead of saying so (RabbitMQ 3.10); ``is_wrong_login``: to try again with the same password or
-    certificates is of no use.
+    ``is_other_version``: the broker does not speak this MQTT version; ``is_unanswered``: it has
+    closed the connection after CONNECT without an answer, as some do instead of CONNACK (RabbitMQ
+    3.10); ``is_wrong_login``: the same password or certificates will be refused again.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class LinkError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who is connecting, and over what."""
+    """The login and transport of a connection."""
 
     version: int = V5
     keep_alive_s: int = 5
@@ -75,7 +76,10 @@ class Login:
 
 
 class Link(asyncio.Protocol):
-    """A connection; ``on_ack(token, reason)`` is called for each acknowledged publish, ``on_room()`` when more may be sent."""
+    """A connection that publishes.
+
+    ``on_ack(token, reason)`` is called for each acknowledged publish.
+    """
 
     def __init__(self, login: Login, on_ack: Callable[[object, int], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -94,12 +98,13 @@ class Link(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is open: say CONNECT."""
-        self._transport = transport  # type: ignore[assignment] # uvloop's transport is not asyncio's class
+        """Send CONNECT on the socket that has opened."""
+        # uvloop's transport is not of asyncio's class
+        self._transport = transport  # type: ignore[assignment]
         self.write([_connect(self._login)])
 
     def data_received(self, data: bytes) -> None:
-        """Acknowledgements have come."""
+        """Read acknowledgements."""
         self._heard = asyncio.get_running_loop().time()
         try:
             for kind, _, body in self._splitter.feed(data):
@@ -108,20 +113,20 @@ class Link(asyncio.Protocol):
             self.abort(f"the broker breaks the standard: {error}")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed."""
+        """Note that the socket is closed."""
         self._transport = None
         text = f"{exc}" if exc else self._reason
         for future in (self._accepted, self.lost):
             if not future.done():
                 future.set_exception(LinkError(text, is_unanswered=future is self._accepted))
-                future.exception()  # seen: who waits is told, who does not need not be warned
+                future.exception()  # retrieved here: nobody has to wait for it
 
     def pause_writing(self) -> None:
-        """The kernel takes no more for now."""
+        """Stop sending: the socket's buffer is full."""
         self._is_full = True
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """Send again: the socket's buffer has room."""
         self._is_full = False
         self._on_ack(None, 0)
 
@@ -161,7 +166,7 @@ class Link(asyncio.Protocol):
         return not self._is_full and len(self.under_way) < min(window, self.receive_maximum)
 
     def encode(self, publish: Publish, token: object) -> bytes:
-        """A publish as bytes for ``write``; its token comes back with the acknowledgement (QoS 1)."""
+        """A publish as bytes for ``write``; with QoS 1 its acknowledgement returns ``token``."""
         head, tail = encode.publish_parts(
             self._login.version,
             publish.topic,
@@ -182,7 +187,7 @@ class Link(asyncio.Protocol):
             self._transport.write(b"".join(parts))
 
     def tick(self) -> None:
-        """Keep the connection alive, or give it up if the broker is silent; to be called each second."""
+        """Keep the connection alive, or close it if the broker is silent; call it each second."""
         if self.silent_s > CLOSES_WITHIN_S * self._login.keep_alive_s:
             self.abort(f"the broker was silent for {self.silent_s:.1f} s")
         elif self.silent_s > PING_AFTER_S:
@@ -190,17 +195,17 @@ class Link(asyncio.Protocol):
 
     @property
     def silent_s(self) -> float:
-        """Seconds since anything came from the broker; at most some 2 s while it answers."""
+        """Seconds since the broker has sent anything; at most about 2 s while it answers."""
         return asyncio.get_running_loop().time() - self._heard
 
     def abort(self, reason: str) -> None:
-        """Give the connection up."""
+        """Close the connection without DISCONNECT."""
         self._reason = reason
         if self._transport is not None:
             self._transport.abort()
 
     def close(self) -> None:
-        """Leave in order."""
+        """Send DISCONNECT and close the connection."""
         if self._transport is not None:
             self.write([DISCONNECT])
             self._transport.close()
@@ -212,7 +217,7 @@ class Link(asyncio.Protocol):
                 return self._last_id
 
     async def accepted(self) -> None:
-        """Wait for the broker's welcome."""
+        """Wait until the broker has accepted the connection."""
         await self._accepted
 
 

@@ -1,4 +1,4 @@
-"""SHELL: an event loop for many sockets: uvloop where it is to be had, two to three times as fast as asyncio's own."""
+"""SHELL: runs uvloop where it is installed: two to three times as fast as asyncio's own loop."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def fast_run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end."""
+    """Run a coroutine until it ends."""
     try:
         import uvloop  # noqa: PLC0415 - not on Windows
     except ImportError:

@@ -1,4 +1,4 @@
-"""PURE: messages beside the alerts that wait for the broker, bounded, and those that topics retain."""
+"""PURE: messages other than alerts that wait for the broker, and those that topics retain."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from ew.delivery.retained import SendRecord
 
 OTHERS_MOST = 10_000
-"""Messages other than alerts that wait; beyond it the oldest go, counted."""
+"""Most messages that wait; beyond it the oldest are dropped and counted."""
 
 
 @dataclass(slots=True, eq=False)
 class Outgoing:
-    """A message on its way; ``number`` in the order of sending, ``record`` for an alert."""
+    """A message to be sent: the ``number``-th; ``record`` is that of an alert."""
 
     topic: str
     payload: bytes
@@ -22,12 +22,15 @@ class Outgoing:
     number: int = 0
 
     def is_over(self, now_s: float) -> bool:
-        """Whether its time is over."""
+        """Whether it has expired."""
         return self.expires_s is not None and self.expires_s <= now_s
 
 
 class Outbox:
-    """First in, first out; what a topic retains is kept, to be said again to a broker that has forgotten it."""
+    """A bounded queue, first in, first out.
+
+    It also holds what topics retain, to publish it again to a broker that has lost it.
+    """
 
     def __init__(self, most: int = OTHERS_MOST) -> None:
         self.dropped = 0
@@ -36,11 +39,11 @@ class Outbox:
         self._standing: dict[str, Outgoing] = {}
 
     def __len__(self) -> int:
-        """How many wait."""
+        """The number of messages that wait."""
         return len(self._waiting)
 
     def put(self, outgoing: Outgoing, now_s: float, *, is_connected: bool) -> None:
-        """Let it wait; while the broker is lost one of QoS 0 is dropped: it would be of no use later."""
+        """Add a message; one of QoS 0 is dropped while the broker is lost: it would be too late."""
         if outgoing.retain:
             self._stand(outgoing, now_s)
         if not outgoing.qos and not is_connected:
@@ -49,11 +52,11 @@ class Outbox:
             self._add(outgoing)
 
     def pop(self) -> Outgoing | None:
-        """The next to be sent."""
+        """Remove and return the next message."""
         return self._waiting.popleft() if self._waiting else None
 
     def send_again(self, now_s: float) -> int:
-        """Let all that topics retain wait once more; how many these are."""
+        """Queue all that topics retain once more; returns their number."""
         standing = [one for one in self._standing.values() if not one.is_over(now_s)]
         for outgoing in standing:
             self._add(outgoing)

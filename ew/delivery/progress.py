@@ -1,4 +1,4 @@
-"""PURE: what became of the alerts of one event version between the plan and the broker, counted as they go."""
+"""PURE: counts the alerts of each event version that were sent and acknowledged."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ VERSIONS_KEPT = 256
 
 @dataclass(slots=True)
 class VersionProgress:
-    """Wall-clock nanoseconds of the first and last of its alerts, 0 where it did not happen yet.
+    """Number and times of an event version's alerts: wall-clock ns, 0 where not reached yet.
 
-    ``signed_ns`` is what building and signing the first message took.
+    ``signed_ns`` is the time that making and signing the first message took.
     """
 
     submitted_ns: int
@@ -23,14 +23,14 @@ class VersionProgress:
 
 
 class SendProgress:
-    """The tallies of the newest versions, by event and version; ``clock_ns`` is the wall."""
+    """The progress of the newest versions, by event and version; ``clock_ns`` is the wall clock."""
 
     def __init__(self, clock_ns: Callable[[], int]) -> None:
         self._clock_ns = clock_ns
         self._known: dict[tuple[str, int], VersionProgress] = {}
 
     def submit(self, event_id: str, version: int) -> None:
-        """A plan has been handed over; a version may have several, one for each group of targets."""
+        """Note that a plan was submitted; a version may have one for each group of targets."""
         if (event_id, version) in self._known:
             return
         while len(self._known) >= VERSIONS_KEPT:
@@ -38,11 +38,11 @@ class SendProgress:
         self._known[event_id, version] = VersionProgress(self._clock_ns())
 
     def of(self, event_id: str, version: int) -> VersionProgress | None:
-        """One version's, if it is among the newest."""
+        """The progress of one version, if it is among the newest."""
         return self._known.get((event_id, version))
 
     def sent(self, event_id: str, version: int, now_ns: int, signed_ns: int) -> None:
-        """One alert has been written to a broker."""
+        """Count an alert that has been written to a broker."""
         progress = self._known.get((event_id, version))
         if progress is None:
             return
@@ -52,7 +52,7 @@ class SendProgress:
         progress.last_sent_ns = now_ns
 
     def acknowledged(self, event_id: str, version: int, now_ns: int) -> None:
-        """The broker has one alert."""
+        """Count an alert that the broker has acknowledged."""
         progress = self._known.get((event_id, version))
         if progress is not None:
             progress.acknowledged += 1

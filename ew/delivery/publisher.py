@@ -1,7 +1,8 @@
-"""SHELL: sends alerts, most urgent first, over several connections, and loses none when the broker goes away.
+"""SHELL: publishes alerts, most urgent first, over several connections, and repeats lost ones.
 
-Publishes are pipelined: a broker acknowledges a publish after its fan-out, so waiting for each would send one cell at a
-time. What was not acknowledged when a connection broke is sent again on the next, unless it has expired.
+Publishes are pipelined: a broker acknowledges a publish after its fan-out, so waiting for each
+would send one cell at a time. What was not acknowledged when a connection broke is sent again on
+the next, unless it has expired.
 """
 
 import asyncio
@@ -29,19 +30,20 @@ from ew.errors import BrokerError
 log = logging.getLogger("ew.publisher")
 
 KEEP_ALIVE_S = 5
-"""A broker that is silent without closing (a node that hangs, a cable that is cut) is given up after 7.5 s."""
+"""MQTT keep-alive, s: a broker that is silent without closing (it hangs, a cable is cut) is given
+up after 7.5 s."""
 BROKER_SILENT_S = 2.5
-"""A broker is asked each second; one that has not answered for so long is named in health."""
+"""Health names a broker that has not answered for this long, s; it is asked each second."""
 RECORDS_KEPT = 200_000
 BATCH_MOST = 16
-"""Alerts written in one call: about 1 ms of signing; the first of a plan goes alone."""
+"""Most alerts written in one call: about 1 ms of signing; the first of a plan is written alone."""
 TICK_S = 1.0
 REPEAT_AFTER_S = 2.0
 
 
 @dataclass(slots=True)
 class PublisherStatus:
-    """What the publisher is doing, for health and metrics."""
+    """Numbers and state of the publisher, for health and metrics."""
 
     connected: int = 0
     sent: int = 0
@@ -77,7 +79,7 @@ class Publisher:
         self.progress = SendProgress(time.time_ns)
         self._again: deque[Outgoing] = deque()
         self.outbox = Outbox()
-        self._held: deque[Published] = deque()  # to be said once more
+        self._held: deque[Published] = deque()  # to be published once more
         self._retained = RetainedAlerts()
         self._has_lost = False
         self._repeat: asyncio.TimerHandle | None = None
@@ -97,7 +99,8 @@ class Publisher:
         """Connect.
 
         Raises:
-            BrokerError: no connection could be made within ten seconds, or the login is refused; it names the address.
+            BrokerError: no connection could be made within ten seconds, or the login is refused;
+                the text names the address.
         """
         for number, wake in enumerate(self._wakes):
             task = asyncio.create_task(self._worker(number, wake), name=f"publisher-{number}")
@@ -106,7 +109,7 @@ class Publisher:
             async with asyncio.timeout(10):
                 await self._first_connect.wait()
         except TimeoutError:
-            pass  # told below
+            pass  # reported below
         if not self.status.connected:
             await self._stop()
             reason = self.status.last_error or "no answer"
@@ -119,11 +122,11 @@ class Publisher:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End all connections; what is still pending is not sent."""
+        """Close all connections; pending messages are not sent."""
         await self._stop()
 
     def submit(self, plan: AlertPlan) -> None:
-        """Send a plan's alerts, in the order of their urgency among all that is pending."""
+        """Queue a plan's alerts; they are sent by urgency among all that are pending."""
         self._alerts.put(plan)
         self.progress.submit(plan.version.event_id, plan.version.version)
         self._wake_all()
@@ -137,17 +140,20 @@ class Publisher:
         retain: bool = False,
         expires_s: float | None = None,
     ) -> None:
-        """Send any other message, after the alerts that are pending; what is retained again after a loss."""
+        """Queue any other message, to be sent after pending alerts.
+
+        What is retained is published again after the connection was lost.
+        """
         outgoing = Outgoing(topic, payload, qos, retain, expires_s)
         self.outbox.put(outgoing, self._now_s(), is_connected=self.status.connected > 0)
         self._wake_all()
 
     async def drain(self) -> None:
-        """Return when all that was submitted has been acknowledged (or has expired)."""
+        """Return when everything submitted has been acknowledged or has expired."""
         await self._idle.wait()
 
     def clear_expired(self) -> None:
-        """Clear retained alerts whose time is over, for brokers without message expiry (MQTT 3.1.1)."""
+        """Clear expired retained alerts on brokers without message expiry (MQTT 3.1.1)."""
         emptied, put_back = self._retained.expire(self._now_s())
         if not self._config.retain:
             return
@@ -160,7 +166,7 @@ class Publisher:
 
     @property
     def silent_s(self) -> float:
-        """Seconds since anything came over the connection that has been silent for longest."""
+        """Seconds since the broker last sent anything, on the most silent connection."""
         return max((link.silent_s for link in self._links), default=0.0)
 
     # Sending
@@ -171,7 +177,7 @@ class Publisher:
             wake.set()
 
     def _next(self) -> Outgoing | None:
-        """The next message: what broke off, then alerts by urgency, then the rest."""
+        """The next message: those of a broken connection, then alerts by urgency, then others."""
         while self._again:
             outgoing = self._again.popleft()
             if self._is_stale(outgoing):
@@ -189,7 +195,7 @@ class Publisher:
         return self.outbox.pop()
 
     def _is_stale(self, outgoing: Outgoing) -> bool:
-        """Whether a message that broke off is out of date by now, or a newer version went over another connection."""
+        """Whether a message has expired, or a newer version was sent on another connection."""
         if outgoing.is_over(self._now_s()):
             return True
         record = outgoing.record
@@ -220,10 +226,11 @@ class Publisher:
         return Outgoing(record.topic, payload, self._config.qos, retain, alert.expires_s, record)
 
     def _repeat_later(self) -> None:
-        """After a loss, say all that still holds once more, the keys among it, when devices have had time to come back.
+        """Publish retained messages and alerts once more, a moment after a lost connection is back.
 
-        A broker that restarted may have forgotten what it acknowledged, and in a cluster a device that subscribes on one
-        node in the moment an alert comes to another can miss both the alert and its retained copy (seen with NATS 2.9).
+        A broker that restarted may have lost what it acknowledged. In a cluster, a device that
+        subscribes on one node while an alert comes to another can miss both the alert and its
+        retained copy (seen with NATS 2.9).
         """
         self._has_lost = False
         if self._repeat is not None:
@@ -241,7 +248,8 @@ class Publisher:
     async def _worker(self, number: int, wake: asyncio.Event) -> None:
         """Keep one connection up and send over it; runs until it is cancelled.
 
-        Connections start at different nodes of a cluster, and one that is lost goes to the next node.
+        Connections start at different nodes of a cluster, and after a loss continue with the next
+        node.
         """
         wait_s = self._config.retry_first_s
         nodes = self.address.nodes
@@ -274,7 +282,7 @@ class Publisher:
                     self._version = V311 if version == V5 else V5  # in turns, until one is answered
                 self._note_trouble(error, wait_s)
                 if error.is_wrong_login:
-                    self._first_connect.set()  # who waits for the start need not wait any longer
+                    self._first_connect.set()  # ends the wait of ``__aenter__``
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, self._config.retry_most_s)
 
@@ -302,7 +310,7 @@ class Publisher:
         return acknowledged
 
     def _note_sent(self, outgoing: Outgoing, reason: int) -> None:
-        """A broker that refuses one alert (quota, access rules) will again: it is told, not repeated."""
+        """Count an acknowledged message; one the broker refuses (quota, access) is not repeated."""
         self._pending -= 1
         if reason >= 0x80:
             self.status.refused += 1
@@ -316,7 +324,7 @@ class Publisher:
         self.status.sent += 1
 
     async def _serve(self, link: Link, wake: asyncio.Event, under_way: set[Outgoing]) -> None:
-        """Send until the connection breaks; then what is under way goes back to be sent again."""
+        """Send until the connection breaks; then queue what was not acknowledged again."""
         link.lost.add_done_callback(lambda _: wake.set())
         ticker = asyncio.create_task(_keep_alive(link), name="publisher-keep-alive")
         self._links.add(link)
@@ -336,7 +344,7 @@ class Publisher:
             under_way.clear()
 
     async def _send_all(self, link: Link, under_way: set[Outgoing]) -> None:
-        """Send what is due and the window allows: the first alone, then ever more in one call."""
+        """Send what is due and the window allows: first one message, then ever more in one call."""
         most = 1
         while not link.lost.done() and (batch := self._batch(link, under_way, most)):
             link.write(batch)

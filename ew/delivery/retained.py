@@ -1,7 +1,7 @@
-"""PURE: which alert a broker keeps for whoever comes later, where two earthquakes concern one topic.
+"""PURE: chooses the alert that a topic retains where two earthquakes concern it.
 
-MQTT retains one message a topic. It has to be the most urgent alert that still holds: neither a
-weaker earthquake's nor the cancel of another may take its place.
+MQTT retains one message for each topic. It has to be the most urgent alert that has not expired:
+neither a weaker earthquake's nor the cancel of another may replace it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from ew.alerts.lanes import Due
 
 @dataclass(slots=True)
 class SendRecord:
-    """The receipt of one alert inside ``ew``; wall-clock nanoseconds, 0 where it did not happen yet."""
+    """When an alert passed each step inside ``ew``: wall-clock ns, 0 where not reached yet."""
 
     topic: str
     event_id: str
@@ -20,14 +20,14 @@ class SendRecord:
     submitted_ns: int
     sent_ns: int = 0
     acked_ns: int = 0
-    signed_ns: int = 0  # what building and signing took
+    signed_ns: int = 0  # duration of making and signing
 
 
 @dataclass(slots=True, eq=False)
 class Published:
-    """An alert that has been sent: its record, what it says, and when it expires (epoch seconds).
+    """An alert that has been sent, and its expiry (epoch seconds).
 
-    ``is_retained``: the broker keeps it for its topic.
+    ``is_retained``: the broker retains it for its topic.
     """
 
     record: SendRecord
@@ -41,7 +41,7 @@ class Published:
         return self.due.plan.version.kind == "cancel"
 
     def urgency(self, now_s: float) -> tuple[bool, float]:
-        """What is still to come before what has passed, then by intensity."""
+        """Sort key: alerts whose S is still to come before others, then by intensity."""
         plan, place = self.due.plan, self.due.place
         is_coming = plan.s_arrival_s(place) > now_s
         return is_coming, float(plan.intensity[plan.order[place]])
@@ -52,9 +52,9 @@ class RetainedAlerts:
     """The newest alert of each event by topic, and which of them the broker retains."""
 
     _alone: dict[str, Published] = field(default_factory=dict)
-    """Topics with one event, nearly all."""
+    """Topics with one event: nearly all."""
     _several: dict[str, dict[str, Published]] = field(default_factory=dict)
-    """Topics with more, by event."""
+    """Topics with several events, by event."""
 
     def __len__(self) -> int:
         return len(self._alone) + sum(map(len, self._several.values()))
@@ -72,7 +72,7 @@ class RetainedAlerts:
         return self._several.get(topic, {}).get(event_id)
 
     def note(self, alert: Published, now_s: float) -> Published | None:
-        """An alert is about to be sent: sets its ``is_retained``.
+        """Add an alert that is about to be sent, and set its ``is_retained``.
 
         Returns the alert of another event that is to be retained (again) in its place, if any.
         """
@@ -93,7 +93,7 @@ class RetainedAlerts:
         return self._choose(topic, now_s, held, sending=alert)
 
     def expire(self, now_s: float) -> tuple[list[str], list[Published]]:
-        """Forget what has expired; topics with nothing left, and alerts to retain in another's place."""
+        """Remove expired alerts; returns topics left empty, and alerts to retain instead."""
         emptied = [topic for topic, one in self._alone.items() if one.expires_s <= now_s]
         for topic in emptied:
             del self._alone[topic]
@@ -117,7 +117,7 @@ class RetainedAlerts:
     def _choose(
         self, topic: str, now_s: float, held: Published | None, sending: Published | None
     ) -> Published | None:
-        """Let the broker hold the most urgent alert; returned if it has to be sent once more for it."""
+        """Retain the most urgent alert; returned if it has to be sent once more for that."""
         ones = list(self._several[topic].values())
         living = [one for one in ones if not one.is_cancel and one.expires_s > now_s]
         best = max(living, key=lambda one: one.urgency(now_s), default=sending or held)
