@@ -99,6 +99,13 @@ class Journal:
 
     def _run(self) -> None:
         engine = self._database.engine()
+        try:
+            self._keep_writing(engine)
+        finally:
+            engine.dispose()
+
+    def _keep_writing(self, engine: Engine) -> None:
+        """Write what waits, as it comes, until the end is asked for."""
         has_tables = False
         wait_s = RETRY_FIRST_S
         while (batch := self._next_batch()) is not None:

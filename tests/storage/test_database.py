@@ -33,12 +33,18 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
     """An empty database."""
     if request.param == "sqlite":
         return tmp_path / "ew.sqlite"
-    url: str = request.getfixturevalue("server").url
-    engine = Database(url).engine()
+    url: str = request.getfixturevalue("url")
+    return url
+
+
+@pytest.fixture
+def url(server: Postgres) -> str:
+    """That of the server's database, emptied."""
+    engine = Database(server.url).engine()
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     engine.dispose()
-    return url
+    return server.url
 
 
 def body(version: int, event_id: str = "e1") -> dict[str, Any]:
@@ -142,8 +148,8 @@ async def test_a_database_of_a_newer_version_is_refused_by_name(where: Path | st
         read_targets(Database(where), ["tv"])
 
 
-def test_the_journal_outlives_a_server_that_crashes(server: Postgres) -> None:
-    journal = Journal(server.url)
+def test_the_journal_outlives_a_server_that_crashes(server: Postgres, url: str) -> None:
+    journal = Journal(url)
     journal.start()
     journal.note_version(body(1, "crash"))
     until(lambda: journal.written == 1)
