@@ -6,6 +6,7 @@ import numpy as np
 
 from ew.locate.event import Event
 from ew.locate.fit import Fit
+from ew.locate.magnitude import rupture_s
 from ew.locate.onsets import Onset
 from ew.traveltimes import TravelTimes
 
@@ -37,7 +38,10 @@ class Claims:
             is_same[i] = self._is_other_sensor(event, onsets[i])
         is_p &= ~is_heard
         is_pg = self._fit.is_late_p(since, away, p_s) & ~is_heard
-        is_s = np.abs(since - s_s) <= S_TOLERANCE_S + 0.03 * s_s + spread
+        # A long rupture sends out S as long as it lasts: its onsets in S and in coda would make a second earthquake
+        early_s, late_s = since - s_s, since - s_s - rupture_s(event.magnitude)
+        within_s = S_TOLERANCE_S + 0.03 * s_s + spread
+        is_s = (early_s >= -within_s) & (late_s <= within_s)
         is_coda = (p_s < since) & (since < CODA_FACTOR * s_s + 10.0)
         claims: list[str] = np.select(
             [is_p, is_same, is_s, is_pg, is_coda], ["P", "same", "S", "Pg", "coda"], ""

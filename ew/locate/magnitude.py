@@ -135,11 +135,14 @@ def with_whole_wave(p: StationMagnitude, magnitude: float, share: float) -> Stat
     return replace(p, magnitude=mean, weight=max(p.weight, weight))
 
 
+def rupture_s(magnitude: float) -> float:
+    """How long the rupture of an earthquake lasts, s: 1 / S corner (Brune 1970); 0 where the magnitude is not known."""
+    return P_TO_S_CORNER / corner_hz(magnitude) if math.isfinite(magnitude) else 0.0
+
+
 def full_window_s(magnitude: float) -> float:
-    """So much of the P-wave tells all: the relations' 4 s, or as long as the rupture may last (1 / S corner)."""
-    if not math.isfinite(magnitude):
-        return FULL_WINDOW_S
-    return max(FULL_WINDOW_S, P_TO_S_CORNER / corner_hz(magnitude))
+    """So much of the P-wave tells all: the relations' 4 s, or as long as the rupture may last."""
+    return max(FULL_WINDOW_S, rupture_s(magnitude))
 
 
 def station_magnitude(
