@@ -1,8 +1,8 @@
-"""Where a broker is, and how ``ew`` logs in there: one form for the publisher, the sources and the simulated devices.
+"""The address of a broker and the login there, for publisher, sources and simulated devices.
 
-``mqtt://host[:port]`` or, over TLS, ``mqtts://host[:port]``; ``user@`` before the first host, further nodes of a cluster
-after commas. The password never stands in the URL, where process lists and logs would show it: it comes from a file or
-from the environment.
+``mqtt://host[:port]`` or, over TLS, ``mqtts://host[:port]``; ``user@`` before the first host,
+further nodes of a cluster after commas. The password comes from a file or from the environment: in
+a URL, process lists and logs would show it.
 """
 
 import os
@@ -16,16 +16,17 @@ from ew.errors import ConfigError
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 """Ports by scheme (IANA: mqtt, secure-mqtt)."""
 PASSWORD = "EW_BROKER_PASSWORD"  # noqa: S105 - a variable's name
-"""The environment variable with the password, where no file is named."""
+"""The environment variable of the password, used where no file is named."""
 FORMS = "embedded, mosquitto, nats, mqtt://[USER@]HOST[:PORT] or mqtts://[USER@]HOST[:PORT]"
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where a broker listens; ``pid`` of its process if it is ours, ``others`` the further nodes of a cluster.
+    """Where a broker listens, and how to log in there.
 
-    ``ca_file``: certificates (PEM) that are trusted instead of the system's; ``tls_port``: where an embedded broker
-    serves devices over TLS besides.
+    ``pid``: its process if it is our child; ``others``: the further nodes of a cluster;
+    ``ca_file``: certificates (PEM) that are trusted instead of the system's; ``tls_port``: where an
+    embedded broker also serves devices over TLS.
     """
 
     host: str
@@ -40,21 +41,21 @@ class BrokerAddress:
 
     @property
     def url(self) -> str:
-        """As ``mqtt://host:port``, all nodes of a cluster with commas between; never with a user."""
+        """The address as ``mqtt://host:port``, nodes of a cluster with commas, no user."""
         nodes = ",".join(f"{host}:{port}" for host, port in self.nodes)
         return f"mqtts://{nodes}" if self.is_tls else f"mqtt://{nodes}"
 
     @property
     def nodes(self) -> tuple[tuple[str, int], ...]:
-        """All nodes as (host, port); a client that loses one goes to the next."""
+        """All nodes as (host, port); a client that loses one tries the next."""
         return ((self.host, self.port), *self.others)
 
     def for_devices(self) -> "BrokerAddress":
-        """The same broker without the service's login, as a phone or a TV knows it."""
+        """This address without the service's login, as given to a phone or a TV."""
         return replace(self, username=None, password=None)
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """What checks the broker's certificate and name; ``None`` without TLS.
+        """A context that verifies the broker's certificate and name; ``None`` without TLS.
 
         Raises:
             ConfigError: ``ca_file`` can't be read or holds no certificate.
@@ -63,7 +64,7 @@ class BrokerAddress:
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """What checks a server's certificate and name, by ``ca_file`` or the system's authorities.
+    """A context that verifies a server's certificate by ``ca_file``, else the system's authorities.
 
     Raises:
         ConfigError: ``ca_file`` can't be read or holds no certificate.
@@ -79,10 +80,10 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 def parse_url(
     url: str, *, ca_file: Path | None = None, password_file: Path | None = None
 ) -> BrokerAddress:
-    """The address a URL names, with what else it takes to connect.
+    """The address in a URL, with certificates and password from files.
 
     Raises:
-        ConfigError: it is no such URL, a password stands in it, or the user's can't be had.
+        ConfigError: the URL has another form or contains a password, or the user's can't be read.
     """
     scheme, _, rest = url.partition("://")
     user, at, hosts = rest.rpartition("@")
@@ -129,6 +130,7 @@ def _password(user: str, file: Path | None) -> str:
             raise ConfigError(f"{file}: can't read the broker's password: {error}") from error
     if not word:
         raise ConfigError(
-            f"broker: user {user!r} needs a password: name a file (password_file) or set {PASSWORD}; {where}"
+            f"broker: user {user!r} needs a password: name a file (password_file) or set "
+            f"{PASSWORD}; {where}"
         )
     return word

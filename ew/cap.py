@@ -1,4 +1,4 @@
-"""PURE: event versions as messages of the Common Alerting Protocol 1.2 (OASIS, 2010), for sirens, radio and apps."""
+"""PURE: event versions as messages of the Common Alerting Protocol 1.2 (OASIS, 2010)."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,8 @@ _INSTRUCTION = {
     "zh": "伏地、遮挡、手抓牢，直到震动停止。",
 }
 SEVERITIES = ((8.0, "Extreme"), (6.0, "Severe"), (4.0, "Moderate"), (0.0, "Minor"))
-"""By the largest intensity (CSIS or MMI) expected: damage to many buildings from 8, slight damage from 6."""
+"""CAP severity by the largest expected intensity (CSIS or MMI): damage to many buildings from 8,
+slight damage from 6."""
 
 
 def cap_of_event(
@@ -61,9 +62,10 @@ def cap_message(
 ) -> bytes:
     """The newest of an event's versions as a CAP 1.2 message, UTF-8.
 
-    ``history``: all versions, first to last; earlier ones are referred to. ``sender``: without blanks
-    or commas. ``radius_km``: how far people are alerted. ``highest``: the largest intensity expected.
-    The area is a circle, which needs no care where it crosses the date line.
+    ``history``: all versions, first to last; earlier ones are referred to. ``sender``: without
+    blanks or commas. ``radius_km``: the distance to which people are alerted. ``highest``: the
+    largest expected intensity. The area is a circle, which needs no care where it crosses the date
+    line.
     """
     version, earlier = history[-1], history[:-1]
     alert = document(NAMESPACE, "alert")
@@ -134,5 +136,5 @@ def _identifier(version: EventVersion) -> str:
 
 
 def _time(moment_s: float) -> str:
-    """CAP wants whole seconds and writes UTC as -00:00 (3.3.2)."""
+    """A time as CAP wants it: whole seconds, UTC as -00:00 (3.3.2)."""
     return f"{iso_from_seconds(moment_s)[:19]}-00:00"

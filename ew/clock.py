@@ -1,7 +1,8 @@
-"""SHELL: the one clock the service and the demo run by, with a rate.
+"""SHELL: the clock of the demo's service time, with a rate.
 
-``serve`` runs on wall time (rate 1, no offset), ``demo --speed X`` on data time that passes X times as fast,
-``--speed max`` on data time that jumps to each packet as it is needed. ``replay`` needs none.
+``serve`` runs on wall time (rate 1, no offset), ``demo --speed X`` on data time that passes X times
+as fast, ``--speed max`` on data time that jumps to each packet as it is needed. ``replay`` needs
+none.
 """
 
 import asyncio
@@ -12,10 +13,10 @@ from ew.times import NS_PER_S
 
 
 class Clock:
-    """Service time in integer nanoseconds since the epoch (UTC), advancing ``rate`` times as fast as the wall.
+    """Service time in integer ns since the epoch (UTC), at ``rate`` times the speed of the wall's.
 
-    ``start_ns`` is the service time at construction (default: the wall's). A rate of infinity stands still
-    until someone waits, then jumps: nothing is ever waited for.
+    ``start_ns`` is the service time at construction (default: the wall's). With an infinite rate
+    the time stands still until someone waits for a later one, and then jumps to it.
     """
 
     def __init__(self, *, start_ns: int | None = None, rate: float = 1.0) -> None:
@@ -26,18 +27,18 @@ class Clock:
         self._service_anchor = time.time_ns() if start_ns is None else start_ns
 
     def now_ns(self) -> int:
-        """Service time now."""
+        """The service time now."""
         if math.isinf(self.rate):
             return self._service_anchor
         return self._service_anchor + round((time.monotonic_ns() - self._wall_anchor) * self.rate)
 
     def jump_to(self, service_ns: int) -> None:
-        """Set the service time; used to pass over what nobody needs to watch."""
+        """Set the service time, to skip a part nobody needs to watch."""
         self._wall_anchor = time.monotonic_ns()
         self._service_anchor = service_ns
 
     async def wait_until(self, service_ns: int) -> None:
-        """Return once the service time is ``service_ns``; always lets other tasks run."""
+        """Return once the service time is ``service_ns``; it always lets other tasks run."""
         if math.isinf(self.rate):
             self._service_anchor = max(self._service_anchor, service_ns)
             await asyncio.sleep(0)

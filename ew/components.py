@@ -1,8 +1,8 @@
-"""PURE: which channel of a sensor is the vertical one.
+"""PURE: finds the vertical channel of each sensor.
 
 A sensor is what one instrument records: the channels whose SEED ids differ in the orientation code
-alone (``NET.STA.LOC.BI?``). Its vertical is the channel whose dip is +-90 degrees (StationXML), else
-the one with orientation code Z, else 3 beside 1 and 2 (FDSN source identifiers, 2021).
+alone (``NET.STA.LOC.BI?``). Its vertical is the channel whose dip is +-90 degrees (StationXML),
+else the one with orientation code Z, else 3 beside 1 and 2 (FDSN source identifiers, 2021).
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from ew.records import Inventory
 
 VERTICAL_DIP_DEG = 85.0
-"""A dip beyond this counts as vertical: catalogues state the tilt of boreholes to a degree."""
+"""A dip beyond this, degrees, counts as vertical: catalogues state the tilt of boreholes to a
+degree."""
 
 
 def sensor_of(seed_id: str) -> str:
@@ -28,13 +29,13 @@ def verticals_of(inventory: Inventory) -> dict[str, str]:
 
 
 def is_vertical(seed_id: str, verticals: Mapping[str, str]) -> bool:
-    """Whether a channel is its sensor's vertical; a sensor that is not listed goes by its name."""
+    """Whether a channel is its sensor's vertical; by its code where the sensor is not listed."""
     sensor = sensor_of(seed_id)
     return verticals.get(sensor, f"{sensor}Z") == seed_id
 
 
 def without_vertical(inventory: Inventory) -> list[str]:
-    """The sensors without a vertical channel: nothing is picked there."""
+    """The sensors without a vertical channel, on which nothing is picked."""
     verticals = verticals_of(inventory)
     return sorted({sensor_of(seed_id) for seed_id in inventory} - set(verticals))
 

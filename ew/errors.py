@@ -1,4 +1,4 @@
-"""What can go wrong, as few kinds as a caller can act on.
+"""The errors that ``ew`` raises: one kind for each way a caller can react.
 
     EwError
     ├── ConfigError   a configuration file or option is wrong: fix it and start again
@@ -6,8 +6,8 @@
     ├── BrokerError   the MQTT broker can't be started, reached or kept
     └── MessageError  a message from outside is malformed, stale or badly signed
 
-Every message says what happened, where (file, station, key) and what to do. Bad data inside a stream is
-a counted, named skip and never one of these.
+Every message says what happened, where (file, station, key) and what to do. Bad data inside a
+stream are skipped and counted by name, and raise none of these.
 """
 
 

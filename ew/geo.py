@@ -1,7 +1,8 @@
 """PURE: distances on the WGS84 ellipsoid by chord, azimuths, polygons.
 
-A place is kept as its earth-centred x, y, z (ECEF, km); the chord between two places gives their distance along
-the surface by a short series, within 0.01 % of the geodesic out to 1,000 km, for a few multiplications.
+A place is represented by its earth-centred x, y, z (ECEF, km); the chord between two places gives
+their distance along the surface by a short series, within 0.01 % of the geodesic out to 1,000 km,
+for a few multiplications.
 """
 
 from collections.abc import Sequence
@@ -10,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 EARTH_RADIUS_KM = 6371.0
-"""Mean radius, as TauP has it."""
+"""Mean radius of the Earth, km, as in TauP."""
 KM_PER_DEGREE = 111.195
 """Length of a degree on a sphere of the mean radius, km."""
 WGS84_A_KM = 6378.137
-"""Semi-major axis (NIMA TR8350.2, 2000)."""
+"""Semi-major axis, km (NIMA TR8350.2, 2000)."""
 WGS84_F = 1 / 298.257223563
 """Flattening (NIMA TR8350.2, 2000)."""
 _E2 = WGS84_F * (2 - WGS84_F)
@@ -44,7 +45,7 @@ def ecef_km(latitudes: ArrayLike, longitudes: ArrayLike) -> Floats:
 
 
 def local_radius_km(latitude: float) -> float:
-    """Gaussian mean radius of curvature at a latitude, km: sqrt(M N), the sphere that fits there best."""
+    """Gaussian mean radius of curvature at a latitude, km: sqrt(M N) of the best sphere there."""
     s2 = np.sin(np.radians(latitude)) ** 2
     return float(WGS84_A_KM * np.sqrt(1 - _E2) / (1 - _E2 * s2))
 
@@ -60,13 +61,14 @@ def distance_km(
 ) -> Floats:
     """Distances along the surface between two places, or from one to many; degrees in, km out.
 
-    Within 0.1 % of the WGS84 geodesic out to 1,000 km; it grows less exact beyond (use within a region).
+    Within 0.1 % of the WGS84 geodesic out to 1,000 km; it grows less exact beyond (use within a
+    region).
     """
     return distance_to_km(latitude, longitude, ecef_km(latitudes, longitudes))
 
 
 def distance_to_km(latitude: ArrayLike, longitude: ArrayLike, ecef: Floats) -> Floats:
-    """The same to places whose Earth-centred coordinates (3,) or (3, D) are known already, km."""
+    """Distances (km) from one place to others in Earth-centred coordinates, (3,) or (3, D)."""
     one = ecef_km(latitude, longitude)
     if ecef.ndim == 2 and one.ndim == 1:
         one = one[:, None]
@@ -113,7 +115,7 @@ def wrap_longitude(longitude: ArrayLike) -> Floats:
 
 
 def middle_of(latitudes: ArrayLike, longitudes: ArrayLike) -> tuple[float, float]:
-    """The middle of places: the direction of the mean of their normals, so that no meridian is a seam.
+    """The middle of places: the direction of the mean of their normals, valid at any meridian.
 
     Args:
         latitudes: degrees, (D,), at least one.
@@ -151,8 +153,9 @@ def places_around(
 ) -> tuple[Floats, Floats]:
     """Latitudes and longitudes of places some kilometres north and east of one.
 
-    Along its meridian and its parallel, so good within some hundred kilometres up to 85 degrees of
-    latitude; longitudes are in [-180, 180), across the date line as well.
+    Distances run along its meridian and its parallel, so they are accurate within some hundred
+    kilometres, up to 85 degrees of latitude; longitudes are in [-180, 180), across the date line as
+    well.
     """
     latitudes = latitude + np.asarray(north_km, np.float64) / KM_PER_DEGREE
     per_degree = KM_PER_DEGREE * np.cos(np.radians(latitude))
@@ -163,7 +166,7 @@ def in_polygon(latitude: float, longitude: float, polygon: Sequence[tuple[float,
     """Whether a place lies in a polygon of (latitude, longitude) corners, by the even-odd rule.
 
     An edge is the shorter way between its corners, so that one from 177 E to 176 W crosses the date
-    line. The polygon must not hold a pole.
+    line. The polygon must not contain a pole.
     """
     inside = False
     corners = [(lat, float(wrap_longitude(lon - longitude))) for lat, lon in polygon]
@@ -171,7 +174,8 @@ def in_polygon(latitude: float, longitude: float, polygon: Sequence[tuple[float,
         step = float(wrap_longitude(east2 - east1))
         if (lat1 > latitude) == (lat2 > latitude):
             continue
-        # East of the place by less than half the Earth: an edge on the far side counts as west of it
+        # East of the place by less than half the Earth: an edge on the far side counts as west of
+        # it
         at = float(wrap_longitude(east1 + step * (latitude - lat1) / (lat2 - lat1)))
         inside ^= at > 0
     return inside

@@ -1,13 +1,16 @@
 """PURE: first arrivals in an Earth of layers with constant velocity, by ray tracing.
 
-In a spherical shell of constant velocity v a ray is a straight chord. With the ray parameter p (s/rad), the chord's
-least distance from the Earth's centre is p v, and between radii r1 < r2 it takes
+In a spherical shell of constant velocity v a ray is a straight chord. With the ray parameter p
+(s/rad), the chord's least distance from the Earth's centre is p v, and between radii r1 < r2 it
+takes
 
-    angle  acos(p v / r2) - acos(p v / r1)        time  (sqrt(r2² - (p v)²) - sqrt(r1² - (p v)²)) / v
+    angle  acos(p v / r2) - acos(p v / r1)
+    time   (sqrt(r2² - (p v)²) - sqrt(r1² - (p v)²)) / v
 
-(Aki & Richards 2002, section 9.3, for v constant). Three families of rays are traced from each depth: straight up, down to a
-turning point in each layer below, and along each boundary (diffracted round a fast layer, or a head wave). The earliest
-arrival at each distance is kept. No file and no TauP: 101 depths by 1,001 distances take about a tenth of a second.
+(Aki & Richards 2002, section 9.3, for v constant). Three families of rays are traced from each
+depth: straight up, down to a turning point in each layer below, and along each boundary (diffracted
+round a fast layer, or a head wave). The earliest arrival at each distance is kept. 101 depths by
+1,001 distances take about a tenth of a second.
 """
 
 from collections.abc import Iterator
@@ -18,28 +21,31 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 EARTH_RADIUS_KM = 6371.0
-"""TauP's, so that a layered model and a named one agree on what a km of distance is."""
+"""Radius of the Earth, km, as in TauP: layered and named models then agree on a km of distance."""
 DISTANCES_KM = np.arange(0.0, 1001.0)
 DEPTHS_KM = np.arange(0.0, 101.0)
 BOTTOM_KM = 400.0
-"""First arrivals within 1,000 km turn above it."""
+"""Depth of the model's bottom, km: first arrivals within 1,000 km turn above it."""
 EDGE_KM = 1e-3
-"""A ray that ends in rounding this near to a whole km counts there: acos near 1 is good to 1e-8 rad, a tenth of a metre."""
+"""A ray that ends this near to a whole km, km, counts there: acos near 1 is accurate to 1e-8 rad, a
+tenth of a metre."""
 RAYS = 400
-"""Rays of a family: with them a linear blend between neighbours is within some milliseconds (tests/test_layered.py)."""
+"""Rays of a family: linear interpolation between neighbours is then accurate to some milliseconds
+(tests/test_layered.py)."""
 
 
 def first_arrivals(tops_km: Floats, velocities_km_s: Floats) -> Floats:
-    """First-arrival times of one wave type: (101, 1001) float64 s, a row each km of depth, a column each km of distance.
+    """First-arrival times of one wave type: (101, 1001) float64 s, a row for each km of depth.
 
-    ``tops_km`` (L,): depths of the layers' tops, from 0 down; ``velocities_km_s`` (L,). The last layer has no bottom.
+    Columns are km of distance. ``tops_km`` (L,): depths of the layers' tops, from 0 down;
+    ``velocities_km_s`` (L,). The last layer has no bottom.
     """
     return np.array([_row(float(depth_km), tops_km, velocities_km_s) for depth_km in DEPTHS_KM])
 
 
 def _row(depth_km: float, tops_km: Floats, velocities: Floats) -> Floats:
     """First arrivals from one depth at each km of distance."""
-    # The source splits its layer in two of one velocity, so that every ray is made of whole shells
+    # The source splits its layer into two of one velocity, so that every ray passes whole shells
     above = int(np.searchsorted(tops_km, depth_km, side="right")) - 1
     if tops_km[above] == depth_km:
         tops, speeds, source = tops_km, velocities, above
@@ -56,7 +62,7 @@ def _row(depth_km: float, tops_km: Floats, velocities: Floats) -> Floats:
 
 
 def _families(radii: Floats, speeds: Floats, source: int) -> Iterator[tuple[Floats, Floats]]:
-    """Distance (km) and time (s) along each family of rays; ``source`` is the shell whose top the source lies on."""
+    """Distance (km) and time (s) along each family of rays; ``source``: the shell below it."""
     fraction = np.linspace(0.0, 1.0, RAYS)
     if source > 0:
         steepest = (
@@ -79,7 +85,7 @@ def _families(radii: Floats, speeds: Floats, source: int) -> Iterator[tuple[Floa
 
 
 def _legs(radii: Floats, speeds: Floats, p: Floats, first: int, last: int) -> tuple[Floats, Floats]:
-    """Angle (rad) and time (s) of one way through the shells ``first`` to ``last`` (not included), for each ray."""
+    """Angle (rad) and time (s) of each ray through the shells ``first`` to ``last`` (excluded)."""
     angle, time_s = np.zeros_like(p), np.zeros_like(p)
     for shell in range(first, last):
         least, speed = p * speeds[shell], speeds[shell]
@@ -98,7 +104,7 @@ def _chord(radius: float, speed: float, p: Floats) -> tuple[Floats, Floats]:
 
 
 def _keep_earliest(first: Floats, distance_km: Floats, time_s: Floats) -> None:
-    """Lower ``first`` to a family's times; where its distances turn back, each run by itself."""
+    """Lower ``first`` to a family's times; each run between turns of its distances by itself."""
     turns = np.flatnonzero(np.diff(np.sign(np.diff(distance_km))) != 0) + 1
     for run in np.split(np.arange(len(distance_km)), turns):
         part = np.append(run, run[-1] + 1) if run[-1] + 1 < len(distance_km) else run
@@ -109,7 +115,7 @@ def _keep_earliest(first: Floats, distance_km: Floats, time_s: Floats) -> None:
 
 
 def _keep_boundary(first: Floats, radii: Floats, speeds: Floats, source: int, layer: int) -> None:
-    """Lower ``first`` to the wave along the top of ``layer``, with the faster velocity of its two sides."""
+    """Lower ``first`` to the wave along the top of ``layer``, at the faster side's velocity."""
     deepest = max(layer, source)
     p = np.array([radii[layer] / max(speeds[layer - 1], speeds[layer])])
     if p[0] > (radii[1 : deepest + 1] / speeds[:deepest]).min() * (1 + 1e-12):

@@ -1,7 +1,8 @@
-"""PURE: strings detection, location, shaking and alerts into one object, the only one that knows them all.
+"""PURE: connects detection, location, shaking and alerts; the only module that knows them all.
 
-Packets and the time go in, picks, event versions and alert plans come out; ``wake_at_ns`` says when to call
-again if no packet comes. ``replay`` drives it by data time, ``serve`` by the wall; neither changes what it does.
+Packets and the time go in; picks, event versions and alert plans come out. ``wake_at_ns`` says when
+to call again if no packet comes. ``replay`` drives it by data time, ``serve`` by the wall clock,
+with the same results.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,21 +26,24 @@ from ew.times import ns_from_seconds, seconds_from_ns
 from ew.traveltimes import TravelTimes
 
 TICK_NS = 20_000_000
-"""Packets are handed on in ticks of 20 ms: a tenth of a percent of the warning, and thousands of channels a call."""
+"""Packets are handed on in ticks of this length, ns: 20 ms, a tenth of a percent of the warning,
+and thousands of channels in a call."""
 
 
 AGAIN_TICK_NS = 250_000_000
-"""Half the least time between two versions: finer ticks bring nothing new when data are fed again."""
+"""Tick when data are fed again, ns: half the least time between two versions; finer ticks bring
+nothing new."""
 
 LAST_WAKE_NS = 120_000_000_000
-"""How long after the last packet a replay goes on: versions end 60 s after the origin, cancels soon after."""
+"""A replay goes on for this long after the last packet, ns: versions end 60 s after the origin,
+cancels soon after."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What one call of ``feed`` brought forth, in the order of the stages.
+    """The results of one call of ``feed``, in the order of the stages.
 
-    ``stages``: what each stage took, ms, if the pipeline has a clock to tell.
+    ``stages``: the time each stage took, ms, if the pipeline has a clock.
     """
 
     picks: tuple[Pick, ...] = ()
@@ -52,10 +56,10 @@ class Output:
 class Pipeline:
     """Packets in, alert plans out.
 
-    Only channels in ``inventory`` are used; the others are named in ``unknown_channels`` and skipped, as are those whose counts are of
-    no use (``coarse.useless``). P-waves
-    are picked on the vertical components (``ew.components``); the rest serve amplitudes. With a ``door``
-    only what it lets through is told.
+    Only channels in ``inventory`` are used; others are named in ``unknown_channels`` and skipped,
+    as are channels whose counts are too coarse (``coarse.useless``). P-waves are picked on the
+    vertical components (``ew.components``); the other components serve amplitudes. With a ``door``,
+    only versions that it lets through are published.
     """
 
     def __init__(
@@ -85,17 +89,18 @@ class Pipeline:
         self._travel = travel_times
 
     def feed(self, packets: Sequence[Packet], now_ns: int) -> Output:
-        """Take in what arrived by ``now_ns`` (ns, UTC) and return what follows from it."""
+        """Take the packets that arrived by ``now_ns`` (ns, UTC); returns the results."""
         known = self.coarse.usable(p for p in packets if self._is_known(p.seed_id))
         with self.timer.stage("pick"):
             picks = self._sensors.process(known)
         return self.feed_picks(picks, known, now_ns)
 
     def feed_again(self, packets: Iterable[Packet], now_ns: int) -> None:
-        """Take in data that came before a restart, in the order and at the pace of their time, telling nothing.
+        """Take data from before a restart, in order of their time, without alerts.
 
-        Afterwards pickers are warm and the events under way are known again; ``engine.settle`` makes
-        them go on from what was told. Nothing is taken to have come after ``now_ns``.
+        Afterwards the pickers are warm and the events under way are known again; ``engine.settle``
+        continues them from the published versions. No packet counts as having come after
+        ``now_ns``.
         """
         planner, self.planner = self.planner, None
         self._is_feeding_again = True
@@ -110,23 +115,23 @@ class Pipeline:
             self._is_feeding_again = False
 
     def feed_picks(self, picks: Sequence[Pick], packets: Sequence[Packet], now_ns: int) -> Output:
-        """The same from picks on, for picks made elsewhere; ``packets`` only serve amplitudes."""
+        """Process picks that were made elsewhere; ``packets`` only serve amplitudes."""
         now_s = seconds_from_ns(now_ns)
         versions = self.engine.feed(picks, packets, now_s)
         self.timing.feed(picks, versions, now_s)
         self.gains.feed(picks, versions, now_s)
         if self.door is not None:
             self.door.note(picks, now_s)
-        told, plans = self.plan_alerts(versions, now_s)
+        released, plans = self.plan_alerts(versions, now_s)
         wake_at_s = self.engine.wake_at_s
         self.wake_at_ns = None if wake_at_s is None else ns_from_seconds(wake_at_s)
         stages = self.timer.take()
-        return Output(tuple(picks), told, plans, self.wake_at_ns, stages)
+        return Output(tuple(picks), released, plans, self.wake_at_ns, stages)
 
     def plan_alerts(
         self, versions: Sequence[EventVersion], now_s: float
     ) -> tuple[tuple[EventVersion, ...], tuple[AlertPlan, ...]]:
-        """Those of ``versions`` that may be told at ``now_s`` (epoch seconds), and to whom."""
+        """The versions that may be published at ``now_s`` (epoch seconds), and their plans."""
         if self.door is not None and not self._is_feeding_again:
             versions = self.door.let_through(versions, now_s, self.engine.active_events)
         if self.planner is None:
@@ -141,14 +146,16 @@ class Pipeline:
         self.other_services.note_ours(version)
         if version.kind == "cancel":
             for told in self.other_services.take(version.event_id):
-                planner.plan(told, now_s)  # not to be sent: whom it reached is to hear of its end
+                planner.plan(
+                    told, now_s
+                )  # not to be sent: it makes the planner know who is to receive the cancel
         return planner.plan(version, now_s)
 
-    def receive(self, told: Sequence[EventVersion]) -> None:
-        """Take in what another service of the same stations told: go on from it instead of telling the same again."""
-        for version in told:
+    def receive(self, published: Sequence[EventVersion]) -> None:
+        """Continue from versions that another service of the same stations has published."""
+        for version in published:
             if self.door is not None:
-                self.door.recall(version)  # it passed theirs: we may end it
+                self.door.recall(version)  # it passed their door, so ours may cancel it
             if self.other_services.receive(version):
                 self.engine.hear(version)
 
@@ -156,22 +163,23 @@ class Pipeline:
         self,
         reports: Sequence[PickReport],
         ends_s: Mapping[str, float],
-        told: Sequence[EventVersion],
+        published: Sequence[EventVersion],
         now_ns: int,
     ) -> Output:
-        """The same for what detectors elsewhere report, and what another associator told.
+        """Process reports of other detectors and versions of another associator.
 
-        ``ends_s``: how far the data of channels reach there, epoch seconds.
+        ``ends_s``: the end of each channel's data at its detector, epoch seconds.
         """
         self.engine.note_ends(ends_s)
-        self.receive(told)
+        self.receive(published)
         return self.feed_picks(self.engine.take_reports(reports), (), now_ns)
 
     def moments(self, arrivals: Iterable[tuple[int, Packet]]) -> Iterator[tuple[int, list[Packet]]]:
-        """When to call ``feed`` and with what, for packets known beforehand (``replay``, ``demo``).
+        """The times and packets with which to call ``feed`` for a recording (``replay``, ``demo``).
 
-        ``arrivals`` are (arrival time in ns, packet) in order of time. Packets are gathered in ticks as a live
-        service gathers them; between ticks, and after the last, the pipeline is woken when it asked to be.
+        ``arrivals`` are (arrival time in ns, packet) in order of time. Packets are gathered in
+        ticks as a live service gathers them; between ticks, and after the last, the pipeline is
+        called when it asked to be.
         """
         tick: list[Packet] = []
         tick_ns = 0

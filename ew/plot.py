@@ -1,4 +1,4 @@
-"""Figures of a replay (matplotlib): record section, map, and how the event's picture grew."""
+"""Figures of a replay (matplotlib): record section, map, and magnitude and place over time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,13 +31,13 @@ def plot_replay(
     versions: Sequence[EventVersion],
     travel_times: TravelTimes,
 ) -> None:
-    """Draw a replay: record section, map, and growth against time.
+    """Draw a replay: record section, map, and the event's versions over time.
 
-    The section shows picks and theoretical P and S; the map stations, epicentre by version, its uncertainty and how far
-    intensity 2 reaches.
+    The section shows picks and theoretical P and S; the map shows stations, the epicentre of each
+    version, its uncertainty, and the distance to which intensity 2 reaches.
 
     Raises:
-        InputError: the file can't be written or its ending is no picture's.
+        InputError: the file can't be written or its suffix is no picture's.
     """
     figure = plt.figure(figsize=(15, 9), layout="constrained")
     axes = figure.subplot_mosaic([["section", "map"], ["section", "growth"]], width_ratios=[1.2, 1])
@@ -56,7 +56,7 @@ def plot_replay(
 def _reference(
     event_dir: EventDir, history: Sequence[EventVersion]
 ) -> tuple[float, float, float, float] | None:
-    """Origin time (s), latitude, longitude and depth to draw by: our last, else the catalogue's."""
+    """Origin time (s), latitude, longitude and depth of our last version, else the catalogue's."""
     if history:
         origin = history[-1].origin
     elif event_dir.event is not None and event_dir.event.origin is not None:
@@ -133,7 +133,7 @@ def _map(
 ) -> None:
     picked = {pick.seed_id.rsplit(".", 2)[0] for pick in picks}
     verticals = verticals_of(event_dir.inventory).values()
-    # Longitudes are drawn as they lie beside the first station: the date line is no edge of the map
+    # Longitudes are drawn relative to the first station: the date line is no edge of the map
     middle = event_dir.inventory[next(iter(verticals))].longitude if verticals else 0.0
 
     def east(longitude: float) -> float:

@@ -1,7 +1,7 @@
 """PURE but for ``write_quakeml``: event versions as QuakeML 1.2, through obspy.
 
-One event each, with an origin and a magnitude a version, picks, arrivals with residuals and station magnitudes of the last,
-which is the preferred one.
+Each event has an origin and a magnitude for each version; picks, arrivals with residuals and
+station magnitudes are those of the last version, which is the preferred one.
 """
 
 from collections.abc import Sequence

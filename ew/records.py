@@ -1,7 +1,8 @@
-"""The records that travel from stage to stage: frozen, slotted, and free of behaviour.
+"""The records that pass between the stages: frozen, slotted, and free of behaviour.
 
 A ``Packet`` comes in, the picker makes a ``Pick`` of it, the associator makes picks into an
-``EventVersion`` with its ``Origin``. Bulk data (devices, cells, waveform state) are arrays elsewhere.
+``EventVersion`` with its ``Origin``. Bulk data (devices, cells, waveform state) are arrays in their
+own modules.
 """
 
 from collections.abc import Mapping
@@ -24,11 +25,12 @@ UNKNOWN = float("nan")
 class Packet:
     """A run of samples without a gap from one channel.
 
-    It is not to be changed either, but not frozen: a frozen one takes four times as long to make, and thousands are each
-    second.
+    Treat it as frozen: a frozen dataclass would take four times as long to make, and thousands are
+    made each second.
 
-    ``seed_id`` is ``NET.STA.LOC.CHA``; ``start_ns`` is the time of the first sample (ns since the epoch, UTC);
-    ``sampling_rate`` is in Hz; ``samples`` is one-dimensional float32, float64 or int32, in counts or any unit.
+    ``seed_id`` is ``NET.STA.LOC.CHA``; ``start_ns`` is the time of the first sample (ns since the
+    epoch, UTC); ``sampling_rate`` is in Hz; ``samples`` is one-dimensional float32, float64 or
+    int32, in counts or any unit.
     """
 
     seed_id: str
@@ -44,12 +46,12 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Where a channel stands and what its counts mean.
+    """A channel's coordinates, and the meaning of its counts.
 
-    ``gain`` is in counts per input unit (m/s for ``M/S``, m/s² for ``M/S**2``). ``dip_deg``: degrees
-    down from the horizontal, ``None`` where it is not known. ``poles`` (rad/s): what makes a velocity sensor fall off to long
-    periods, a zero at 0 beside each; none where it is flat down to 0.05 Hz. ``until_s``: when this ends to hold, in epoch
-    seconds.
+    ``gain`` is in counts per input unit (m/s for ``M/S``, m/s² for ``M/S**2``). ``dip_deg``:
+    degrees down from the horizontal, ``None`` where it is not known. ``poles`` (rad/s): those that
+    make a velocity sensor fall off at long periods, with a zero at 0 for each; none where it is
+    flat down to 0.05 Hz. ``until_s``: end of this epoch, in epoch seconds.
     """
 
     seed_id: str
@@ -70,14 +72,15 @@ Inventory: TypeAlias = Mapping[str, Channel]
 class Pick:
     """A P-wave onset found on one channel.
 
-    ``time_ns`` is the refined onset, ``trigger_ns`` the sample at which STA/LTA crossed the on-threshold,
-    ``decided_ns`` the end of the data the decision rests on: nothing later was used.
-    ``snr`` is the ratio of signal to noise amplitude (RMS after over RMS before the onset, band-passed).
-    ``period_s`` is the predominant period and ``amplitude`` the peak of the band-passed signal so far,
-    in the unit of the samples. ``onset_error_s`` is the picker's own idea of the onset's standard error.
-    ``unrest`` is the RMS of the 3 s before the onset over that of the quietest second of the 20 s before: 1.0-1.8 in
-    noise, more where another wave came just before, as under S and in coda.
-    A measure that is not known is ``UNKNOWN`` (NaN); picks that both lack it are equal all the same.
+    ``time_ns`` is the refined onset, ``trigger_ns`` the sample at which STA/LTA crossed the
+    on-threshold, ``decided_ns`` the end of the data the decision used. ``snr`` is the ratio of
+    signal to noise amplitude (RMS after over RMS before the onset, band-passed). ``period_s`` is
+    the predominant period and ``amplitude`` the peak of the band-passed signal up to
+    ``decided_ns``, in the unit of the samples. ``onset_error_s`` is the picker's estimate of the
+    onset's standard error. ``unrest`` is the RMS of the 3 s before the onset over that of the
+    quietest second of the 20 s before: 1.0-1.8 in noise, more where another wave came just before,
+    as under S and in coda. A measure that is not known is ``UNKNOWN`` (NaN); picks that both lack
+    it compare equal.
     """
 
     seed_id: str
@@ -91,20 +94,20 @@ class Pick:
     unrest: float = UNKNOWN
 
     def __eq__(self, other: object) -> bool:
-        """Field by field, an unknown one equal to another unknown one."""
+        """Compare field by field; two unknown values are equal."""
         if not isinstance(other, Pick):
             return NotImplemented
         pairs = ((getattr(self, name), getattr(other, name)) for name in Pick.__slots__)
         return all(a == b or (a != a and b != b) for a, b in pairs)  # noqa: PLR0124 - NaN alone
 
     def __hash__(self) -> int:
-        """By channel and times, which are always known."""
+        """Hash the channel and the times, which are always known."""
         return hash((self.seed_id, self.time_ns, self.trigger_ns))
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """When, where and how large: a hypocentre with its uncertainties (one standard deviation).
+    """A hypocentre with origin time and magnitude, and their standard deviations.
 
     ``time_s`` is in epoch seconds; angles in degrees; an unknown uncertainty is NaN.
     """
@@ -122,7 +125,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A pick as an event explains it: phase, distance, residual (observed minus predicted) and weight 0-1."""
+    """A pick in an event: phase, distance, residual (observed minus predicted) and weight 0-1."""
 
     pick: Pick
     phase: Phase
@@ -133,9 +136,10 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class StationMagnitude:
-    """One station's magnitude from its peak displacement ``pd_m`` over ``window_s`` seconds after P.
+    """One station's magnitude from peak displacement ``pd_m`` in ``window_s`` seconds after P.
 
-    ``tau_c_s``: predominant period of the first seconds, NaN where it is not known or not clear of the noise.
+    ``tau_c_s``: predominant period of the first seconds, NaN where it is not known or not clear of
+    the noise.
     """
 
     seed_id: str
@@ -148,9 +152,10 @@ class StationMagnitude:
 
 @dataclass(frozen=True, slots=True)
 class StationMotion:
-    """How hard the ground has shaken at a station since P: peak acceleration (m/s²) and velocity (m/s).
+    """Peak ground motion at a station since P: acceleration (m/s²) and velocity (m/s).
 
-    ``pgd_m``: peak horizontal displacement above 0.075 Hz (m), 0 where it does not stand out of the noise.
+    ``pgd_m``: peak horizontal displacement above 0.075 Hz (m), 0 where it is not clear of the
+    noise.
     """
 
     seed_id: str
@@ -163,7 +168,7 @@ class StationMotion:
 
 @dataclass(frozen=True, slots=True)
 class EventVersion:
-    """What is known of one earthquake at ``issued_s`` (epoch seconds); versions count from 1."""
+    """The state of one earthquake at ``issued_s`` (epoch seconds); versions count from 1."""
 
     event_id: str
     version: int

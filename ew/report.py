@@ -1,6 +1,6 @@
-"""PURE: the report file of ``replay`` and ``demo``, and the score of a run against a catalogue origin.
+"""PURE: the report file of ``replay`` and ``demo``, and the score against a catalogue origin.
 
-The keys are fixed; times are ISO 8601 UTC with microseconds. The same run gives the same bytes.
+The keys are fixed; times are ISO 8601 UTC with microseconds. A run repeated gives identical bytes.
 """
 
 import math
@@ -18,20 +18,21 @@ from ew.traveltimes import TravelTimes
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
-# An event is the catalogue's earthquake when a P-wave could tie the two: no nearer limit is fair to early
-# solutions with four stations, no wider one to a second earthquake.
+# An event is the catalogue's earthquake when a P-wave could connect the two: a nearer limit would
+# be unfair to early solutions with four stations, a wider one would take in a second earthquake.
 MATCH_TIME_S = 30.0
 MATCH_DISTANCE_KM = 250.0
 DEPTH_WHEN_UNKNOWN_KM = 15.0
-"""Depth used for the physical limit where the catalogue gives none (a crustal earthquake)."""
+"""Depth for the physical limit where the catalogue gives none, km (a crustal earthquake)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """One run against one catalogue origin; ``None`` where there is nothing to compare.
 
-    ``first_alert_s`` and ``limit_s`` count from the catalogue's origin time: the first version's issue and the
-    P-wave's arrival at the fourth-nearest station with data. Errors are of the first version, ``final_*`` of the last.
+    ``first_alert_s`` and ``limit_s`` count from the catalogue's origin time: the first version's
+    issue and the P-wave's arrival at the fourth-nearest station with data. Errors are of the first
+    version, ``final_*`` of the last.
     """
 
     first_alert_s: float | None
@@ -60,9 +61,10 @@ def physical_limit_s(
     travel_times: TravelTimes,
     stations: int = 4,
 ) -> float | None:
-    """Seconds from the origin until P reached the ``stations``-th nearest station that has data then.
+    """Seconds from the origin until P reached the ``stations``-th nearest station with data.
 
-    ``spans`` maps each channel to the epoch seconds between which it has data. ``None`` if too few have data.
+    ``spans`` maps each channel to the epoch seconds between which it has data. ``None`` if too few
+    stations have data.
     """
     arrivals: dict[str, float] = {}
     depth_km = origin.depth_km if math.isfinite(origin.depth_km) else DEPTH_WHEN_UNKNOWN_KM
@@ -90,7 +92,7 @@ def is_match(version: EventVersion, catalogue: Origin) -> bool:
 
 
 def _apart(version: EventVersion, catalogue: Origin) -> float:
-    """How far from a catalogue origin, time and place each in units of what still counts as a match."""
+    """The distance from a catalogue origin in time and place, each in units of its match limit."""
     o = version.origin
     apart_km = float(distance_km(o.latitude, o.longitude, catalogue.latitude, catalogue.longitude))
     return abs(o.time_s - catalogue.time_s) / MATCH_TIME_S + apart_km / MATCH_DISTANCE_KM
@@ -103,7 +105,8 @@ def score(
 ) -> Score:
     """Score a run; ``catalogue`` is ``None`` where no earthquake is expected.
 
-    Of several events that could be the catalogue's the nearest in time and place is; a second event for the same earthquake (a split) counts as false.
+    Of several events that match the catalogue's, the nearest in time and place counts; a second
+    event for the same earthquake (a split) counts as false.
     """
     events = list(by_event(versions).values())
     matching = [e for e in events if catalogue is not None and is_match(e[0], catalogue)]
@@ -209,5 +212,5 @@ def _difference(ours: float, theirs: float) -> float | None:
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
-    """A number JSON can hold: rounded, and null for what is unknown."""
+    """A number JSON can hold: rounded, or ``None`` where it is unknown."""
     return None if value is None or not math.isfinite(value) else round(float(value), digits)

@@ -1,4 +1,4 @@
-"""SHELL: finds the files of ``seeds/``, which travel in the wheel; never by working directory."""
+"""SHELL: finds the files of ``seeds/``, which are part of the wheel."""
 
 from pathlib import Path
 

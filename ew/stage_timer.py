@@ -1,4 +1,4 @@
-"""PURE: how long each stage of a tick took, by a clock that is handed in; without one (replay) nothing is told."""
+"""PURE: measures the time of each stage of a tick, by a clock that is passed in."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -7,7 +7,10 @@ NS_PER_MS = 1e6
 
 
 class StageTimer:
-    """Adds up the time of stages by name; ``clock_ns`` is a monotonic clock, ``None`` for none."""
+    """Adds up the time of stages by name.
+
+    ``clock_ns``: a monotonic clock; with ``None`` (replay) nothing is measured.
+    """
 
     def __init__(self, clock_ns: Callable[[], int] | None = None) -> None:
         self._clock_ns = clock_ns

@@ -1,8 +1,10 @@
 """PURE but for ``load``: first P and S travel times from a table, interpolated.
 
-The table has a value each km of distance (0-1,000) and depth (0-700); between them a bilinear blend, within 0.05 s of
-TauP. The file keeps one each 5 km below 100 km of depth. A layered model ends at 100 km. Those of named models are TauP's own (``seeds/tables/MODEL.npz``, made by ``scripts/make_travel_times.py``); that of
-a regional layered model is traced at start (``ew.layered``).
+The table has a value for each km of distance (0-1,000) and depth (0-700); bilinear interpolation
+between them is within 0.05 s of TauP. The file has one for each 5 km below 100 km of depth. The
+tables of named models are TauP's own (``seeds/tables/MODEL.npz``, made by
+``scripts/make_travel_times.py``); that of a regional layered model is traced at start
+(``ew.layered``) and ends at 100 km of depth.
 """
 
 from dataclasses import dataclass
@@ -19,15 +21,15 @@ from ew.seeds import seed_path
 Floats = NDArray[np.float64]
 
 DEEP_STEP_KM = 5
-"""Of distance and depth in the file's rows below 100 km."""
+"""Steps of distance and depth in the file's rows below 100 km, km."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TravelTimes:
     """First-arrival travel times of one Earth model.
 
-    ``p_table`` and ``s_table``: (depths, distances) float64, seconds, one row each km of depth from 0 and one column
-    each km of distance from 0; contiguous, for kernels to read.
+    ``p_table`` and ``s_table``: (depths, distances) float64, seconds, one row for each km of depth
+    from 0 and one column for each km of distance from 0; contiguous, for kernels to read.
     """
 
     model: str
@@ -39,7 +41,8 @@ class TravelTimes:
         """The table of a model from ``seeds/tables``.
 
         Raises:
-            ConfigError: there is no table of that model; the message names the script that makes one.
+            ConfigError: there is no table of that model; the message names the script that makes
+                one.
         """
         try:
             path = seed_path("tables", f"{model}.npz")
@@ -55,7 +58,10 @@ class TravelTimes:
 
     @classmethod
     def of(cls, config: LocateConfig) -> "TravelTimes":
-        """The table of the configured Earth model: read for a named one, traced for ``layers`` (a fifth of a second)."""
+        """The table of the configured Earth model.
+
+        It is read for a named model, and traced in a fifth of a second for ``layers``.
+        """
         if config.travel_time_model != "layers":
             return cls.load(config.travel_time_model)
         tops = np.array([layer.top_km for layer in config.layers])
@@ -70,30 +76,32 @@ class TravelTimes:
 
     @property
     def max_distance_km(self) -> float:
-        """The distance at which the table ends."""
+        """The largest distance of the table, km."""
         return float(self.p_table.shape[1] - 1)
 
     @property
     def max_depth_km(self) -> float:
-        """The depth at which the table ends."""
+        """The largest depth of the table, km."""
         return float(self.p_table.shape[0] - 1)
 
     def p_s(self, distance_km: ArrayLike, depth_km: ArrayLike) -> Floats:
         """Travel time of the first P in seconds; arguments broadcast.
 
-        Beyond the table's last distance it goes on with the last slope; depth is held to the table's range.
+        Beyond the table's last distance it is extrapolated with the last slope; depths are clipped
+        to the table.
         """
         return _bilinear(self.p_table, distance_km, depth_km)
 
     def s_s(self, distance_km: ArrayLike, depth_km: ArrayLike) -> Floats:
         """Travel time of the first S in seconds; arguments broadcast.
 
-        Beyond the table's last distance it goes on with the last slope; depth is held to the table's range.
+        Beyond the table's last distance it is extrapolated with the last slope; depths are clipped
+        to the table.
         """
         return _bilinear(self.s_table, distance_km, depth_km)
 
     def rows(self, depth_km: float) -> tuple[Floats, Floats]:
-        """P and S times against distance (each km) at one depth, for kernels that stay at one depth."""
+        """P and S times for each km of distance at one depth, for kernels."""
         depth = min(max(depth_km, 0.0), self.max_depth_km)
         row = min(int(depth), self.p_table.shape[0] - 2)
         part = depth - row
@@ -104,7 +112,7 @@ class TravelTimes:
 
 
 def _whole(fine: NDArray[np.float32], deep: NDArray[np.float32]) -> Floats:
-    """One table each km: the fine rows, and below them the deep ones, which begin with the last fine row, blended."""
+    """One table with a row for each km, from the fine rows and interpolated deep rows."""
     rows = np.arange((len(deep) - 1) * DEEP_STEP_KM + 1.0)
     columns = np.arange(float(fine.shape[1]))
     below = _bilinear(deep.astype(np.float64), columns / DEEP_STEP_KM, rows[:, None] / DEEP_STEP_KM)

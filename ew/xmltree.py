@@ -1,4 +1,4 @@
-"""PURE: XML documents in one namespace, built element by element."""
+"""PURE: builds XML documents of one namespace, element by element."""
 
 from xml.etree import ElementTree as ET
 
@@ -10,7 +10,7 @@ def document(namespace: str, tag: str, **attributes: str) -> ET.Element:
 
 
 def add(parent: ET.Element, tag: str, text: str | None = None, **attributes: str) -> ET.Element:
-    """A new last child of ``parent``, in its namespace."""
+    """Append a child to ``parent``, in its namespace; returns the child."""
     namespace = parent.tag.rpartition("}")[0]
     child = ET.SubElement(parent, f"{namespace}}}{tag}", attributes)
     child.text = text
