@@ -19,10 +19,10 @@ from ew.alerts.message import (
 )
 from ew.alerts.trust import Verifier
 from ew.broker_address import BrokerAddress
-from ew.delivery.embedded import decode, encode
-from ew.delivery.embedded.packets import V311, Type
 from ew.times import US_PER_S
 from ew.traveltimes import TravelTimes
+from mqtt_broker import decode, encode
+from mqtt_broker.packets import V311, Type
 from simulators.device import DeviceMachine, Reaction
 
 KEEP_ALIVE_S = 60

@@ -23,9 +23,9 @@ import orjson
 from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE
 from ew.broker_address import BrokerAddress
 from ew.config.policy import KindPolicy
-from ew.delivery.loop import fast_run
 from ew.errors import BrokerError, MessageError
 from ew.shaking.targets import cell_of
+from mqtt_broker.loop import fast_run
 from simulators.client import DeviceClient, Shared, handle_mail
 from simulators.device import KINDS, DeviceMachine
 from simulators.population import KM_PER_H, Device, Journey

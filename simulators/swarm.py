@@ -20,10 +20,10 @@ from typing import Any, Self
 import orjson
 
 from ew.broker_address import BrokerAddress
-from ew.delivery.embedded import decode, encode
-from ew.delivery.embedded.packets import V311, Type
-from ew.delivery.loop import fast_run
 from ew.errors import BrokerError
+from mqtt_broker import decode, encode
+from mqtt_broker.loop import fast_run
+from mqtt_broker.packets import V311, Type
 
 MARK = b"round-"
 """Stands in a message before its round's number of three digits."""

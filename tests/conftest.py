@@ -46,14 +46,14 @@ async def embedded() -> AsyncIterator[BrokerAddress]:
 @contextlib.asynccontextmanager
 async def unguarded() -> AsyncIterator[BrokerAddress]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(Path(__file__).with_name("open_broker.py"))),
+        *(sys.executable, "-m", "mqtt_broker", "--with-parent", "--urgent", "ew/v1/alert/"),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         async with asyncio.timeout(30):
-            port = int(await process.stdout.readline())
+            port = int((await process.stdout.readline()).rpartition(b":")[2])
         yield BrokerAddress("127.0.0.1", port, process.pid)
     finally:
         process.stdin.close()

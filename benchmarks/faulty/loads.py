@@ -15,8 +15,8 @@ import sys
 
 import aiomqtt
 
-from ew.delivery.embedded import encode
-from ew.delivery.embedded.packets import V311, Type
+from mqtt_broker import encode
+from mqtt_broker.packets import V311, Type
 
 CLIENTS = 50
 NEVER_READ = 3

@@ -8,10 +8,11 @@ import asyncio
 import sys
 import time
 
-from ew.delivery.embedded.connection import Connection
-from ew.delivery.embedded.packets import Type
-from ew.delivery.embedded.server import Server
-from ew.delivery.loop import fast_run
+from ew.delivery.roles import LIMITS
+from mqtt_broker.connection import Connection
+from mqtt_broker.loop import fast_run
+from mqtt_broker.packets import Type
+from mqtt_broker.server import Server
 
 
 class _Slow(Connection):
@@ -25,7 +26,7 @@ class _Slow(Connection):
 
 async def _run(rate: float) -> None:
     _Slow.seconds_each = 1.0 / rate
-    server = Server(connection=_Slow)
+    server = Server(LIMITS, connection=_Slow)
     await server.start()
     print(server.port, flush=True)
     await asyncio.Event().wait()

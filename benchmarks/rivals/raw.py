@@ -7,9 +7,9 @@ deliver faster on this machine with one core.
 import asyncio
 import sys
 
-from ew.delivery.embedded import encode
-from ew.delivery.embedded.packets import V311
-from ew.delivery.loop import fast_run
+from mqtt_broker import encode
+from mqtt_broker.loop import fast_run
+from mqtt_broker.packets import V311
 
 _CLIENTS: set[asyncio.Transport] = set()
 

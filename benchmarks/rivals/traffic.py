@@ -11,9 +11,9 @@ import os
 import sys
 import time
 
-from ew.delivery.embedded import encode
-from ew.delivery.embedded.packets import V311, Type
-from ew.delivery.loop import fast_run
+from mqtt_broker import encode
+from mqtt_broker.loop import fast_run
+from mqtt_broker.packets import V311, Type
 
 USER, PASSWORD = "EW_TRAFFIC_USER", "EW_TRAFFIC_PASSWORD"
 """The broker's login in the environment: stations and archives need one."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from ew.broker_address import BrokerAddress, parse_url
 from ew.config import DeliveryConfig
 from ew.delivery.child import Child, Keep, end, guard
-from ew.delivery.embedded.access import SECRET, SERVICE_USER
+from ew.delivery.embedded import SECRET, SERVICE_USER
 from ew.errors import BrokerError
 
 log = logging.getLogger("ew.broker")

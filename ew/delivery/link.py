@@ -10,8 +10,8 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ew.delivery.embedded import decode, encode
-from ew.delivery.embedded.packets import (
+from mqtt_broker import decode, encode
+from mqtt_broker.packets import (
     CONNACK_PROPERTIES,
     V5,
     Prop,

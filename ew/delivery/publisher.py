@@ -20,12 +20,12 @@ from ew.alerts.planner import AlertPlan
 from ew.alerts.signing import Signer
 from ew.broker_address import BrokerAddress
 from ew.config import DeliveryConfig
-from ew.delivery.embedded.packets import V5, V311, Prop, Publish
 from ew.delivery.link import Link, LinkError, Login, open_link
 from ew.delivery.outbox import Outbox, Outgoing
 from ew.delivery.progress import SendProgress
 from ew.delivery.retained import Published, RetainedAlerts, SendRecord
 from ew.errors import BrokerError
+from mqtt_broker.packets import V5, V311, Prop, Publish
 
 log = logging.getLogger("ew.publisher")
 

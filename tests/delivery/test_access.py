@@ -17,11 +17,14 @@ from ew.alerts.signing import Signer
 from ew.broker_address import BrokerAddress
 from ew.config import DeliveryConfig
 from ew.delivery.broker import open_broker
-from ew.delivery.embedded.access import Access, Role, User, hash_password, is_password, parse_users
 from ew.delivery.publisher import Publisher
-from ew.errors import BrokerError, ConfigError
+from ew.delivery.roles import USER_ROLES, Role
+from ew.errors import BrokerError
+from mqtt_broker.access import hash_password, is_password, parse_users
+from mqtt_broker.packets import Type
 from tests.conftest import SBIN
 from tests.delivery.conftest import PlanMaker
+from tests.mqtt_broker.wire import connect, joined
 from tests.tls import make_certificate
 
 USERS = {"sta-1": ("station", b"waves"), "tv-1": ("device", b"screen"), "ops": ("service", b"all")}
@@ -178,29 +181,10 @@ async def test_mosquittos_clients_speak_over_tls_with_a_password(
                 break
 
 
-def test_password_is_known_by_its_hash_alone() -> None:
-    hashed = hash_password(b"secret")
-    assert b"secret" not in hashed.encode()
-    assert hashed != hash_password(b"secret"), "salted"
-    assert is_password(b"secret", hashed)
-    access = Access({"a": User(Role.DEVICE, hashed)})
-    for _ in range(2):  # the second time by the fast hash
-        assert access.check("a", b"secret") is Role.DEVICE
-        assert access.check("a", b"Secret") is None
-    assert access.check("b", b"secret") is None
-
-
-@pytest.mark.parametrize("line", ["a:device", "a:king:1$1$1$AA==$AA==", "a:device:plain"])
-def test_line_that_is_no_user_is_named_by_its_number_and_not_by_its_secret(line: str) -> None:
-    with pytest.raises(ConfigError, match=r"users, line 2") as caught:
-        parse_users(f"\n{line}\n", "users")
-    assert "plain" not in str(caught.value)
-
-
 def test_lines_are_made_by_the_command_line() -> None:
     command = [sys.executable, "-m", "ew.delivery.embedded", "--hash-password", "tv-2", "device"]
     made = subprocess.run(command, input="word\n", capture_output=True, text=True, check=True)
-    user = parse_users(made.stdout, "made")["tv-2"]
+    user = parse_users(made.stdout, "made", USER_ROLES)["tv-2"]
     assert user.role is Role.DEVICE
     assert is_password(b"word", user.hashed)
 
@@ -339,3 +323,20 @@ async def test_nothing_of_unnamed_clients_is_retained_or_large(
         await ours.publish("ew/v1/receipt/end", b"end", qos=1)
         async with asyncio.timeout(10):
             assert (await anext(ours.messages)).payload == b"end"
+
+
+async def test_refused_clients_do_not_stop_the_broker(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each refusal was a line in a pipe that nobody read: after a thousand the broker stood still."""
+    users = tmp_path / "users"
+    users.write_text(f"tv-1:device:{hash_password(b'screen')}\n", encoding="utf-8")
+    forbidden = f"ew/v1/alert/cell/{'8' * 100}"
+    async with open_broker("embedded", config=DeliveryConfig(users=users)) as address:
+        for number in range(600):
+            async with joined(address, connect(f"{'n' * 80}-{number}")) as one:
+                for _ in range(3):
+                    one.publish(forbidden, qos=1)
+                    assert await one.next() == (Type.PUBACK, 0, b"\x00\x01\x87")
+    # All of it can be read, a line for each client
+    assert sum("may not publish" in record.getMessage() for record in caplog.records) >= 500

@@ -17,12 +17,12 @@ from ew.alerts.signing import Signer
 from ew.broker_address import PASSWORD, BrokerAddress, parse_url
 from ew.config import DeliveryConfig
 from ew.delivery.broker import find_program, free_port, open_broker, run_program
-from ew.delivery.embedded.access import hash_password
 from ew.delivery.publisher import Publisher
 from ew.errors import BrokerError, ConfigError
 from ew.records import EventVersion, Packet
 from ew.sources.mqtt import MqttWaveforms
 from ew.sources.picks import PickExchange, encode_ends
+from mqtt_broker.access import hash_password
 from simulators import scenario
 from simulators.faults import Faults
 from simulators.fleet import Fleet

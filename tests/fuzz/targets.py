@@ -21,8 +21,6 @@ from ew.alerts.trust import Verifier, root_from_pem
 from ew.api.models import DeviceIn, OriginIn
 from ew.config import load_config
 from ew.config.explain import as_toml
-from ew.delivery.embedded import decode, encode
-from ew.delivery.embedded.packets import V5, V311, ProtocolError, Type
 from ew.errors import ConfigError, InputError, MessageError
 from ew.sources import openeew, shake
 from ew.sources.inventory import parse_csv, parse_stationxml
@@ -32,6 +30,8 @@ from ew.sources.miniseed import encode as encode_miniseed
 from ew.sources.picks import decode_ends, decode_report
 from ew.sources.slproto import Framer, Version
 from ew.storage.resume import load_resume
+from mqtt_broker import decode, encode
+from mqtt_broker.packets import V5, V311, ProtocolError, Type
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(tempfile.mkdtemp(prefix="ew-fuzz-"))

@@ -11,10 +11,11 @@ import pytest
 from ew.alerts.message import TOPIC_CELL, TOPIC_KEYS, AlertTemplate
 from ew.alerts.signing import Signer
 from ew.broker_address import BrokerAddress
-from ew.delivery.embedded.server import Server
 from ew.delivery.publisher import Publisher
+from ew.delivery.roles import LIMITS
 from ew.records import EventVersion, Origin
 from ew.shaking.targets import cell_of
+from mqtt_broker.server import Server
 from simulators.fleet import Fleet
 from simulators.population import Device, Journey
 from tests import trust
@@ -80,7 +81,7 @@ async def test_no_version_is_missed_or_doubled_at_a_border(broker: BrokerAddress
 @pytest.fixture
 async def inside() -> AsyncIterator[Server]:
     """The embedded broker in this process, so that its subscriptions can be looked at."""
-    server = Server()
+    server = Server(LIMITS)
     await server.start()
     yield server
     await server.stop()

@@ -17,9 +17,10 @@ from ew import Channel
 from ew.alerts.message import parse_event
 from ew.alerts.trust import Verifier, root_from_pem
 from ew.broker_address import BrokerAddress
-from ew.delivery.embedded.server import Server
+from ew.delivery.roles import LIMITS
 from ew.storage.keyring import Keyring
 from ew.traveltimes import TravelTimes
+from mqtt_broker.server import Server
 from simulators.device import DeviceMachine, check_with
 from simulators.network import shifted
 from simulators.population import Device
@@ -113,7 +114,7 @@ async def test_killing_either_in_mid_event_loses_nothing_and_devices_act_once(
     chosen = play()
     vertical = [c for c in chosen.inventory.values() if c.seed_id.endswith("Z")]
     async with AsyncExitStack() as stack:
-        server = Server()  # lets everybody speak: who may is the subject of other tests
+        server = Server(LIMITS)  # lets everybody speak: who may is the subject of other tests
         await server.start()
         stack.push_async_callback(server.stop)
         broker = BrokerAddress("127.0.0.1", server.port)

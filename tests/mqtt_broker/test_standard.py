@@ -1,11 +1,11 @@
-"""The embedded broker held to the OASIS standards in raw bytes: what a client may send, and what must come back."""
+"""The broker held to the OASIS standards in raw bytes: what a client may send, and what must come back."""
 
 import pytest
 
-from ew.broker_address import BrokerAddress
-from ew.delivery.embedded import encode
-from ew.delivery.embedded.packets import V311, Prop, Properties, Type
-from tests.wire import connect, joined, will, wire
+from mqtt_broker import encode
+from mqtt_broker.packets import V311, Prop, Properties, Type
+from tests.mqtt_broker.conftest import Address
+from tests.mqtt_broker.wire import connect, joined, will, wire
 
 
 @pytest.mark.parametrize(
@@ -27,10 +27,11 @@ from tests.wire import connect, joined, will, wire
         (connect("nul\x00"), 0x81),
     ],
 )
+@pytest.mark.rule("3.1.4")
 async def test_connect_that_breaks_a_rule_is_answered_with_its_reason(
-    embedded: BrokerAddress, packet: bytes, reason: int
+    broker: Address, packet: bytes, reason: int
 ) -> None:
-    async with wire(embedded, packet) as one:
+    async with wire(broker, packet) as one:
         assert await one.end() == [(Type.CONNACK, 0, bytes([0, reason, 0]))]
 
 
@@ -72,22 +73,24 @@ def _wrong(kind: int, flags: int, body: bytes) -> bytes:
         (_wrong(Type.AUTH, 0, b"\x18\x00"), 0x82),
     ],
 )
+@pytest.mark.rule("4.13")
 async def test_packet_that_breaks_a_rule_ends_the_connection_with_its_reason(
-    embedded: BrokerAddress, packet: bytes, reason: int
+    broker: Address, packet: bytes, reason: int
 ) -> None:
-    async with joined(embedded) as one:
+    async with joined(broker) as one:
         one.writer.write(packet)
         assert await one.end() == [(Type.DISCONNECT, 0, bytes([reason, 0]))]
 
 
 @pytest.mark.parametrize("reason", [0x00, 0x04, 0x80])
+@pytest.mark.rule("3.1.2.5")
 async def test_only_a_disconnect_of_reason_0_discards_the_will(
-    embedded: BrokerAddress, reason: int
+    broker: Address, reason: int
 ) -> None:
-    async with joined(embedded) as watcher:
+    async with joined(broker) as watcher:
         watcher.subscribe("w")
         await watcher.next()
-        async with joined(embedded, connect(flags=6, after=will("w", []))) as one:
+        async with joined(broker, connect(flags=6, after=will("w", []))) as one:
             one.send(Type.DISCONNECT, 0, bytes([reason]))
             assert await one.end() == []
         if reason:
@@ -96,11 +99,12 @@ async def test_only_a_disconnect_of_reason_0_discards_the_will(
             await watcher.is_silent()
 
 
+@pytest.mark.rule("4.4")
 async def test_what_was_under_way_comes_again_within_the_new_receive_maximum(
-    embedded: BrokerAddress,
+    broker: Address,
 ) -> None:
     lasting = (Prop.SESSION_EXPIRY, 60)
-    async with joined(embedded, connect("slow", items=[lasting])) as one:
+    async with joined(broker, connect("slow", items=[lasting])) as one:
         one.subscribe("a", 2)
         await one.next()
         for number in range(3):
@@ -108,7 +112,7 @@ async def test_what_was_under_way_comes_again_within_the_new_receive_maximum(
         first = [p for p in [await one.next() for _ in range(6)] if p[0] == Type.PUBLISH]
         assert len(first) == 3
     again = connect("slow", flags=0, items=[lasting, (Prop.RECEIVE_MAXIMUM, 1)])
-    async with joined(embedded, again) as one:
+    async with joined(broker, again) as one:
         for number in range(3):
             found = await one.next_publish()
             assert (found.payload, found.dup) == (b"%d" % number, True)
@@ -120,10 +124,11 @@ async def test_what_was_under_way_comes_again_within_the_new_receive_maximum(
             one.send(Type.PUBCOMP, 0, packet_id)
 
 
+@pytest.mark.rule("4.3.3")
 async def test_message_at_qos_2_is_taken_once_however_often_it_is_sent(
-    embedded: BrokerAddress,
+    broker: Address,
 ) -> None:
-    async with joined(embedded) as watcher, joined(embedded) as one:
+    async with joined(broker) as watcher, joined(broker) as one:
         watcher.subscribe("a", 0)
         await watcher.next()
         for _ in range(3):
@@ -137,18 +142,20 @@ async def test_message_at_qos_2_is_taken_once_however_often_it_is_sent(
         await watcher.is_silent()
 
 
-async def test_no_local_holds_for_retained_messages_too(embedded: BrokerAddress) -> None:
-    async with joined(embedded, connect("me")) as one:
+@pytest.mark.rule("3.8.3.1")
+async def test_no_local_holds_for_retained_messages_too(broker: Address) -> None:
+    async with joined(broker, connect("me")) as one:
         one.publish("a/1", b"mine", retain=True)
         one.subscribe("a/+", 0b101)
         assert (await one.next())[0] == Type.SUBACK
         await one.is_silent()
 
 
+@pytest.mark.rule("3.1.2.11.4")
 async def test_message_of_just_the_largest_size_is_sent_and_one_more_is_not(
-    embedded: BrokerAddress,
+    broker: Address,
 ) -> None:
-    async with joined(embedded, connect(items=[(Prop.MAXIMUM_PACKET_SIZE, 64)])) as one:
+    async with joined(broker, connect(items=[(Prop.MAXIMUM_PACKET_SIZE, 64)])) as one:
         one.subscribe("a", 0)
         await one.next()
         one.publish("a", bytes(59))  # 2 of head, 3 of topic, 1 of properties: 65
@@ -157,10 +164,11 @@ async def test_message_of_just_the_largest_size_is_sent_and_one_more_is_not(
 
 
 @pytest.mark.parametrize("handling", [0, 1, 2])
+@pytest.mark.rule("3.8.3.1")
 async def test_retain_handling_says_when_retained_messages_come(
-    embedded: BrokerAddress, handling: int
+    broker: Address, handling: int
 ) -> None:
-    async with joined(embedded) as one:
+    async with joined(broker) as one:
         one.publish("a", b"kept", retain=True)
         for is_new in (True, False):
             one.subscribe("a", handling << 4)
@@ -171,16 +179,18 @@ async def test_retain_handling_says_when_retained_messages_come(
 
 
 @pytest.mark.parametrize("keeps", [False, True])
-async def test_retain_flag_is_kept_only_as_asked(embedded: BrokerAddress, keeps: bool) -> None:
-    async with joined(embedded) as one:
+@pytest.mark.rule("3.3.1.3")
+async def test_retain_flag_is_kept_only_as_asked(broker: Address, keeps: bool) -> None:
+    async with joined(broker) as one:
         one.subscribe("a", keeps << 3)
         await one.next()
         one.publish("a", retain=True)
         assert (await one.next_publish()).retain is keeps
 
 
+@pytest.mark.rule("3.3.2.3")
 async def test_properties_are_handed_on_as_they_came_and_in_their_order(
-    embedded: BrokerAddress,
+    broker: Address,
 ) -> None:
     items: Properties = [
         (Prop.USER_PROPERTY, ("b", "1")),
@@ -191,7 +201,7 @@ async def test_properties_are_handed_on_as_they_came_and_in_their_order(
         (Prop.RESPONSE_TOPIC, "back"),
         (Prop.CORRELATION_DATA, b"\x00\xff"),
     ]
-    async with joined(embedded) as one:
+    async with joined(broker) as one:
         one.subscribe("a/#", 0, [(Prop.SUBSCRIPTION_ID, 268_435_455)])
         one.subscribe("a/+", 0, [(Prop.SUBSCRIPTION_ID, 2)])
         await one.next()
@@ -205,8 +215,9 @@ async def test_properties_are_handed_on_as_they_came_and_in_their_order(
         assert (await one.next_publish()).topic == "a/1"
 
 
-async def test_largest_packets_of_four_length_bytes_pass(embedded: BrokerAddress) -> None:
-    async with joined(embedded, version=V311) as one:
+@pytest.mark.rule("2.1.4")
+async def test_largest_packets_of_four_length_bytes_pass(broker: Address) -> None:
+    async with joined(broker, version=V311) as one:
         one.subscribe("big", 0)
         await one.next()
         payload = bytes(range(256)) * 8300  # above 2,097,151 bytes
@@ -214,10 +225,11 @@ async def test_largest_packets_of_four_length_bytes_pass(embedded: BrokerAddress
         assert (await one.next_publish()).payload == payload
 
 
+@pytest.mark.rule("3.1.2.10")
 async def test_client_silent_for_one_and_a_half_keep_alives_is_told_and_dropped(
-    embedded: BrokerAddress,
+    broker: Address,
 ) -> None:
-    async with joined(embedded, connect(keep_alive=1)) as one:
+    async with joined(broker, connect(keep_alive=1)) as one:
         assert await one.end() == [(Type.DISCONNECT, 0, b"\x8d\x00")]
 
 
@@ -231,57 +243,62 @@ async def test_client_silent_for_one_and_a_half_keep_alives_is_told_and_dropped(
         connect(version=V311),
     ],
 )
+@pytest.mark.rule("4.13")
 async def test_mqtt_3_1_1_client_that_breaks_a_rule_is_cut_off_without_a_word(
-    embedded: BrokerAddress, packet: bytes
+    broker: Address, packet: bytes
 ) -> None:
-    async with joined(embedded, version=V311) as one:
+    async with joined(broker, version=V311) as one:
         one.writer.write(packet)
         assert await one.end() == []
 
 
-async def test_mqtt_3_1_1_refusals_have_their_return_codes(embedded: BrokerAddress) -> None:
+@pytest.mark.rule("3.2.2.2")
+async def test_mqtt_3_1_1_refusals_have_their_return_codes(broker: Address) -> None:
     for packet, code in (
         (connect(version=6), 1),
         (connect(version=V311, flags=0), 2),  # no name, yet a session to keep
     ):
-        async with wire(embedded, packet, V311) as one:
+        async with wire(broker, packet, V311) as one:
             assert await one.end() == [(Type.CONNACK, 0, bytes([0, code]))]
 
 
+@pytest.mark.rule("3.1.2.2")
 async def test_connect_of_a_version_to_come_is_answered_as_what_it_looks_like(
-    embedded: BrokerAddress,
+    broker: Address,
 ) -> None:
     to_come = bytearray(connect("me"))
     to_come[8] = 99  # the protocol version; with properties, as in MQTT 5
-    async with wire(embedded, bytes(to_come)) as one:
+    async with wire(broker, bytes(to_come)) as one:
         assert await one.end() == [(Type.CONNACK, 0, b"\x00\x84\x00")]
-    async with wire(embedded, connect("me", version=99)) as one:  # without
+    async with wire(broker, connect("me", version=99)) as one:  # without
         assert await one.end() == [(Type.CONNACK, 0, b"\x00\x01")]
 
 
-async def test_no_answer_is_larger_than_the_client_can_take(embedded: BrokerAddress) -> None:
+@pytest.mark.rule("3.1.2.11.4")
+async def test_no_answer_is_larger_than_the_client_can_take(broker: Address) -> None:
     tiny = connect("me", items=[(Prop.MAXIMUM_PACKET_SIZE, 10)])
-    async with wire(embedded, tiny) as one:
+    async with wire(broker, tiny) as one:
         assert await one.end() == [(Type.CONNACK, 0, b"\x00\x95\x00")]
     small = connect("me", items=[(Prop.MAXIMUM_PACKET_SIZE, 30)])
     for kind, options in ((Type.SUBSCRIBE, b"\x00"), (Type.UNSUBSCRIBE, b"")):
-        async with joined(embedded, small) as one:
+        async with joined(broker, small) as one:
             one.send(kind, 2, b"\x00\x01\x00" + (encode.text("a") + options) * 30)
             assert await one.end() == [(Type.DISCONNECT, 0, b"\x95\x00")]
 
 
+@pytest.mark.rule("3.3.2.3.3")
 async def test_expired_message_that_was_sent_at_qos_2_comes_again_at_qos_1_it_does_not(
-    embedded: BrokerAddress,
+    broker: Address,
 ) -> None:
     lasting = [(Prop.SESSION_EXPIRY, 60)]
-    async with joined(embedded, connect("phone", items=lasting)) as one:
+    async with joined(broker, connect("phone", items=lasting)) as one:
         one.subscribe("a/+", 2)
         await one.next()
         for qos in (1, 2):
             one.publish(f"a/{qos}", qos=qos, packet_id=qos, items=[(Prop.MESSAGE_EXPIRY, 1)])
             assert (await one.next_publish()).qos == qos
             await one.next()
-    async with joined(embedded) as other:  # what is retained expires in the same second
+    async with joined(broker) as other:  # what is retained expires in the same second
         other.publish("b", retain=True, items=[(Prop.MESSAGE_EXPIRY, 1)])
         while True:
             other.subscribe("b", 0)
@@ -290,14 +307,15 @@ async def test_expired_message_that_was_sent_at_qos_2_comes_again_at_qos_1_it_do
             if (await other.next())[0] == Type.PINGRESP:
                 break
             assert (await other.next())[0] == Type.PINGRESP
-    async with joined(embedded, connect("phone", flags=0, items=lasting)) as one:
+    async with joined(broker, connect("phone", flags=0, items=lasting)) as one:
         again = await one.next_publish()
         assert (again.topic, again.qos, again.dup) == ("a/2", 2, True)
         await one.is_silent()
 
 
-async def test_puback_for_a_message_at_qos_2_is_a_protocol_error(embedded: BrokerAddress) -> None:
-    async with joined(embedded) as one:
+@pytest.mark.rule("4.3.3")
+async def test_puback_for_a_message_at_qos_2_is_a_protocol_error(broker: Address) -> None:
+    async with joined(broker) as one:
         one.subscribe("a", 2)
         await one.next()
         one.publish("a", qos=2)

@@ -1,15 +1,16 @@
-"""PURE: sessions, subscriptions and retained messages of the embedded broker; time is passed in.
+"""PURE: messages, and the sessions that deliver them to one client each; time is passed in.
 
-A session outlives its connection as long as its client asked. Deliveries go to the session's link, a thing with ``send``,
-or wait in the session when there is none or it has as many unacknowledged as the client allows.
+A session outlives its connection as long as its client asked. Deliveries go to the session's link,
+a thing with ``send``. They wait in the session while it has no link, or while as many of them are
+unacknowledged as the client allows.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ew.delivery.embedded import encode
-from ew.delivery.embedded.packets import (
+from mqtt_broker import encode
+from mqtt_broker.packets import (
     MAX_VARINT,
     Prop,
     Properties,
@@ -19,10 +20,10 @@ from ew.delivery.embedded.packets import (
     Will,
     number,
 )
-from ew.delivery.embedded.subscriptions import Subscription, Subscriptions, matches
+from mqtt_broker.subscriptions import Subscription
 
 QUEUE_LIMIT = 1000
-"""Messages kept for a client that is away or slow to acknowledge; beyond it the oldest is dropped."""
+"""Messages kept for a client that is away or slow; beyond it the oldest is dropped."""
 QUEUE_BYTES = 4 << 20
 """And their payloads together: a thousand phones that are away must not fill the memory."""
 INFLIGHT_LIMIT = 1024
@@ -67,7 +68,8 @@ class Message:
     ) -> tuple[bytes, bytes]:
         """Its PUBLISH in two parts; encoded once for all receivers of one kind.
 
-        ``alias``: 0 for none, positive to set this alias for the topic, negative to use it in the topic's place.
+        ``alias``: 0 for none, positive to set this alias for the topic, negative to use it in the
+        topic's place.
         """
         key = (version, qos, retain, ids, alias)
         left = None if self.expires is None else max(0, round(self.expires - now))
@@ -89,6 +91,15 @@ class Message:
         made = encode.publish_parts(version, topic, self.payload, qos, retain=retain, items=items)
         self._parts[key] = made
         return made
+
+
+def new_message(
+    topic: str, payload: bytes, qos: int, properties: Properties, publisher: str, now: float
+) -> Message:
+    """A message with its expiry as a moment of the broker's time."""
+    life = number(properties, Prop.MESSAGE_EXPIRY, -1)
+    expires = None if life < 0 else now + life
+    return Message(topic, payload, qos, properties, publisher, expires)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +201,7 @@ class Session:
             raise ProtocolError(Reason.PROTOCOL_ERROR, text)
 
     def flush(self, now: float) -> None:
-        """Send what waits, as far as the client allows; first what was under way on an earlier connection."""
+        """Send what waits, as far as the client allows, unacknowledged messages first."""
         while (
             self._again
             and self.link is not None
@@ -216,7 +227,8 @@ class Session:
     def resend(self, now: float) -> None:
         """After a reconnect: once more what was not acknowledged, then what waits (4.4).
 
-        Never more at once than this connection's receive maximum, which may be less than the last one's (3.3.4).
+        Never more at once than this connection's receive maximum, which may be less than that of
+        the last one (3.3.4).
         """
         link = self.link
         if link is None:
@@ -265,120 +277,3 @@ class Session:
             self._last_id = self._last_id % 65_535 + 1
             if self._last_id not in self._inflight:
                 return self._last_id
-
-
-class Broker:
-    """Sessions, subscriptions and retained messages together."""
-
-    def __init__(self) -> None:
-        self.sessions: dict[str, Session] = {}
-        self.subscriptions: Subscriptions[Session] = Subscriptions()
-        self.retained: dict[str, Message] = {}
-        self.wills: list[tuple[float, Session, Will]] = []
-        self.away: dict[Session, float] = {}
-
-    def publish(self, message: Message, *, retain: bool, now: float) -> int:
-        """Give a message to all who want it; how many they are."""
-        if retain:
-            if message.payload:
-                self.retained[message.topic] = message
-            else:
-                self.retained.pop(message.topic, None)
-        merged: dict[Session, tuple[int, bool, tuple[int, ...]]] = {}
-        for session, sub in self.subscriptions.match(message.topic):
-            if sub.no_local and session.client_id == message.publisher:
-                continue
-            ids = sub.ids
-            qos, keep = min(sub.qos, message.qos), retain and sub.retain_as_published
-            before = merged.get(session)
-            if before is not None:  # overlapping filters: one copy, at the highest QoS (3.3.4)
-                qos, keep, ids = max(qos, before[0]), keep or before[1], before[2] + ids
-            merged[session] = (qos, keep, ids)
-        for session, (qos, keep, ids) in merged.items():
-            session.deliver(message, qos, keep, ids, now)
-        receivers = len(merged)
-        for session, sub in self.subscriptions.match_shared(message.topic):
-            keep = retain and sub.retain_as_published
-            session.deliver(message, min(sub.qos, message.qos), keep, sub.ids, now)
-            receivers += 1
-        return receivers
-
-    def send_retained(
-        self, session: Session, text: str, subscription: Subscription, now: float
-    ) -> None:
-        """The retained messages a new subscription asks for."""
-        if "+" in text or "#" in text:
-            pattern = text.split("/")
-            found = [m for topic, m in self.retained.items() if matches(pattern, topic.split("/"))]
-        else:
-            found = [self.retained[text]] if text in self.retained else []
-        for message in found:
-            is_own = subscription.no_local and message.publisher == session.client_id
-            if not message.is_expired(now) and not is_own:
-                session.deliver(
-                    message, min(subscription.qos, message.qos), True, subscription.ids, now
-                )
-
-    def leave(self, session: Session, now: float, *, with_will: bool) -> None:
-        """A session's connection has ended."""
-        session.link = None
-        will, session.will = session.will, None
-        if will is not None and with_will:
-            delay = number(will.properties, Prop.WILL_DELAY, 0)
-            if delay and session.expiry_s > 0:
-                self.wills.append((now + delay, session, will))
-            else:
-                self._publish_will(session, will, now)
-        if session.expiry_s <= 0:
-            self.end(session, now)
-        else:
-            self.away[session] = now + session.expiry_s
-
-    def is_over(self, session: Session, now: float) -> bool:
-        """Whether a session's time has run out, though no tick has let go of it yet."""
-        return self.away.get(session, float("inf")) <= now
-
-    def back(self, session: Session) -> None:
-        """A session's client is here again: it does not expire, and a will that waited is void (3.1.3.2.2)."""
-        self.away.pop(session, None)
-        if self.wills:
-            self.wills = [w for w in self.wills if w[1] is not session]
-
-    def end(self, session: Session, now: float) -> None:
-        """Let go of a session; a will that waited is due now at the latest."""
-        due = [w for w in self.wills if w[1] is session]
-        if due:
-            self.wills = [w for w in self.wills if w[1] is not session]
-            for _, _, will in due:
-                self._publish_will(session, will, now)
-        self.subscriptions.remove_all(session)
-        self.away.pop(session, None)
-        if self.sessions.get(session.client_id) is session:
-            del self.sessions[session.client_id]
-
-    def tick(self, now: float) -> None:
-        """What time brings: wills that are due, sessions and retained messages that expire."""
-        due = [w for w in self.wills if w[0] <= now]
-        if due:
-            self.wills = [w for w in self.wills if w[0] > now]
-        for _, session, will in due:
-            self._publish_will(session, will, now)
-        for session in [s for s, until in self.away.items() if until <= now]:
-            self.end(session, now)
-        for topic in [t for t, m in self.retained.items() if m.is_expired(now)]:
-            del self.retained[topic]
-
-    def _publish_will(self, session: Session, will: Will, now: float) -> None:
-        message = new_message(
-            will.topic, will.payload, will.qos, will.properties, session.client_id, now
-        )
-        self.publish(message, retain=will.retain, now=now)
-
-
-def new_message(
-    topic: str, payload: bytes, qos: int, properties: Properties, publisher: str, now: float
-) -> Message:
-    """A message with its expiry as a moment of the broker's time."""
-    life = number(properties, Prop.MESSAGE_EXPIRY, -1)
-    expires = None if life < 0 else now + life
-    return Message(topic, payload, qos, properties, publisher, expires)

@@ -1,4 +1,4 @@
-"""PURE: who subscribes to what, and whom a topic concerns."""
+"""PURE: who subscribes to what, and which subscriptions match a topic."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ S = TypeVar("S", bound=Subscriber)
 
 
 class Subscriptions(Generic[S]):
-    """Who wants which topic: exact topics by name, filters with wildcards level by level, groups that share one."""
+    """Who subscribes to which topic: exact topics, filters with wildcards, shared filters."""
 
     def __init__(self) -> None:
         self._exact: dict[str, dict[S, Subscription]] = {}
@@ -87,7 +87,7 @@ class Subscriptions(Generic[S]):
                 yield from receivers.items()
 
     def _find_fitting(self, topic: str) -> list[dict[S, Subscription]]:
-        """What wildcards fit a topic, kept for its next message: stations send to the same few topics for ever."""
+        """Filters with wildcards that match a topic, cached: clients publish to few topics."""
         levels = topic.split("/")
         found = [who for text, who in self._wild.items() if matches(self._levels[text], levels)]
         if len(self._fitting) >= TOPICS_KEPT:
@@ -96,7 +96,7 @@ class Subscriptions(Generic[S]):
         return found
 
     def match_shared(self, topic: str) -> Iterator[tuple[S, Subscription]]:
-        """One member of each group that shares a fitting filter, in turns; who is connected goes first (4.8.2)."""
+        """One member of each group that shares a matching filter, by turns, connected ones first."""
         if not self._shared:
             return
         levels = topic.split("/")
@@ -118,7 +118,7 @@ def unshared(text: str) -> str:
 
 
 def matches(pattern: list[str], levels: list[str]) -> bool:
-    """Whether a filter's levels match a topic's (4.7); wildcards at the start don't match topics that start with $."""
+    """Whether a filter's levels match a topic's (4.7); a leading wildcard matches no $ topic."""
     if levels[0].startswith("$") and pattern[0] in "+#":
         return False
     for i, part in enumerate(pattern):

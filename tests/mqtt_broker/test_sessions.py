@@ -1,20 +1,14 @@
-"""The embedded broker's sessions without a socket: what a client is sent, read back as packets."""
+"""The broker's sessions without a socket: what a client is sent, read back as packets."""
 
 from dataclasses import dataclass, field
 
 import pytest
 
-from ew.delivery.embedded import decode
-from ew.delivery.embedded.packets import V5, Prop, Properties, Publish, Type, Will, number
-from ew.delivery.embedded.state import (
-    QUEUE_BYTES,
-    QUEUE_LIMIT,
-    Broker,
-    Message,
-    Session,
-    Subscription,
-    new_message,
-)
+from mqtt_broker import decode
+from mqtt_broker.packets import V5, Prop, Properties, Publish, Type, Will, number
+from mqtt_broker.router import Broker
+from mqtt_broker.sessions import QUEUE_BYTES, QUEUE_LIMIT, Message, Session, new_message
+from mqtt_broker.subscriptions import Subscription
 
 
 @dataclass
@@ -56,6 +50,7 @@ def connect(
     return link
 
 
+@pytest.mark.rule("3.3.2.3.4")
 def test_client_that_takes_aliases_is_told_each_topic_once(broker: Broker) -> None:
     session = join(broker, "phone", "a/+")
     link = connect(session, aliases=1)
@@ -68,6 +63,7 @@ def test_client_that_takes_aliases_is_told_each_topic_once(broker: Broker) -> No
     assert link.publishes()[0].topic == "a/1", "aliases end with their connection"
 
 
+@pytest.mark.rule("3.1.2.11.3")
 def test_no_more_is_under_way_than_the_client_takes(broker: Broker) -> None:
     session = join(broker, "phone")
     link = connect(session, receive=2)
@@ -79,6 +75,7 @@ def test_no_more_is_under_way_than_the_client_takes(broker: Broker) -> None:
     assert [p.payload for p in link.publishes()] == [b"2"]
 
 
+@pytest.mark.rule("4.4")
 def test_unacknowledged_message_comes_again_marked_as_duplicate(broker: Broker) -> None:
     session = join(broker, "phone")
     (sent,) = _sent(broker, session)
@@ -95,6 +92,7 @@ def _sent(broker: Broker, session: Session) -> list[Publish]:
     return link.publishes()
 
 
+@pytest.mark.rule("3.3.2.3.3")
 def test_expired_message_is_not_sent_to_who_comes_back_and_the_rest_tells_its_time_left(
     broker: Broker,
 ) -> None:
@@ -121,6 +119,7 @@ def test_queue_of_a_client_that_is_away_is_bounded_in_number_and_bytes(broker: B
     assert [p.payload for p in link.publishes()] == [large, large], "the oldest made room"
 
 
+@pytest.mark.rule("3.1.2.11.4")
 def test_message_larger_than_the_client_takes_is_left_out(broker: Broker) -> None:
     session = join(broker, "small")
     link = connect(session, largest=40)
@@ -129,6 +128,7 @@ def test_message_larger_than_the_client_takes_is_left_out(broker: Broker) -> Non
     assert [p.payload for p in link.publishes()] == [b"fits"]
 
 
+@pytest.mark.rule("3.1.3.2.2")
 def test_will_with_delay_comes_when_the_session_ends_if_that_is_sooner(broker: Broker) -> None:
     watcher = join(broker, "watcher", "wills")
     link = connect(watcher)
@@ -142,6 +142,7 @@ def test_will_with_delay_comes_when_the_session_ends_if_that_is_sooner(broker: B
     assert "dead" not in broker.sessions
 
 
+@pytest.mark.rule("4.8.2")
 def test_shared_message_goes_to_a_member_who_is_here(broker: Broker) -> None:
     members = [join(broker, name, "$share/g/a") for name in ("away", "here")]
     link = connect(members[1])
@@ -150,6 +151,7 @@ def test_shared_message_goes_to_a_member_who_is_here(broker: Broker) -> None:
     assert len(link.publishes()) == 3
 
 
+@pytest.mark.rule("3.1.2.11.2")
 def test_session_is_over_at_its_time_though_no_tick_has_come(broker: Broker) -> None:
     session = join(broker, "phone", expiry_s=5.0)
     broker.leave(session, 0.0, with_will=False)

@@ -1,24 +1,24 @@
-"""SHELL: the embedded broker on its ports: it takes connections and keeps the clock."""
+"""SHELL: the broker on its ports: accepts connections and keeps the clock."""
 
 import asyncio
 import ssl
 
-from ew.delivery.embedded.access import OPEN, Access
-from ew.delivery.embedded.connection import Connection, Limits
-from ew.delivery.embedded.packets import Reason
-from ew.delivery.embedded.state import Broker
-from ew.delivery.embedded.turns import Turns
+from mqtt_broker.access import OPEN, Access
+from mqtt_broker.connection import Connection, Limits
+from mqtt_broker.packets import Reason
+from mqtt_broker.router import Broker
+from mqtt_broker.scheduler import Scheduler
 
 TICK_S = 0.5
 CONNECT_WITHIN_S = 10.0
 KEEP_ALIVE_GRACE = 1.5
 """A client is gone after one and a half keep-alives (3.1.2.10)."""
 LOGINS_AT_ONCE = 2
-"""Passwords checked at the same time: a storm of clients must not take all cores from the alerts."""
+"""Passwords checked at the same time: a storm of clients must not take all cores."""
 
 
 class Server:
-    """The broker on a TCP port."""
+    """A broker on one or more TCP ports."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Server:
         self.access = access
         self.logins = asyncio.Semaphore(LOGINS_AT_ONCE)
         self.broker = Broker()
-        self.turns = Turns(lambda call: asyncio.get_running_loop().call_soon(call))
+        self.scheduler = Scheduler(lambda call: asyncio.get_running_loop().call_soon(call))
         self.urgent = tuple(topic.encode() for topic in self.limits.urgent)
         self.connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []

@@ -1,6 +1,7 @@
-"""PURE: what MQTT 3.1.1 and 5 speak of: packet types, reason codes, properties, and packets as records.
+"""PURE: MQTT's packet types, reason codes and properties, and packets as records.
 
-Names and numbers are those of the OASIS standards (MQTT 3.1.1 of 2014, MQTT 5.0 of 2019); section numbers are MQTT 5's.
+Names and numbers are those of the OASIS standards (MQTT 3.1.1 of 2014, MQTT 5.0 of 2019); section
+numbers here and in all modules of the package are MQTT 5's.
 """
 
 from dataclasses import dataclass, field
@@ -68,7 +69,10 @@ RETURN_CODES: dict[int, int] = {
     Reason.BAD_USER_OR_PASSWORD: 4,
     Reason.NOT_AUTHORIZED: 5,
 }
-"""What CONNACK of 3.1.1 says for a reason of MQTT 5 (its table 3.1); for any other reason it says nothing."""
+"""The return code of CONNACK in 3.1.1 (its table 3.1) for a reason of MQTT 5.
+
+Other reasons have none.
+"""
 
 
 class ProtocolError(Exception):

@@ -1,12 +1,12 @@
-"""PURE: what a client that is let in may ask of the broker, packet by packet, and what it is answered."""
+"""PURE: what each packet of a connected client does, and how it is answered."""
 
 import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from ew.delivery.embedded import decode, encode
-from ew.delivery.embedded.access import Role
-from ew.delivery.embedded.packets import (
+from mqtt_broker import decode, encode
+from mqtt_broker.access import Role
+from mqtt_broker.packets import (
     FAILED,
     V5,
     Filter,
@@ -17,11 +17,12 @@ from ew.delivery.embedded.packets import (
     Type,
     number,
 )
-from ew.delivery.embedded.state import Broker, Session, new_message
-from ew.delivery.embedded.subscriptions import SHARE, Subscription, unshared
-from ew.delivery.embedded.turns import Turns
+from mqtt_broker.router import Broker
+from mqtt_broker.scheduler import Scheduler
+from mqtt_broker.sessions import Session, new_message
+from mqtt_broker.subscriptions import SHARE, Subscription, unshared
 
-log = logging.getLogger("ew.broker")
+log = logging.getLogger("mqtt_broker")
 
 ALIAS_MAXIMUM = 32
 RECEIVE_MAXIMUM = 1024
@@ -37,7 +38,7 @@ class Client(Protocol):
     version: int
     role: Role
     broker: Broker
-    turns: Turns
+    scheduler: Scheduler
     aliases: dict[int, str]
 
     def now(self) -> float:
@@ -46,7 +47,7 @@ class Client(Protocol):
     def send(self, data: bytes) -> None:
         """Send bytes."""
 
-    def part(self, *, is_clean: bool) -> None:
+    def disconnect(self, *, is_clean: bool) -> None:
         """End the connection as the client wished; ``is_clean``: without its will."""
 
 
@@ -100,16 +101,16 @@ def _fan_out(client: Client, session: Session, topic: str, packet: Publish) -> R
     )
     retain = packet.retain and client.role.may_retain
     receivers = client.broker.publish(message, retain=retain, now=now)
-    client.turns.spend(1 + receivers)
+    client.scheduler.spend(1 + receivers)
     return Reason.SUCCESS if receivers else Reason.NO_MATCHING_SUBSCRIBERS
 
 
 def _refuse_topic(client: Client, session: Session, topic: str) -> Reason:
-    """A publish that is not allowed is acknowledged as such; 3.1.1 has no word for it and the connection ends (3.3.5)."""
+    """Answer a publish that is not allowed: 3.1.1 has no reason code, its connection ends (3.3.5)."""
     if not session.refused:  # once: a client must not write the log full
         log.warning("%s may not publish to %s", session.client_id, topic)
     session.refused += 1
-    client.turns.spend(1)
+    client.scheduler.spend(1)
     if client.version != V5:
         raise ProtocolError(Reason.NOT_AUTHORIZED, f"not allowed: {topic!r}")
     return Reason.NOT_AUTHORIZED
@@ -147,7 +148,7 @@ def _release(client: Client, session: Session, _flags: int, body: bytes) -> None
 
 def _subscribe(client: Client, session: Session, flags: int, body: bytes) -> None:
     packet_id, filters, identifier = decode.parse_subscribe(client.version, flags, body)
-    client.turns.spend(SUBSCRIBE_WORK * len(filters))
+    client.scheduler.spend(SUBSCRIBE_WORK * len(filters))
     reasons: list[int] = []
     accepted: list[tuple[str, Subscription]] = []
     for one in filters:
@@ -181,7 +182,7 @@ def _refusal(client: Client, one: Filter) -> Reason | None:
 
 def _unsubscribe(client: Client, session: Session, flags: int, body: bytes) -> None:
     packet_id, filters = decode.parse_unsubscribe(client.version, flags, body)
-    client.turns.spend(len(filters))
+    client.scheduler.spend(len(filters))
     subscriptions = client.broker.subscriptions
     reasons: list[int] = [
         Reason.SUCCESS if subscriptions.remove(session, text) else Reason.NO_SUBSCRIPTION_EXISTED
@@ -191,7 +192,7 @@ def _unsubscribe(client: Client, session: Session, flags: int, body: bytes) -> N
 
 
 def _answer_list(client: Client, session: Session, data: bytes) -> None:
-    """Send an answer that grows with its question; no packet may exceed what the client can take (3.1.2.11.4)."""
+    """Send an answer with one reason for each filter, if the client accepts its size (3.1.2.11.4)."""
     if len(data) > session.maximum_packet:
         raise ProtocolError(Reason.PACKET_TOO_LARGE, f"an answer of {len(data)} bytes")
     client.send(data)
@@ -206,7 +207,8 @@ def _disconnect(client: Client, session: Session, _flags: int, body: bytes) -> N
         )
     if expiry >= 0:
         session.expiry_s = float("inf") if expiry == 0xFFFFFFFF else float(expiry)
-    client.part(is_clean=reason == Reason.SUCCESS)  # any other reason leaves the will (3.1.2.5)
+    # Any other reason publishes the will (3.1.2.5)
+    client.disconnect(is_clean=reason == Reason.SUCCESS)
 
 
 def _ping(client: Client, _session: Session, _flags: int, body: bytes) -> None:

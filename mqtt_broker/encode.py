@@ -1,6 +1,6 @@
 """PURE: MQTT control packets to bytes."""
 
-from ew.delivery.embedded.packets import (
+from mqtt_broker.packets import (
     BYTE,
     FORM,
     RETURN_CODES,

@@ -1,4 +1,4 @@
-"""The embedded broker against clients that others wrote, and against what breaks the standard."""
+"""The broker against clients that others wrote, and against what breaks the standard."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,11 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from ew.broker_address import BrokerAddress
-from ew.delivery.embedded import decode, encode
-from ew.delivery.embedded import packets as mqtt_packets
-from ew.delivery.embedded.packets import MAX_VARINT, ProtocolError, Type
-from ew.delivery.embedded.subscriptions import matches
-from tests.conftest import SBIN
+from mqtt_broker import decode, encode
+from mqtt_broker import packets as mqtt_packets
+from mqtt_broker.packets import MAX_VARINT, ProtocolError, Type
+from mqtt_broker.subscriptions import matches
+from tests.mqtt_broker.conftest import SBIN, Address
 
 V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
 VERSIONS = pytest.mark.parametrize("version", [V311, V5], ids=["3.1.1", "5"])
@@ -28,7 +27,7 @@ VERSIONS = pytest.mark.parametrize("version", [V311, V5], ids=["3.1.1", "5"])
 
 @contextlib.asynccontextmanager
 async def client(
-    broker: BrokerAddress, version: aiomqtt.ProtocolVersion = V5, **options: object
+    broker: Address, version: aiomqtt.ProtocolVersion = V5, **options: object
 ) -> AsyncIterator[aiomqtt.Client]:
     async with aiomqtt.Client(broker.host, broker.port, protocol=version, **options) as made:  # type: ignore[arg-type]
         yield made
@@ -54,9 +53,9 @@ async def nothing_more(one: aiomqtt.Client, topic: str) -> None:
 @VERSIONS
 @pytest.mark.parametrize("qos", [0, 1, 2])
 async def test_message_arrives_at_its_quality_of_service(
-    embedded: BrokerAddress, version: aiomqtt.ProtocolVersion, qos: int
+    broker: Address, version: aiomqtt.ProtocolVersion, qos: int
 ) -> None:
-    async with client(embedded, version) as sub, client(embedded, version) as pub:
+    async with client(broker, version) as sub, client(broker, version) as pub:
         await sub.subscribe("a/b", qos=qos)
         await pub.publish("a/b", b"hello", qos=qos)
         (message,) = await receive(sub)
@@ -65,29 +64,30 @@ async def test_message_arrives_at_its_quality_of_service(
 
 @VERSIONS
 async def test_retained_message_waits_for_who_comes_later_until_it_is_cleared(
-    embedded: BrokerAddress, version: aiomqtt.ProtocolVersion
+    broker: Address, version: aiomqtt.ProtocolVersion
 ) -> None:
-    async with client(embedded, version) as pub:
+    async with client(broker, version) as pub:
         await pub.publish("alert/1", b"drop", qos=1, retain=True)
-        async with client(embedded, version) as sub:
+        async with client(broker, version) as sub:
             await sub.subscribe("alert/#", qos=1)
             (message,) = await receive(sub)
             assert message.retain
         await pub.publish("alert/1", b"", qos=1, retain=True)
-        async with client(embedded, version) as sub:
+        async with client(broker, version) as sub:
             await sub.subscribe("alert/#", qos=1)
             await nothing_more(sub, "alert/2")
 
 
-async def test_retained_message_expires(embedded: BrokerAddress) -> None:
+@pytest.mark.rule("3.3.2.3.3")
+async def test_retained_message_expires(broker: Address) -> None:
     properties = Properties(PacketTypes.PUBLISH)
     properties.MessageExpiryInterval = 1
-    async with client(embedded) as one:
+    async with client(broker) as one:
         await one.publish("alert/1", b"stale", qos=1, retain=True, properties=properties)
         await one.publish("alert/2", b"lasting", qos=1, retain=True)
         async with asyncio.timeout(10):
             while True:  # until the retained message is gone
-                async with client(embedded) as late:
+                async with client(broker) as late:
                     await late.subscribe("alert/#", qos=1)
                     first = (await receive(late))[0].payload
                     if first == b"lasting":
@@ -95,23 +95,25 @@ async def test_retained_message_expires(embedded: BrokerAddress) -> None:
                         return
 
 
-async def test_session_keeps_messages_for_a_client_that_is_away(embedded: BrokerAddress) -> None:
+@pytest.mark.rule("4.1")
+async def test_session_keeps_messages_for_a_client_that_is_away(broker: Address) -> None:
     lasting = Properties(PacketTypes.CONNECT)
     lasting.SessionExpiryInterval = 60
     options = {"identifier": "phone-1", "clean_start": False, "properties": lasting}
-    async with client(embedded, **options) as phone:
+    async with client(broker, **options) as phone:
         await phone.subscribe("cell/1", qos=1)
-    async with client(embedded) as pub:
+    async with client(broker) as pub:
         for number in range(3):
             await pub.publish("cell/1", str(number), qos=1)
-    async with client(embedded, **options) as phone:
+    async with client(broker, **options) as phone:
         assert [m.payload for m in await receive(phone, 3)] == [b"0", b"1", b"2"]
 
 
-async def test_second_client_of_a_name_takes_the_session_over(embedded: BrokerAddress) -> None:
+@pytest.mark.rule("3.1.4")
+async def test_second_client_of_a_name_takes_the_session_over(broker: Address) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        first = await stack.enter_async_context(client(embedded, identifier="same"))
-        async with client(embedded, identifier="same") as second:
+        first = await stack.enter_async_context(client(broker, identifier="same"))
+        async with client(broker, identifier="same") as second:
             await second.subscribe("a", qos=1)
             with pytest.raises(aiomqtt.MqttError):
                 await receive(first)
@@ -120,15 +122,16 @@ async def test_second_client_of_a_name_takes_the_session_over(embedded: BrokerAd
 
 
 @VERSIONS
+@pytest.mark.rule("3.1.2.5")
 async def test_will_is_published_when_a_client_dies_and_not_when_it_leaves(
-    embedded: BrokerAddress, version: aiomqtt.ProtocolVersion
+    broker: Address, version: aiomqtt.ProtocolVersion
 ) -> None:
     will = aiomqtt.Will("wills", b"gone", qos=1)
-    async with client(embedded, version) as watcher:
+    async with client(broker, version) as watcher:
         await watcher.subscribe("wills", qos=1)
-        async with client(embedded, version, will=will):
+        async with client(broker, version, will=will):
             pass
-        reader, writer = await asyncio.open_connection(embedded.host, embedded.port)
+        reader, writer = await asyncio.open_connection(broker.host, broker.port)
         body = encode.text("MQTT") + bytes([4, 0b110]) + b"\x00\x3c" + encode.text("dies")
         writer.write(
             encode.packet(Type.CONNECT, 0, body + encode.text("wills") + encode.text("died"))
@@ -138,14 +141,15 @@ async def test_will_is_published_when_a_client_dies_and_not_when_it_leaves(
         assert (await receive(watcher))[0].payload == b"died"
 
 
+@pytest.mark.rule("3.8.3.1")
 async def test_options_no_local_and_identifiers_and_user_properties(
-    embedded: BrokerAddress,
+    broker: Address,
 ) -> None:
     properties = Properties(PacketTypes.SUBSCRIBE)
     properties.SubscriptionIdentifier = 7
     sent = Properties(PacketTypes.PUBLISH)
     sent.UserProperty = ("made", "by hand")
-    async with client(embedded) as one, client(embedded) as other:
+    async with client(broker) as one, client(broker) as other:
         await one.subscribe(
             "x/+", options=SubscribeOptions(qos=1, noLocal=True), properties=properties
         )
@@ -158,10 +162,11 @@ async def test_options_no_local_and_identifiers_and_user_properties(
         assert message.properties.UserProperty == [("made", "by hand")]
 
 
+@pytest.mark.rule("3.3.4")
 async def test_overlapping_subscriptions_give_one_copy_at_the_highest_quality(
-    embedded: BrokerAddress,
+    broker: Address,
 ) -> None:
-    async with client(embedded) as one:
+    async with client(broker) as one:
         await one.subscribe([("o/#", 0), ("o/+", 1), ("o/1", 0)])
         await one.publish("o/1", b"once", qos=1)
         (message,) = await receive(one)
@@ -169,10 +174,11 @@ async def test_overlapping_subscriptions_give_one_copy_at_the_highest_quality(
         await nothing_more(one, "o/1")
 
 
+@pytest.mark.rule("4.8.2")
 async def test_shared_subscription_gives_each_message_to_one_of_the_group(
-    embedded: BrokerAddress,
+    broker: Address,
 ) -> None:
-    async with client(embedded) as one, client(embedded) as other, client(embedded) as apart:
+    async with client(broker) as one, client(broker) as other, client(broker) as apart:
         for member in (one, other):
             await member.subscribe("$share/group/s/+", qos=1)
         await apart.subscribe("s/+", qos=1)
@@ -183,17 +189,18 @@ async def test_shared_subscription_gives_each_message_to_one_of_the_group(
         assert sorted(shares[0] + shares[1]) == [b"0", b"1", b"2", b"3"]
 
 
-async def test_will_that_waits_is_void_when_its_client_is_back(embedded: BrokerAddress) -> None:
+@pytest.mark.rule("3.1.3.2.2")
+async def test_will_that_waits_is_void_when_its_client_is_back(broker: Address) -> None:
     lasting, patient = Properties(PacketTypes.CONNECT), Properties(PacketTypes.WILLMESSAGE)
     lasting.SessionExpiryInterval = 60
     patient.WillDelayInterval = 60
     will = aiomqtt.Will("wills", b"gone", qos=1, properties=patient)
     options = {"identifier": "back-soon", "properties": lasting, "will": will}
-    async with client(embedded) as watcher:
+    async with client(broker) as watcher:
         await watcher.subscribe("wills", qos=1)
         async with contextlib.AsyncExitStack() as stack:
-            await stack.enter_async_context(client(embedded, clean_start=False, **options))
-            async with client(embedded, clean_start=False, **options):
+            await stack.enter_async_context(client(broker, clean_start=False, **options))
+            async with client(broker, clean_start=False, **options):
                 pass  # takes the session over: the first one's will waits and is void
             await nothing_more(watcher, "wills")
             stack.pop_all()  # the first is gone already
@@ -202,9 +209,9 @@ async def test_will_that_waits_is_void_when_its_client_is_back(embedded: BrokerA
 @pytest.mark.skipif(
     shutil.which("mosquitto_sub", path=SBIN) is None, reason="mosquitto-clients is not installed"
 )
-async def test_mosquittos_own_clients_are_served(embedded: BrokerAddress) -> None:
-    where = ["-h", embedded.host, "-p", str(embedded.port), "-V", "mqttv5"]
-    async with client(embedded) as one:
+async def test_mosquittos_own_clients_are_served(broker: Address) -> None:
+    where = ["-h", broker.host, "-p", str(broker.port), "-V", "mqttv5"]
+    async with client(broker) as one:
         await one.publish("m/1", b"from aiomqtt", qos=1, retain=True)
     sub = await asyncio.create_subprocess_exec(
         "mosquitto_sub", *where, "-t", "m/#", "-q", "1", "-C", "2", stdout=subprocess.PIPE
@@ -233,12 +240,13 @@ async def test_mosquittos_own_clients_are_served(embedded: BrokerAddress) -> Non
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
+@pytest.mark.rule("4.13")
 async def test_who_breaks_the_standard_is_disconnected_and_others_are_not(
-    embedded: BrokerAddress, data: bytes
+    broker: Address, data: bytes
 ) -> None:
-    async with client(embedded) as other:
+    async with client(broker) as other:
         await other.subscribe("a", qos=1)
-        reader, writer = await asyncio.open_connection(embedded.host, embedded.port)
+        reader, writer = await asyncio.open_connection(broker.host, broker.port)
         writer.write(data)
         async with asyncio.timeout(15):
             await reader.read()  # until the broker closes
@@ -246,13 +254,13 @@ async def test_who_breaks_the_standard_is_disconnected_and_others_are_not(
         await nothing_more(other, "a")
 
 
-async def test_slow_consumer_is_dropped_without_hurting_others(embedded: BrokerAddress) -> None:
+async def test_slow_consumer_is_dropped_without_hurting_others(broker: Address) -> None:
     body = encode.text("MQTT") + bytes([4, 2]) + b"\x00\x00" + encode.text("slow")
     subscribe = encode.packet(Type.SUBSCRIBE, 2, b"\x00\x01" + encode.text("flood") + b"\x00")
-    reader, writer = await asyncio.open_connection(embedded.host, embedded.port, limit=1 << 14)
+    reader, writer = await asyncio.open_connection(broker.host, broker.port, limit=1 << 14)
     writer.write(encode.packet(Type.CONNECT, 0, body) + subscribe)
     await reader.readexactly(9)
-    async with client(embedded) as fast, client(embedded) as pub:
+    async with client(broker) as fast, client(broker) as pub:
         await fast.subscribe("flood", qos=0)
         payload = bytes(200_000)
         reading = asyncio.create_task(receive(fast, 200))
@@ -264,9 +272,9 @@ async def test_slow_consumer_is_dropped_without_hurting_others(embedded: BrokerA
     writer.close()
 
 
-async def test_noise_after_a_connect_ends_its_connection_at_worst(embedded: BrokerAddress) -> None:
+async def test_noise_after_a_connect_ends_its_connection_at_worst(broker: Address) -> None:
     rng = random.Random(20260617)
-    async with client(embedded) as other:
+    async with client(broker) as other:
         await other.subscribe("a", qos=1)
         for number in range(150):
             version = rng.choice((mqtt_packets.V311, mqtt_packets.V5))
@@ -280,7 +288,7 @@ async def test_noise_after_a_connect_ends_its_connection_at_worst(embedded: Brok
                 )
                 for _ in range(5)
             ]
-            reader, writer = await asyncio.open_connection(embedded.host, embedded.port)
+            reader, writer = await asyncio.open_connection(broker.host, broker.port)
             writer.write(encode.packet(Type.CONNECT, 0, body) + b"".join(packets))
             writer.write_eof()
             async with asyncio.timeout(10):
@@ -290,7 +298,8 @@ async def test_noise_after_a_connect_ends_its_connection_at_worst(embedded: Brok
         await nothing_more(other, "a")
 
 
-async def test_who_breaks_the_standard_in_mqtt_5_is_told_why(embedded: BrokerAddress) -> None:
+@pytest.mark.rule("4.13")
+async def test_who_breaks_the_standard_in_mqtt_5_is_told_why(broker: Address) -> None:
     body = encode.text("MQTT") + bytes([5, 2]) + b"\x00\x00\x00" + encode.text("told")
     for wrong, reason in (
         (encode.packet(Type.PUBLISH, 0, encode.text("a/#") + b"\x00"), 0x90),
@@ -301,7 +310,7 @@ async def test_who_breaks_the_standard_in_mqtt_5_is_told_why(embedded: BrokerAdd
         (encode.packet(Type.AUTH, 0, b""), 0x82),
         (b"\x30\xff\xff\xff\x7f", 0x95),
     ):
-        reader, writer = await asyncio.open_connection(embedded.host, embedded.port)
+        reader, writer = await asyncio.open_connection(broker.host, broker.port)
         writer.write(encode.packet(Type.CONNECT, 0, body) + wrong)
         async with asyncio.timeout(10):
             answers = list(decode.Splitter(1 << 20).feed(await reader.read()))
@@ -322,6 +331,7 @@ def test_splitter_gives_the_same_packets_however_the_bytes_are_cut(
 
 
 @given(st.integers(0, MAX_VARINT))
+@pytest.mark.rule("1.5.5")
 def test_variable_byte_integers_survive(value: int) -> None:
     assert decode.Reader(encode.varint(value)).varint() == value
 
@@ -381,5 +391,6 @@ def test_any_body_is_parsed_or_refused_never_worse(
         ("+/+", "/a", True),
     ],
 )
+@pytest.mark.rule("4.7")
 def test_wildcards_match_as_the_standard_says(pattern: str, topic: str, does: bool) -> None:
     assert matches(pattern.split("/"), topic.split("/")) is does

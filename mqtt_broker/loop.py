@@ -1,4 +1,4 @@
-"""SHELL: runs uvloop where it is installed: two to three times as fast as asyncio's own loop."""
+"""SHELL: run a coroutine on uvloop where it is installed: two to three times as fast as asyncio."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def fast_run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine until it ends."""
+    """Run a coroutine to its end."""
     try:
         import uvloop  # noqa: PLC0415 - not on Windows
     except ImportError:

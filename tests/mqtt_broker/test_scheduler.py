@@ -1,4 +1,4 @@
-"""Ordinary traffic gives way to alerts in the embedded broker, in its order and without loss."""
+"""Ordinary traffic gives way to urgent messages, in its order and without loss."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ew.broker_address import BrokerAddress
-from ew.delivery.embedded import decode, encode
-from ew.delivery.embedded.access import Access, Role, User
-from ew.delivery.embedded.connection import Connection
-from ew.delivery.embedded.packets import V311, Type
-from ew.delivery.embedded.server import Server
-from ew.delivery.embedded.turns import PORTION, TURN_WORK, Turns
+from mqtt_broker import decode, encode
+from mqtt_broker.access import UNRESTRICTED, Access, Unrestricted, User
+from mqtt_broker.connection import Connection, Limits
+from mqtt_broker.packets import V311, Type
+from mqtt_broker.scheduler import CLIENT_WORK, ITERATION_WORK, Scheduler
+from mqtt_broker.server import Server
+from tests.mqtt_broker.conftest import Address
 
-ALERT, WAVEFORM = "ew/v1/alert/cell/a", "ew/v1/waveform/XX.S000.00.HHZ"
+URGENT, ORDINARY = "urgent/a", "ordinary/a"
+LIMITS = Limits(urgent=("urgent/",))
 
 
 class Wire(asyncio.Transport):
@@ -85,68 +86,70 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-async def test_alert_does_not_wait_for_the_records_that_came_before_it() -> None:
-    server = Server()
-    phone, archive = Wire(server, "phone", ALERT), Wire(server, "archive", "ew/v1/waveform/#")
+async def test_urgent_message_does_not_wait_for_those_that_came_before_it() -> None:
+    server = Server(LIMITS)
+    phone, archive = Wire(server, "phone", URGENT), Wire(server, "archive", "ordinary/#")
     station, service = Wire(server, "station"), Wire(server, "ew")
     await asyncio.sleep(0)
     records = numbered(5000)
-    station.say(b"".join(publish(WAVEFORM, one) for one in records))
-    assert len(archive.received()) <= TURN_WORK
-    service.say(publish(ALERT, b"run"))
+    station.say(b"".join(publish(ORDINARY, one) for one in records))
+    assert len(archive.received()) <= ITERATION_WORK
+    service.say(publish(URGENT, b"run"))
     assert phone.received() == [b"run"]
     await until(lambda: len(archive.received()) == len(records))
     assert archive.received() == records
 
 
-async def test_no_station_waits_longer_than_the_others_take_a_portion_each() -> None:
-    server = Server()
-    archive = Wire(server, "archive", "ew/v1/waveform/#")
+async def test_no_client_waits_longer_than_each_of_the_others_takes_its_share() -> None:
+    server = Server(LIMITS)
+    archive = Wire(server, "archive", "ordinary/#")
     stations = [Wire(server, f"station-{number}") for number in range(8)]
     await asyncio.sleep(0)
     for number, station in enumerate(stations):
-        topic = f"ew/v1/waveform/XX.S{number:03d}.00.HHZ"
+        topic = f"ordinary/{number}"
         station.say(publish(topic, b"%d" % number) * 1000)
     await until(lambda: len(set(archive.received())) == len(stations))
-    one_round = (len(stations) + 1) * PORTION + TURN_WORK
+    one_round = (len(stations) + 1) * CLIENT_WORK + ITERATION_WORK
     assert len(archive.received()) <= one_round
     await until(lambda: len(archive.received()) == 8000)
 
 
-async def test_alerts_without_end_leave_ordinary_traffic_its_share() -> None:
-    server = Server()
-    archive = Wire(server, "archive", "ew/v1/waveform/#")
-    phones = [Wire(server, f"phone-{number}", ALERT) for number in range(50)]
+async def test_endless_urgent_messages_leave_ordinary_traffic_its_share() -> None:
+    server = Server(LIMITS)
+    archive = Wire(server, "archive", "ordinary/#")
+    phones = [Wire(server, f"phone-{number}", URGENT) for number in range(50)]
     station, service = Wire(server, "station"), Wire(server, "ew")
     records = numbered(1000)
-    station.say(b"".join(publish(WAVEFORM, one) for one in records))
+    station.say(b"".join(publish(ORDINARY, one) for one in records))
     turns = 0
     while len(archive.received()) < len(records):
-        service.say(publish(ALERT, b"x") * 20)  # a thousand deliveries a turn
+        service.say(publish(URGENT, b"x") * 20)  # a thousand deliveries a turn
         await asyncio.sleep(0)
         turns += 1
-    assert turns <= 2 * 2 * len(records) / TURN_WORK
+    assert turns <= 2 * 2 * len(records) / ITERATION_WORK
     assert len(phones[0].received()) >= 20 * turns
 
 
-async def test_who_sends_alerts_keeps_its_order_between_them_and_other_messages() -> None:
-    server = Server()
-    listener = Wire(server, "listener", "ew/v1/#")
+async def test_client_with_urgent_messages_keeps_their_order_with_its_others() -> None:
+    server = Server(LIMITS)
+    listener = Wire(server, "listener", "#")
     station, service = Wire(server, "station"), Wire(server, "ew")
     await asyncio.sleep(0)
-    station.say(publish(WAVEFORM, b"record") * 500)
-    topics = ["ew/v1/heartbeat", ALERT, "ew/v1/heartbeat", "ew/v1/event/e", ALERT, "ew/v1/keys"]
+    station.say(publish(ORDINARY, b"record") * 500)
+    topics = ["other/1", URGENT, "other/1", "other/2", URGENT, "other/3"]
     service.say(b"".join(publish(topic, b"%d" % n) for n, topic in enumerate(topics)))
     await until(lambda: len(listener.received()) == 500 + len(topics))
     assert [one for one in listener.received() if one != b"record"] == numbered(len(topics))
 
 
-async def test_client_that_may_not_send_alerts_does_not_overtake_with_them() -> None:
-    server = Server(access=Access({"ew": User(Role.SERVICE, "")}))
-    device, other = Wire(server, "device"), Wire(server, "other", ALERT)
+async def test_client_that_may_not_be_urgent_does_not_overtake() -> None:
+    server = Server(
+        LIMITS, Access({"owner": User(UNRESTRICTED, "")}, Unrestricted(may_be_urgent=False))
+    )
+    device, other = Wire(server, "device"), Wire(server, "other", URGENT)
     await asyncio.sleep(0)
-    device.say(publish("ew/v1/receipt/d", b"r") * TURN_WORK)  # the turn's work is done
-    other.say(publish(ALERT, b"forged"))
+    device.say(publish("other/1", b"r") * ITERATION_WORK)  # the turn's work is done
+    other.say(publish(URGENT, b"forged"))
     assert other.is_paused
 
 
@@ -155,17 +158,17 @@ async def test_client_that_may_not_send_alerts_does_not_overtake_with_them() -> 
     st.lists(st.lists(st.integers(1, 400), min_size=1, max_size=4), min_size=1, max_size=5),
     st.integers(1, 5000),
 )
-def test_each_client_is_heard_in_its_order_and_nothing_is_lost_however_its_bytes_come(
+def test_messages_of_each_client_keep_their_order_and_none_is_lost_however_its_bytes_are_cut(
     crowds: list[list[int]], cut: int
 ) -> None:
     async def play() -> None:
-        server = Server()
-        archive = Wire(server, "archive", "ew/v1/#")
+        server = Server(LIMITS)
+        archive = Wire(server, "archive", "#")
         sent: dict[int, list[bytes]] = {}
         for number, bursts in enumerate(crowds):
             station = Wire(server, f"station-{number}")
             sent[number] = [b"%d %d" % (number, n) for n in range(sum(bursts))]
-            topic = ALERT if number == 3 else f"ew/v1/waveform/XX.S{number:03d}.00.HHZ"
+            topic = URGENT if number == 3 else f"ordinary/{number}"
             data = b"".join(publish(topic, one) for one in sent[number])
             for at in range(0, len(data), cut):
                 station.say(data[at : at + cut])
@@ -179,41 +182,41 @@ def test_each_client_is_heard_in_its_order_and_nothing_is_lost_however_its_bytes
 
 
 class Greedy:
-    """Never has enough."""
+    """Spends all the budget it is given."""
 
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
         self.done = 0
 
-    def go_on(self, floor: int) -> None:
-        while self._turns.left > floor:
-            self._turns.spend(1)
+    def resume(self, floor: int) -> None:
+        while self._scheduler.budget > floor:
+            self._scheduler.spend(1)
             self.done += 1
-        self._turns.wait(self)
+        self._scheduler.enqueue(self)
 
 
-def test_turn_has_so_much_work_and_no_more_for_all_in_line() -> None:
+def test_iteration_has_its_budget_and_no_more_for_all_in_the_queue() -> None:
     due: list[Callable[[], None]] = []
-    turns = Turns(due.append)
-    workers = [Greedy(turns), Greedy(turns)]
+    scheduler = Scheduler(due.append)
+    workers = [Greedy(scheduler), Greedy(scheduler)]
     for worker in workers:
-        turns.wait(worker)
+        scheduler.enqueue(worker)
     for number in range(1, 4):
         (call,) = due
         due.clear()
         call()
-        assert [worker.done for worker in workers] == [number * TURN_WORK // 2] * 2
+        assert [worker.done for worker in workers] == [number * ITERATION_WORK // 2] * 2
 
 
 @pytest.mark.parametrize("qos", [0, 1])
-async def test_flood_of_four_stations_neither_holds_up_an_alert_nor_loses_a_record(
-    embedded: BrokerAddress, qos: int
+async def test_flood_of_four_clients_neither_delays_urgent_messages_nor_loses_others(
+    broker: Address, qos: int
 ) -> None:
     count = 3000
 
     async def station(number: int) -> None:
-        async with aiomqtt.Client(embedded.host, embedded.port) as one:
-            topic = f"ew/v1/waveform/XX.S{number:03d}.00.HHZ"
+        async with aiomqtt.Client(broker.host, broker.port) as one:
+            topic = f"ordinary/{number}"
             for payload in numbered(count):
                 await one.publish(topic, payload, qos=qos)
 
@@ -228,20 +231,20 @@ async def test_flood_of_four_stations_neither_holds_up_an_alert_nor_loses_a_reco
     alerts: dict[str, list[bytes]] = {}
     async with (
         asyncio.timeout(60),
-        aiomqtt.Client(embedded.host, embedded.port) as archive,
-        aiomqtt.Client(embedded.host, embedded.port) as phone,
-        aiomqtt.Client(embedded.host, embedded.port) as service,
+        aiomqtt.Client(broker.host, broker.port) as archive,
+        aiomqtt.Client(broker.host, broker.port) as phone,
+        aiomqtt.Client(broker.host, broker.port) as service,
         asyncio.TaskGroup() as group,
     ):
-        await archive.subscribe("ew/v1/waveform/#", qos=qos)
-        await phone.subscribe(ALERT, qos=1)
+        await archive.subscribe("ordinary/#", qos=qos)
+        await phone.subscribe(URGENT, qos=1)
         group.create_task(hear(archive, records, 4 * count))
         hearing = group.create_task(hear(phone, alerts, 20))
         for number in range(4):
             group.create_task(station(number))
         for payload in numbered(20):
-            await service.publish(ALERT, payload, qos=1)
+            await service.publish(URGENT, payload, qos=1)
         await hearing
         assert sum(map(len, records.values())) < 4 * count  # the flood is still on
-    assert alerts == {ALERT: numbered(20)}
+    assert alerts == {URGENT: numbered(20)}
     assert list(records.values()) == [numbered(count)] * 4

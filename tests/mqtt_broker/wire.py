@@ -5,9 +5,9 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from ew.broker_address import BrokerAddress
-from ew.delivery.embedded import decode, encode
-from ew.delivery.embedded.packets import V5, Properties, Publish, Type, Value
+from mqtt_broker import decode, encode
+from mqtt_broker.packets import V5, Properties, Publish, Type, Value
+from tests.mqtt_broker.conftest import Address
 
 PINGREQ, PINGRESP = b"\xc0\x00", (Type.PINGRESP, 0, b"")
 Packet = tuple[int, int, bytes]
@@ -80,7 +80,7 @@ def connect(
 
 
 @contextlib.asynccontextmanager
-async def wire(broker: BrokerAddress, first: bytes = b"", version: int = V5) -> AsyncIterator[Wire]:
+async def wire(broker: Address, first: bytes = b"", version: int = V5) -> AsyncIterator[Wire]:
     """A connection that has sent its first packet; by default a CONNECT that has been answered."""
     reader, writer = await asyncio.open_connection(broker.host, broker.port)
     one = Wire(reader, writer, version)
@@ -92,9 +92,7 @@ async def wire(broker: BrokerAddress, first: bytes = b"", version: int = V5) -> 
 
 
 @contextlib.asynccontextmanager
-async def joined(
-    broker: BrokerAddress, first: bytes = b"", version: int = V5
-) -> AsyncIterator[Wire]:
+async def joined(broker: Address, first: bytes = b"", version: int = V5) -> AsyncIterator[Wire]:
     async with wire(broker, first, version) as one:
         kind, _, body = await one.next()
         assert (kind, body[1]) == (Type.CONNACK, 0)

@@ -2,21 +2,17 @@
 
 import asyncio
 import contextlib
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ew.broker_address import BrokerAddress
-from ew.config import DeliveryConfig
-from ew.delivery.broker import open_broker
-from ew.delivery.embedded import encode
-from ew.delivery.embedded.access import hash_password
-from ew.delivery.embedded.connection import Connection
-from ew.delivery.embedded.packets import V5, V311, Prop, ProtocolError, Type
-from ew.delivery.embedded.server import Server
-from tests.wire import connect, joined, will, wire
+from mqtt_broker import encode
+from mqtt_broker.connection import Connection
+from mqtt_broker.packets import V5, V311, Prop, ProtocolError, Type
+from mqtt_broker.server import Server
+from tests.mqtt_broker.conftest import Address
+from tests.mqtt_broker.wire import connect, joined, will, wire
 
 TOPICS = st.sampled_from(["a", "a/b", "w", "$x/y", "/", "a/" * 60])
 FILTERS = st.sampled_from(
@@ -85,7 +81,7 @@ def test_whatever_clients_say_the_broker_goes_on_and_nothing_of_its_own_fails(
         asyncio.get_running_loop().set_exception_handler(lambda _, what: trouble.append(what))
         server = Server(connection=_Strict)
         await server.start()
-        address = BrokerAddress("127.0.0.1", server.port)
+        address = Address("127.0.0.1", server.port)
         async with joined(address, connect("bystander", version=V311), V311) as bystander:
             bystander.subscribe("safe", 1)
             assert (await bystander.next())[0] == Type.SUBACK
@@ -131,7 +127,7 @@ async def test_mistake_of_the_brokers_own_ends_one_connection_and_nobody_in_line
 ) -> None:
     server = Server(connection=_Faulty)
     await server.start()
-    address = BrokerAddress("127.0.0.1", server.port)
+    address = Address("127.0.0.1", server.port)
     async with joined(address) as unlucky, joined(address) as other:
         for one in (unlucky, other):
             for number in range(400):  # more than a turn: both stand in line
@@ -143,25 +139,8 @@ async def test_mistake_of_the_brokers_own_ends_one_connection_and_nobody_in_line
     assert "packet not handled" in caplog.text
 
 
-async def test_shares_within_shares_are_plain_text_however_many(embedded: BrokerAddress) -> None:
-    async with joined(embedded) as one:
+async def test_shares_within_shares_are_plain_text_however_many(broker: Address) -> None:
+    async with joined(broker) as one:
         one.subscribe("$share/g/" * 7000 + "a")
         assert (await one.next())[0] == Type.SUBACK
         await one.is_silent()
-
-
-async def test_refused_clients_do_not_stop_the_broker(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Each refusal was a line in a pipe that nobody read: after a thousand the broker stood still."""
-    users = tmp_path / "users"
-    users.write_text(f"tv-1:device:{hash_password(b'screen')}\n", encoding="utf-8")
-    forbidden = f"ew/v1/alert/cell/{'8' * 100}"
-    async with open_broker("embedded", config=DeliveryConfig(users=users)) as address:
-        for number in range(600):
-            async with joined(address, connect(f"{'n' * 80}-{number}")) as one:
-                for _ in range(3):
-                    one.publish(forbidden, qos=1)
-                    assert await one.next() == (Type.PUBACK, 0, b"\x00\x01\x87")
-    # All of it can be read, a line for each client
-    assert sum("may not publish" in record.getMessage() for record in caplog.records) >= 500

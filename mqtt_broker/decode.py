@@ -1,10 +1,10 @@
-"""PURE: MQTT control packets from bytes: framing, fields, properties, and the checks the standards ask of a server."""
+"""PURE: bytes to MQTT control packets, with the checks that the standards ask of a server."""
 
 from collections.abc import Iterator
 from functools import lru_cache
 
-from ew.delivery.embedded.encode import varint
-from ew.delivery.embedded.packets import (
+from mqtt_broker.encode import varint
+from mqtt_broker.packets import (
     ALLOWED,
     BINARY,
     BYTE,
@@ -38,7 +38,8 @@ from ew.delivery.embedded.packets import (
 class Splitter:
     """Bytes as they come to whole packets: (type, flags, body).
 
-    ``is_strict``: lengths must use as few bytes as they need (MQTT 5, 1.5.5); MQTT 3.1.1 does not ask for it.
+    ``is_strict``: lengths must use as few bytes as they need, as MQTT 5 demands (1.5.5) and MQTT
+    3.1.1 does not.
     """
 
     def __init__(self, max_packet_bytes: int) -> None:
@@ -165,7 +166,7 @@ class Reader:
         raise ProtocolError(Reason.MALFORMED, "variable byte integer is longer than four bytes")
 
     def properties(self, allowed: set[int]) -> Properties:
-        """Properties (2.2.2) that may stand in this packet, each at most once but for user properties."""
+        """Properties allowed in this packet (2.2.2), each at most once but for user properties."""
         part = Reader(self.take(self.varint()))
         found: Properties = []
         while not part.is_done:
@@ -217,7 +218,8 @@ def is_filter(text: str) -> bool:
 def version_of(body: bytes) -> int:
     """The version in which a CONNECT is to be answered: 5 if it says so, else 3.1.1.
 
-    One of a version to come is answered as what it looks like: with properties 5 (0x84), without them 3.1.1 (0x01).
+    A version yet unknown is answered as what it looks like: with properties as 5 (0x84), without
+    them as 3.1.1 (0x01).
     """
     if body[:6] != b"\x00\x04MQTT" or body[6:7] < b"\x05":
         return V311
@@ -283,7 +285,10 @@ _CACHED_BYTES = 64
 
 @lru_cache(maxsize=256)
 def _publish_properties(part: bytes) -> Properties:
-    """Properties of a PUBLISH; thousands of alerts carry the same, and reading them is a third of the cost of a packet."""
+    """Properties of a PUBLISH, cached: thousands of messages carry equal ones.
+
+    Parsing them is a third of the cost of a packet.
+    """
     properties = Reader(varint(len(part)) + part).properties(ALLOWED[Type.PUBLISH])
     _check_response_topic(properties)
     return properties

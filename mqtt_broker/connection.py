@@ -1,4 +1,4 @@
-"""SHELL: one connection of the embedded broker: bytes from its socket to ``state`` and back, within limits."""
+"""SHELL: one client's connection: bytes from its socket to ``requests`` and back, within limits."""
 
 import asyncio
 import logging
@@ -6,9 +6,9 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ew.delivery.embedded import decode, encode
-from ew.delivery.embedded.access import Access, Role
-from ew.delivery.embedded.packets import (
+from mqtt_broker import decode, encode
+from mqtt_broker.access import UNRESTRICTED, Access, Role
+from mqtt_broker.packets import (
     MAX_VARINT,
     RETURN_CODES,
     V5,
@@ -20,20 +20,24 @@ from ew.delivery.embedded.packets import (
     Reason,
     Type,
 )
-from ew.delivery.embedded.requests import ALIAS_MAXIMUM, RECEIVE_MAXIMUM, SUBSCRIBE_WORK, answer
-from ew.delivery.embedded.state import Broker, Session
-from ew.delivery.embedded.turns import Turns
+from mqtt_broker.requests import ALIAS_MAXIMUM, RECEIVE_MAXIMUM, SUBSCRIBE_WORK, answer
+from mqtt_broker.router import Broker
+from mqtt_broker.scheduler import Scheduler
+from mqtt_broker.sessions import Session
 
-log = logging.getLogger("ew.broker")
+log = logging.getLogger("mqtt_broker")
 
 PUBACK_HEAD = bytes([Type.PUBACK << 4, 2])
 CONNECT_BYTE = Type.CONNECT << 4
 ORDINARY = {Type.CONNECT, Type.SUBSCRIBE, Type.UNSUBSCRIBE, Type.PUBLISH}
-"""Packets that wait for their turn, but for urgent publishes; the others cost next to nothing."""
+"""Packets that wait for the scheduler, unless urgent; the others cost next to nothing."""
 KEEP_ALIVE_MOST_S = 60
-"""An MQTT 5 client is told to be heard this often: a dead phone is noticed within 90 s."""
+"""Longest keep-alive of an MQTT 5 client: a dead one is noticed within 90 s."""
 LINGER_S = 2.0
-"""How long a client that was refused may still talk, unheard: closing at once would reset the connection before it has read why."""
+"""How long a refused connection stays open, unread.
+
+Closing at once would reset it before the client has read the reason.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,8 @@ class Limits:
     packet_bytes: int = 4 << 20
     write_buffer_bytes: int = 8 << 20
     sessions: int = 100_000
-    urgent: tuple[str, ...] = ("ew/v1/alert/",)
-    """How the topics begin that are handled at once, before all others."""
+    urgent: tuple[str, ...] = ()
+    """Messages on topics that begin so are handled at once, before all others."""
 
 
 class Host(Protocol):
@@ -54,7 +58,7 @@ class Host(Protocol):
     access: Access
     logins: asyncio.Semaphore
     broker: Broker
-    turns: Turns
+    scheduler: Scheduler
     urgent: tuple[bytes, ...]
     connections: "set[Connection]"
 
@@ -70,14 +74,14 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._splitter = decode.Splitter(server.limits.packet_bytes)
         self._transport: asyncio.Transport | None = None
-        self._kept: tuple[int, int, bytes] | None = None  # the packet whose turn has not come
-        self._is_waiting = False  # for its turn, or for its password to be checked
-        self._is_urgent = False  # it has sent alerts
+        self._kept: tuple[int, int, bytes] | None = None  # the packet that waits for the scheduler
+        self._is_waiting = False  # for the scheduler, or for its password to be checked
+        self._is_urgent = False  # it has sent urgent messages
         self._is_clean_end = False
         self._login: asyncio.Task[None] | None = None
-        self.broker, self.turns = server.broker, server.turns
+        self.broker, self.scheduler = server.broker, server.scheduler
         self.aliases: dict[int, str] = {}
-        self.role = Role.SERVICE
+        self.role: Role = UNRESTRICTED  # until CONNECT, before which nothing is handled
         self._name = ""  # of a user whose password was right
         self.session: Session | None = None
         self.version = V311  # until CONNECT says more
@@ -91,7 +95,8 @@ class Connection(asyncio.Protocol):
         """A client has come."""
         if not isinstance(transport, asyncio.Transport) and not hasattr(transport, "write"):
             raise TypeError("a stream transport is needed")
-        self._transport = transport  # type: ignore[assignment] # uvloop's transport is not asyncio's class
+        # uvloop's transport is not asyncio's class
+        self._transport = transport  # type: ignore[assignment]
         self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -104,7 +109,7 @@ class Connection(asyncio.Protocol):
             return
         session = self.session
         if session is not None and len(data) == 4 and data[:2] == PUBACK_HEAD:
-            # One plain PUBACK, what nearly all that devices send is: a quarter of the cost of the long way
+            # A plain PUBACK, nearly all that devices send: a quarter of the general path's cost
             if self._splitter.is_empty:
                 packet_id = data[2] << 8 | data[3]
                 try:
@@ -113,17 +118,17 @@ class Connection(asyncio.Protocol):
                     self._refuse(error)
                 return
         elif session is None and self._splitter.is_empty and data[0] != CONNECT_BYTE:
-            # Whatever speaks first in another way is no MQTT client; waiting for its "packet" would hold the socket
+            # No MQTT client begins otherwise; waiting for its "packet" would hold the socket
             self.close()
             return
         self._splitter.hold(data)
-        self._work(self.turns.floor)
+        self._work(self.scheduler.floor)
 
-    def go_on(self, floor: int) -> None:
-        """Its turn in line has come."""
+    def resume(self, floor: int) -> None:
+        """Go on with the packets that waited for the scheduler."""
         if self._is_gone():
             return
-        self.last_heard = self.now()  # it did speak, unheard
+        self.last_heard = self.now()  # what it sent meanwhile was not read
         self._is_waiting = False
         self._work(floor)
         transport = self._transport
@@ -131,7 +136,7 @@ class Connection(asyncio.Protocol):
             transport.resume_reading()
 
     def _work(self, floor: int) -> None:
-        """Handle the packets that have come, ordinary ones until the turn's work is down to ``floor``."""
+        """Handle the packets that have come, ordinary ones while the budget is above ``floor``."""
         kept, self._kept = self._kept, None
         try:
             if kept is not None:
@@ -139,34 +144,35 @@ class Connection(asyncio.Protocol):
                 if self._is_waiting or self._is_gone():
                     return
             for packet in self._splitter.packets():
-                if self.turns.left <= floor and self._is_ordinary(packet):
+                if self.scheduler.budget <= floor and self._is_ordinary(packet):
                     self._kept = packet
                     self._wait()
-                    self.turns.wait(self)
+                    self.scheduler.enqueue(self)
                     return
                 self._handle(*packet)
                 if self._is_waiting or self._is_gone():
                     return
         except ProtocolError as error:
             self._refuse(error)
-        except (
-            Exception
-        ):  # our own mistake costs the client that met it its connection, and nobody else's
+        except Exception:  # our own mistake ends the connection that met it, and no other
             log.exception("packet not handled")
             self.close(Reason.UNSPECIFIED)
 
     def _is_ordinary(self, packet: tuple[int, int, bytes]) -> bool:
-        """Whether a packet waits for its turn; nothing of a connection that has sent alerts does, or they would with it."""
+        """Whether a packet waits for the scheduler.
+
+        Nothing does of a connection that has sent urgent messages: they would wait with it.
+        """
         kind, _, body = packet
         if self._is_urgent or kind not in ORDINARY:
             return False
-        if kind != Type.PUBLISH or self.role is not Role.SERVICE:
+        if kind != Type.PUBLISH or not self.role.may_be_urgent:
             return True
         self._is_urgent = body.startswith(self._server.urgent, 2)
         return not self._is_urgent
 
     def _wait(self) -> None:
-        """Stop here, and hear no more until it goes on: the client's own kernel holds what it sends."""
+        """Stop reading until ``resume``: the client's own kernel holds what it sends."""
         self._is_waiting = True
         if self._transport is not None:
             self._transport.pause_reading()
@@ -208,7 +214,7 @@ class Connection(asyncio.Protocol):
             if not transport.is_closing():
                 if transport.can_write_eof():  # TLS can't: what was written is sent, then it is cut
                     transport.write_eof()
-                transport.resume_reading()  # if it stood in line
+                transport.resume_reading()  # if it was queued
                 asyncio.get_running_loop().call_later(LINGER_S, transport.abort)
         self._leave()
 
@@ -220,7 +226,7 @@ class Connection(asyncio.Protocol):
         if session is not None and session.link is self:
             self.broker.leave(session, self.now(), with_will=not self._is_clean_end)
 
-    def part(self, *, is_clean: bool) -> None:
+    def disconnect(self, *, is_clean: bool) -> None:
         """End because the client wished it; ``is_clean``: without its will."""
         self._is_clean_end = is_clean
         self.close()
@@ -236,7 +242,7 @@ class Connection(asyncio.Protocol):
         if self.session is None:
             if kind != Type.CONNECT or flags:
                 raise ProtocolError(Reason.PROTOCOL_ERROR, "the first packet must be CONNECT")
-            self.turns.spend(SUBSCRIBE_WORK)
+            self.scheduler.spend(SUBSCRIBE_WORK)
             self.version = decode.version_of(body)
             self._ask_who(decode.parse_connect(body))
             return
@@ -251,16 +257,16 @@ class Connection(asyncio.Protocol):
         self.close(error.reason)
 
     def _is_answered(self, error: ProtocolError) -> bool:
-        """Whether a refused CONNECT gets a CONNACK: 3.1.1 has no code for malformed ones and closes (3.1.4)."""
+        """Whether a refused CONNECT gets a CONNACK; 3.1.1 has no code for a malformed one (3.1.4)."""
         return self.version == V5 or error.reason in RETURN_CODES
 
     def _ask_who(self, asked: Connect) -> None:
-        """Let the client in at once, or check its password beside the loop: that takes some 50 ms by design."""
+        """Connect the client, or first check its password in a thread (some 50 ms by design)."""
         self.version = asked.version
         access = self._server.access
         if any(name == Prop.AUTH_METHOD for name, _ in asked.properties):
             raise ProtocolError(Reason.BAD_AUTH_METHOD, "no authentication method is known here")
-        if access.anonymous is not None and not access.asks(asked.username):
+        if access.anonymous is not None and not access.needs_password(asked.username):
             self.role = access.anonymous
             self._connect(asked)
             return
@@ -284,12 +290,13 @@ class Connection(asyncio.Protocol):
         except ProtocolError as error:
             self._refuse(error)
             return
-        self.go_on(self.turns.floor)
+        self.resume(self.scheduler.floor)
 
     def _connect(self, asked: Connect) -> None:
         self.version = asked.version
         self._splitter.is_strict = asked.version == V5
-        self._largest = min(self._server.limits.packet_bytes, self.role.most_bytes or MAX_VARINT)
+        largest = self.role.max_packet_bytes or MAX_VARINT
+        self._largest = min(self._server.limits.packet_bytes, largest)
         self._splitter.limit(self._largest)
         now = self.now()
         if asked.will is not None and not self.role.may_publish(asked.will.topic):
@@ -298,7 +305,7 @@ class Connection(asyncio.Protocol):
         if not asked.client_id and asked.version != V5 and not asked.clean_start:
             text = "an empty client identifier needs a clean session"
             raise ProtocolError(Reason.CLIENT_ID_INVALID, text)
-        client_id = asked.client_id or f"ew-{uuid.uuid4().hex[:16]}"
+        client_id = asked.client_id or f"auto-{uuid.uuid4().hex[:16]}"
         items = self._terms(asked, client_id)
         welcome = encode.connack(self.version, session_present=False, reason=0, items=items)
         if len(welcome) > asked.get(Prop.MAXIMUM_PACKET_SIZE, MAX_VARINT):
@@ -342,10 +349,10 @@ class Connection(asyncio.Protocol):
         ]
 
     def _take_over(self, asked: Connect, client_id: str, now: float) -> tuple[Session, bool]:
-        """The client's session, new or its own from before; a connection still in it is ended (3.1.4).
+        """Return the client's session and whether it existed; end its old connection (3.1.4).
 
-        A session is its owner's: nobody comes to what another subscribed, or ends its connection, by
-        guessing its client identifier. Only a higher role takes an identifier away.
+        A session belongs to its owner: guessing a client identifier neither reveals what its owner
+        subscribed to nor ends the owner's connection. Only a higher role takes an identifier over.
         """
         broker = self.broker
         old = broker.sessions.get(client_id)
