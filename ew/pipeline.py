@@ -145,10 +145,9 @@ class Pipeline:
     ) -> Sequence[AlertPlan]:
         self.other_services.note_ours(version)
         if version.kind == "cancel":
-            for told in self.other_services.take(version.event_id):
-                planner.plan(
-                    told, now_s
-                )  # not to be sent: it makes the planner know who is to receive the cancel
+            # These plans are not sent: they make the planner know who is to receive the cancel
+            for published in self.other_services.take(version.event_id):
+                planner.plan(published, now_s)
         return planner.plan(version, now_s)
 
     def receive(self, published: Sequence[EventVersion]) -> None:

@@ -12,8 +12,8 @@ from ew.broker_address import BrokerAddress
 from ew.config import Config
 from ew.records import Packet
 from ew.service.tasks import Watch
-from ew.sources.ahead import Ahead
 from ew.sources.backlog import Backlog
+from ew.sources.future_packets import FuturePackets
 from ew.sources.mqtt import MqttWaveforms
 from ew.sources.openeew import OpenEew
 from ew.sources.seedlink import SeedLinkClient
@@ -56,7 +56,7 @@ class Acquisition:
         self.shakes = Shakes(config.service.shakes, self.take)
         self.openeew = [OpenEew(source, self.take) for source in config.service.openeew]
         self.backlog = Backlog()
-        self.ahead = Ahead()
+        self.ahead = FuturePackets()
         self.dropped = 0
         self.last_packet_s = 0.0
         self.stations: StationHealth | None = None
@@ -77,7 +77,7 @@ class Acquisition:
     def take(self, packet: Packet) -> None:
         """Queue a packet, unless it is from the future or holds old data of a live channel."""
         now_s, steady_s = time.time(), time.monotonic()
-        passed = self.ahead.pass_on(packet, now_s, steady_s)
+        passed = self.ahead.filter(packet, now_s, steady_s)
         if self.stations is not None and packet not in passed:
             self.stations.note(packet, now_s, is_held=True)
         for one in passed:

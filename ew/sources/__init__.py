@@ -1,1 +1,1 @@
-"""SHELL: bytes from outside become packets."""
+"""SHELL: turns bytes from outside into packets."""

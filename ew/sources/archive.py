@@ -1,4 +1,4 @@
-"""SHELL: an SDS archive by time and place, to be replayed.
+"""SHELL: reads part of an SDS archive, chosen by time and place, for a replay.
 
 SDS is the SeisComP Data Structure, as slarchive and ringserver write it.
 """
@@ -17,12 +17,13 @@ from ew.sources.recordings import Recording, add_trace
 SCHEME = "sds:"
 DAY_S = 86_400
 MOST_SAMPLES = 300_000_000
-"""Half a day of 20 stations with three channels at 100 Hz; all of it is held in memory."""
+"""Most samples of a selection, which is held in memory: half a day of 20 stations with three
+channels at 100 Hz."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What of an archive: from ``begin_s`` to ``end_s`` (epoch s).
+    """A selection from an archive: from ``begin_s`` to ``end_s`` (epoch s).
 
     ``place``: latitude, longitude and radius in km, or everything; ``stations``: a file or an FDSN
     query, else ``stations.xml`` or ``.csv`` in the archive, else ``otherwise``.
@@ -36,7 +37,7 @@ class Wanted:
 
 
 def load_sds(root: Path, wanted: Wanted) -> EventDir:
-    """The waveforms of an archive that fit, with their stations.
+    """The selected waveforms of an archive, with their stations.
 
     Raises:
         InputError: there is no such archive, no stations, nothing that fits, or too much.
@@ -101,15 +102,16 @@ def _recording(root: Path, wanted: Wanted, near: set[str], known: set[str]) -> R
             samples += len(trace.data)
             if samples > MOST_SAMPLES:
                 raise InputError(
-                    f"{SCHEME}{root}: more than {MOST_SAMPLES:,} samples; ask for less time or a smaller --place"
+                    f"{SCHEME}{root}: more than {MOST_SAMPLES:,} samples; ask for less time "
+                    "or a smaller --place"
                 )
             add_trace(trace, seed_id, recording)
     recording.runs = list(miniseed.joined(recording.runs))
     return recording
 
 
-def _channels(client: Any, begin: Any, end: Any) -> set[tuple[str, str, str, str]]:  # noqa: ANN401 - obspy's
-    """NET, STA, LOC, CHA of what there is on the days concerned."""
+def _channels(client: Any, begin: Any, end: Any) -> set[tuple[str, str, str, str]]:  # noqa: ANN401
+    """The channels (NET, STA, LOC, CHA) with files on the selected days."""
     found: set[tuple[str, str, str, str]] = set()
     day = begin
     while day.date <= end.date:

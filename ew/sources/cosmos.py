@@ -1,8 +1,8 @@
-"""PURE: COSMOS strong-motion files, which obspy does not read: V0, V1 and V2 of 2001 (v1.20).
+"""PURE: reads COSMOS strong-motion files, which obspy does not: V0, V1 and V2 of 2001 (v1.20).
 
-One part a channel: 13 lines of text, 100 integers, 100 reals, comments, values in a Fortran format,
-a line ``End-of-data``. Numbers of headers count from 1 as in the format's tables; -999 is unknown.
-Values are taken where they are accelerations in cm/s² or g.
+Each channel has 13 lines of text, 100 integers, 100 reals, comments, values in a Fortran format,
+and a line ``End-of-data``. Numbers of headers count from 1 as in the format's tables; -999 is
+unknown. Values are used where they are accelerations in cm/s² or g.
 """
 
 import re
@@ -19,18 +19,18 @@ from ew.times import NS_PER_S, ns_from_seconds
 
 TEXT_LINES = 13
 GAINS = {4: 100.0, 2: 1 / 9.80665}
-"""Values a m/s² by the code of the unit (table 2): cm/s², g."""
+"""Units in 1 m/s² by the code of the unit (table 2): cm/s², g."""
 ACCELERATION = 1
-"""The code of the parameter (table 1)."""
+"""The code of acceleration (parameter, table 1)."""
 UP, DOWN, VERTICAL = 400, 401, 402
-"""Azimuths that are none (table 8)."""
+"""Codes that stand in place of a horizontal azimuth (table 8)."""
 _BEGIN = re.compile(r"^[^\n]*\(Format v0?1\.\d+ +with +13 text lines\)", re.MULTILINE)
 _FORMAT = re.compile(r"Format= *\((\d+)([IFEG])(\d+)(?:\.(\d+))?\)")
 _CODE = re.compile(r"Code:\s*([A-Z0-9]{1,2})-([A-Z0-9]{1,8})")
 
 
 class Part(NamedTuple):
-    """One channel: what it holds as a packet, and the channel."""
+    """One channel of a file: its samples as a packet, and its metadata."""
 
     packet: Packet
     channel: Channel
@@ -38,7 +38,7 @@ class Part(NamedTuple):
 
 @dataclass(slots=True)
 class _Lines:
-    """The lines that are still to be read."""
+    """The lines that have not been read yet."""
 
     lines: list[str]
     at: int = 0
@@ -50,7 +50,7 @@ class _Lines:
         return self.lines[self.at - 1]
 
     def numbers(self) -> list[float]:
-        """The values that a line announces: how many, and in which of Fortran's formats."""
+        """The values announced by a line that gives their number and Fortran format."""
         head = self.next()
         count, found = int(head.split()[0]), _FORMAT.search(head)
         if found is None:
@@ -120,7 +120,7 @@ def _part(lines: _Lines) -> Part:
 
 
 def _start_ns(integers: list[float], seconds: float) -> int:
-    """The first sample's time, UTC: year, (day of year), month, day, hour, minute and seconds."""
+    """The first sample's time, ns UTC, from year, (day of year), month, day, hour and so on."""
     year, _, month, day, hour, minute = (int(value) for value in integers[39:45])
     if not 0 <= seconds < 61:
         raise ValueError(f"it begins at {seconds} s of a minute")
@@ -142,7 +142,7 @@ def _axis(azimuth: int) -> tuple[str, float]:
 
 
 def _apart(part: Part, taken: set[str]) -> Part:
-    """The same channel with a location of its own where a building has several."""
+    """A copy with a location code of its own where a building has several sensors."""
     network, station, _, code = part.packet.seed_id.split(".")
     seed_id, number = part.packet.seed_id, 0
     while seed_id in taken:

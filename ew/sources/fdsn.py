@@ -1,8 +1,8 @@
-"""SHELL: stations from an FDSN station web service (FDSN Web Services 1.2, fdsnws-station), or any StationXML behind a URL.
+"""SHELL: reads stations from an FDSN station web service, or any StationXML behind a URL.
 
-The URL is the operator's whole query, so that no service has to be discovered and no query is made up:
-``https://…/fdsnws/station/1/query?network=XS&channel=HN?&level=channel``. The last good answer is kept in a file; while the service can't
-be reached, a restart goes on with it and says so.
+The URL is the operator's whole query (FDSN Web Services 1.2, fdsnws-station):
+``https://…/fdsnws/station/1/query?network=XS&channel=HN?&level=channel``. The last good answer is
+kept in a file; while the service can't be reached, a restart uses it and says so.
 """
 
 import http.client
@@ -21,23 +21,24 @@ log = logging.getLogger("ew.fdsn")
 
 TIMEOUT_S = 60.0
 MOST_BYTES = 256 * 1024 * 1024
-"""A whole country at ``level=response`` is some 100 MB; at ``level=channel`` a hundredth."""
+"""Most bytes of an answer: a whole country at ``level=response`` is about 100 MB, at
+``level=channel`` a hundredth of it."""
 CHUNK_BYTES = 1 << 16
 NO_CONTENT = 204
 
 
 def is_url(text: str) -> bool:
-    """Whether an inventory is to be fetched and not a file."""
+    """Whether an inventory is a URL and not a file."""
     return text.startswith(("http://", "https://"))
 
 
 def read_stations(
     url: str, kept: Path, *, timeout_s: float = TIMEOUT_S, most_bytes: int = MOST_BYTES
 ) -> Stations:
-    """The channels of a station service's answer, or, when there is no usable one, of the last one, ``kept``.
+    """The channels of a station service's answer, or of the last good one, in the file ``kept``.
 
     Raises:
-        InputError: there is neither; it names the URL and what went wrong.
+        InputError: there is neither; the message names the URL and what went wrong.
     """
     try:
         data = fetch(url, timeout_s=timeout_s, most_bytes=most_bytes)
@@ -58,18 +59,20 @@ def _usable(stations: Stations, url: str) -> Stations:
     if not stations.channels:
         first = f" ({stations.notes[0]})" if stations.notes else ""
         raise InputError(
-            f"{url}: no usable channel in the answer{first}; does the query say level=channel or level=response?"
+            f"{url}: no usable channel in the answer{first}; does the query say level=channel or "
+            "level=response?"
         )
     return stations
 
 
 def fetch(url: str, *, timeout_s: float = TIMEOUT_S, most_bytes: int = MOST_BYTES) -> bytes:
-    """What is behind a URL, in ``timeout_s`` and ``most_bytes`` at most.
+    """The content behind a URL, within ``timeout_s`` and ``most_bytes``.
 
     Raises:
-        InputError: it can't be had; the message names the URL.
+        InputError: it can't be fetched; the message names the URL.
     """
-    request = urllib.request.Request(url, headers={"User-Agent": f"ew/{__version__}"})  # noqa: S310 - http(s) alone: is_url
+    # ``is_url`` lets http(s) through alone
+    request = urllib.request.Request(url, headers={"User-Agent": f"ew/{__version__}"})  # noqa: S310
     deadline_s = time.monotonic() + timeout_s
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310 - as above
@@ -90,7 +93,7 @@ def _chunks(
     answer: http.client.HTTPResponse, url: str, deadline_s: float, most_bytes: int
 ) -> Iterator[bytes]:
     total = 0
-    # read1 gives what is there: a server that drips keeps the socket's own timeout from ever running out
+    # read1 returns what is there: with read, a server that drips would never run into the timeout
     while chunk := answer.read1(CHUNK_BYTES):
         total += len(chunk)
         if total > most_bytes:

@@ -1,7 +1,7 @@
-"""SHELL: a directory with a recording (``EVENT_DIR``), read to be replayed as if it were live.
+"""SHELL: reads a directory with a recording (``EVENT_DIR``), to be replayed as if it were live.
 
 ``waveforms.mseed``, or files in other formats (``recordings``); ``stations.xml`` or
-``stations.csv``, which only headers that tell place and scale make needless; optionally
+``stations.csv``, unless the waveforms' headers give coordinates and gains; optionally
 ``event.json`` (a catalogue origin) and ``picks.csv``, which only score.
 """
 
@@ -25,7 +25,7 @@ UNKNOWN = float("nan")
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEvent:
-    """What ``event.json`` says.
+    """The content of ``event.json``.
 
     ``origin`` is ``None`` where no earthquake is expected, its depth NaN where unknown.
     """
@@ -61,7 +61,7 @@ class EventDir:
 
     @property
     def spans(self) -> dict[str, list[tuple[float, float]]]:
-        """Epoch seconds of the first and the end of the last sample of each run, by channel."""
+        """Begin and end (epoch seconds) of each run of samples, by channel."""
         spans: dict[str, list[tuple[float, float]]] = {}
         for run in self.runs:
             span = seconds_from_ns(run.start_ns), seconds_from_ns(run.end_ns)
@@ -69,10 +69,10 @@ class EventDir:
         return spans
 
     def packets(self, packet_s: float) -> Iterator[tuple[int, Packet]]:
-        """(arrival time in ns, packet) in order of arrival.
+        """Yield (arrival time in ns, packet) in order of arrival.
 
-        Each run is cut into packets of ``packet_s`` seconds from its start on; a packet arrives
-        when its last sample has been taken.
+        Each run is cut into packets of ``packet_s`` seconds from its start; a packet arrives when
+        its last sample has been taken.
         """
         streams = [_cut(run, packet_s) for run in self.runs]
         return heapq.merge(*streams, key=lambda item: (item[0], item[1].seed_id))
@@ -92,7 +92,7 @@ def load_event_dir(path: Path) -> EventDir:
 
     Raises:
         InputError: it lacks waveforms or stations, or nothing in it can be used; the message names
-        the file.
+            the file.
     """
     if not path.is_dir():
         raise InputError(f"{path}: no such directory")
@@ -118,8 +118,8 @@ def _recording(path: Path) -> Recording:
     if not recording.runs:
         found = f" ({recording.notes[0]})" if recording.notes else ""
         raise InputError(
-            f"{path}: no waveforms.mseed in it, nor waveforms in another format{found}; EVENT_DIR holds "
-            "waveforms and stations.csv or .xml"
+            f"{path}: no waveforms.mseed in it, nor waveforms in another format{found}; "
+            "EVENT_DIR holds waveforms and stations.csv or .xml"
         )
     return recording
 
@@ -131,22 +131,22 @@ def assembled(
     event: CatalogueEvent | None = None,
     picks: Sequence[AnalystPick] = (),
 ) -> EventDir:
-    """Waveforms whose place and gain a stations file or their own header tells.
+    """A recording whose coordinates and gains come from a stations file or from its headers.
 
     Raises:
-        InputError: no vertical channel has both.
+        InputError: no vertical channel has both waveforms and metadata.
     """
     notes = stations.notes + recording.notes
     known = recording.channels | stations.channels
     runs = []
     for run in recording.runs:
+        note = (
+            f"{run.seed_id}: has waveforms, but neither a stations file nor its header tells what "
+            "its counts are"
+        )
         if run.seed_id in known:
             runs.append(run)
-        elif (
-            note
-            := f"{run.seed_id}: has waveforms, but neither a stations file nor its header tells what its "
-            "counts are"
-        ) not in notes:
+        elif note not in notes:
             notes.append(note)
     used = {run.seed_id for run in runs}
     channels = {seed_id: known[seed_id] for seed_id in sorted(used)}
@@ -160,7 +160,7 @@ def assembled(
 
 
 def _deaf_notes(channels: dict[str, Channel]) -> list[str]:
-    """Sensors without a vertical channel: P is picked on verticals alone."""
+    """Notes of the sensors without a vertical channel, on which P can't be picked."""
     return [
         f"{sensor}?: no vertical channel (by dip, Z, or 3 beside 1 and 2), so P is not picked there"
         for sensor in without_vertical(channels)
@@ -172,14 +172,15 @@ def _rate_notes(runs: list[Packet]) -> list[str]:
     for run in runs:
         rates.setdefault(run.seed_id, set()).add(run.sampling_rate)
     return [
-        f"{seed_id}: sampling rate changes between {min(found):g} and {max(found):g} Hz; its picker restarts there"
+        f"{seed_id}: sampling rate changes between {min(found):g} and {max(found):g} Hz; "
+        "its picker restarts there"
         for seed_id, found in rates.items()
         if max(found) > 1.02 * min(found)
     ]
 
 
 def _stations(path: Path, at_s: float, recording: Recording) -> inventory.Stations:
-    """The stations as they were at a moment (epoch s); none are needed where headers tell."""
+    """The stations at a moment (epoch s); they may be missing where headers have the metadata."""
     file = stations_file(path)
     if file is None and recording.channels:
         return inventory.Stations()
@@ -195,17 +196,17 @@ def _stations(path: Path, at_s: float, recording: Recording) -> inventory.Statio
 def stations_file(path: Path) -> Path | None:
     """The stations file of a directory."""
     files = [file for file in sorted(path.iterdir()) if _is_station_file(file)]
-    # StationXML knows dips and epochs, CSV does not
+    # StationXML has dips and epochs, CSV has not
     return min(files, key=lambda one: one.suffix.lower() == ".csv", default=None)
 
 
 def _is_beside(file: Path) -> bool:
-    """Whether a file of an EVENT_DIR holds something else than waveforms."""
+    """Whether a file of an EVENT_DIR contains something else than waveforms."""
     return _is_station_file(file) or file.name in ("event.json", "picks.csv")
 
 
 def _is_station_file(file: Path) -> bool:
-    """``stations.xml`` or ``.csv`` in any case, or any StationXML by its ending."""
+    """Whether it is ``stations.xml`` or ``.csv`` in any case, or ends as StationXML."""
     name = file.name.lower()
     return file.is_file() and (
         name in ("stations.xml", "stations.csv", "stations.stationxml")

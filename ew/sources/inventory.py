@@ -1,9 +1,9 @@
-"""Station coordinates and gains from StationXML or CSV.
+"""SHELL: reads station coordinates and gains from StationXML or CSV.
 
-A channel without coordinates, without a gain, or in a unit that is neither velocity nor acceleration
-is named and left out; the rest serves. Files come as people have them: CSV from spreadsheets
-(semicolons, decimal commas, capitals, UTF-16), StationXML under any name, gains by stages alone, cm
-and nm for m. What a file is, is read from its content and not from its name.
+A channel without coordinates, without a gain, or in a unit that is neither velocity nor
+acceleration is named and left out. Files come in many forms: CSV from spreadsheets (semicolons,
+decimal commas, capitals, UTF-16), StationXML under any name, gains by stages alone, cm and nm for
+m. The kind of a file is read from its content and not from its name.
 """
 
 import cmath
@@ -23,7 +23,7 @@ LENGTHS_M: dict[str, float] = {"M": 1.0, "CM": 1e-2, "MM": 1e-3, "UM": 1e-6, "NM
 """Units of length in metres (SI)."""
 ZERO_RAD_S = 1e-6
 FLAT_TO_HZ = 0.05
-"""Poles below that take nothing from what is read (from 0.075 Hz on)."""
+"""Poles below this frequency do not change the band that is used (from 0.075 Hz), Hz."""
 USUAL_DAMPING = 0.7
 SHORT_PERIOD_BANDS = "ESDG"
 """Band codes of SEED for sensors with a corner above 0.1 Hz."""
@@ -34,7 +34,7 @@ G_M_S2 = 9.80665
 
 @dataclass(slots=True)
 class Stations:
-    """The channels that can be used, and a line for each that can't."""
+    """The usable channels, and a line for each that can't be used."""
 
     channels: dict[str, Channel] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -46,10 +46,10 @@ def stations_of(inventory: Inventory) -> list[str]:
 
 
 def read_inventory(path: Path, at_s: float | None = None) -> Stations:
-    """Channels of a station file, StationXML or CSV by its content; epochs as in ``read_stationxml``.
+    """Channels of a StationXML or CSV file, told by content; epochs as in ``read_stationxml``.
 
     Raises:
-        InputError: the file can't be read; it says what it looks like.
+        InputError: the file can't be read; the message says what it looks like.
     """
     data = _read(path)
     start = data.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:200]
@@ -122,7 +122,7 @@ def _add_row(row: dict[str, str | None], where: str, stations: Stations) -> None
 
 
 def _seed_id(text: str) -> str:
-    """A SEED id with an empty location for ``--``, as many programs write it."""
+    """A SEED id with an empty location for ``--``, which many programs write."""
     parts = text.split(".")
     if len(parts) == 4 and parts[2].strip() in ("--", ""):
         parts[2] = ""
@@ -153,7 +153,7 @@ def _add(
         allowed = " or ".join(get_args(InputUnits))
         stations.notes.append(f"{where}: {seed_id} is in {units!r}, not {allowed}")
     else:
-        # A negative gain is a sensor wired the other way round; peaks and ratios don't mind
+        # A negative gain is a sensor of reversed polarity; peaks and ratios do not depend on it
         stations.channels[seed_id] = Channel(
             seed_id,
             latitude,
@@ -167,8 +167,9 @@ def _add(
         )
         if known == "M/S" and poles is None and _is_short_period(seed_id):
             stations.notes.append(
-                f"{where}: {seed_id} is a short-period sensor by its name, of a corner that is not known: it "
-                "makes earthquakes of M 5 and more too small; give corner_hz, or its poles in StationXML"
+                f"{where}: {seed_id} is a short-period sensor by its name, of a corner that is "
+                "not known: it makes earthquakes of M 5 and more too small; give corner_hz, or "
+                "its poles in StationXML"
             )
 
 
@@ -178,7 +179,7 @@ def _is_short_period(seed_id: str) -> bool:
 
 
 def input_units(text: str) -> tuple[float, InputUnits | None]:
-    """Units as people write them: how many of ours (m/s or m/s²) one is, and which of the two.
+    """A unit in any usual spelling: its size in ours (m/s or m/s²), and which of the two.
 
     ``None`` where it is neither velocity nor acceleration.
     """
@@ -203,14 +204,14 @@ RATES: dict[str, InputUnits] = {
     "SEC/SEC": "M/S**2",
     "(S**2)": "M/S**2",
 }
-"""What stands behind the length: once by time is velocity, twice acceleration."""
+"""The unit by what follows the length: divided by time once is velocity, twice acceleration."""
 
 
 def read_stationxml(path: Path, at_s: float | None = None) -> Stations:
     """Channels of a StationXML file, with the overall sensitivity of each response as its gain.
 
-    Of several epochs of one channel that which holds ``at_s`` (epoch s, the time of the data) counts. A
-    channel without such an epoch is left out; ``None`` takes the last that has begun.
+    Of several epochs of one channel the one that contains ``at_s`` (epoch s, the time of the data)
+    counts. A channel without such an epoch is left out; ``None`` takes the last that has begun.
 
     Raises:
         InputError: the file can't be read.
@@ -219,7 +220,7 @@ def read_stationxml(path: Path, at_s: float | None = None) -> Stations:
 
 
 def parse_stationxml(data: bytes, where: str, at_s: float | None = None) -> Stations:
-    """The same from a document's bytes; ``where`` is what messages call it.
+    """Channels of a StationXML document, as ``read_stationxml``; messages call it ``where``.
 
     Raises:
         InputError: it is no StationXML.
@@ -233,7 +234,7 @@ def parse_stationxml(data: bytes, where: str, at_s: float | None = None) -> Stat
     return from_obspy(inventory, where.rpartition("/")[2] or where, at_s)
 
 
-def from_obspy(inventory: Any, where: str, at_s: float | None = None) -> Stations:  # noqa: ANN401 - obspy is untyped
+def from_obspy(inventory: Any, where: str, at_s: float | None = None) -> Stations:  # noqa: ANN401
     """Channels of an ``obspy.core.inventory.Inventory``; epochs as in ``read_stationxml``."""
     stations = Stations()
     epochs: dict[str, list[Any]] = {}
@@ -270,7 +271,7 @@ def from_obspy(inventory: Any, where: str, at_s: float | None = None) -> Station
 
 
 def _until_s(epochs: list[Any], epoch: Any) -> float:  # noqa: ANN401 - obspy is untyped
-    """When an epoch ends, or a later one of its channel takes its place (epoch s)."""
+    """The end of an epoch, or the begin of a later one of its channel (epoch s)."""
     begin_s = epoch.start_date.timestamp if epoch.start_date else -math.inf
     starts = [float(one.start_date.timestamp) for one in epochs if one.start_date]
     ends = [float(epoch.end_date.timestamp)] if epoch.end_date else []
@@ -278,7 +279,7 @@ def _until_s(epochs: list[Any], epoch: Any) -> float:  # noqa: ANN401 - obspy is
 
 
 def _sensitivity(response: Any) -> tuple[float, str]:  # noqa: ANN401 - obspy is untyped
-    """Overall gain and input units: as stated, or the product of the stages; 0 where there is none."""
+    """Overall gain and input units: as stated, or of all stages; 0 where there is none."""
     if response is None:
         return 0.0, ""
     stated = response.instrument_sensitivity
@@ -291,8 +292,11 @@ def _sensitivity(response: Any) -> tuple[float, str]:  # noqa: ANN401 - obspy is
 
 
 def _poles(response: Any) -> tuple[complex, ...] | None:  # noqa: ANN401 - obspy is untyped
-    """The poles (rad/s) of a velocity sensor's fall-off to long periods: as many as it has zeros at 0; ``None`` where it is not told."""
-    from obspy.core.inventory.response import PolesZerosResponseStage  # noqa: PLC0415 - slow to load
+    """The poles (rad/s) at which a velocity sensor falls off to long periods.
+
+    There are as many as it has zeros at 0; ``None`` where the response does not say.
+    """
+    from obspy.core.inventory.response import PolesZerosResponseStage  # noqa: PLC0415 - slow
 
     stages = response.response_stages if response is not None else []
     sensor = next((s for s in stages if isinstance(s, PolesZerosResponseStage)), None)
@@ -305,12 +309,14 @@ def _poles(response: Any) -> tuple[complex, ...] | None:  # noqa: ANN401 - obspy
 
 
 def _falling(poles: list[complex]) -> tuple[complex, ...]:
-    """Those of the poles that take anything from what is read."""
+    """The poles that change the band that is used."""
     return tuple(pole for pole in poles if abs(pole) > 2 * math.pi * FLAT_TO_HZ)
 
 
 def _corner(row: dict[str, str | None]) -> tuple[complex, ...] | None:
-    """The poles of a seismometer with ``corner_hz`` (and ``damping``, as a share of the critical) in its row; ``None`` where that is empty.
+    """The poles of a seismometer with ``corner_hz`` (and ``damping``, a share of the critical).
+
+    ``None`` where the row's ``corner_hz`` is empty.
 
     Raises:
         ValueError: one of them is no number.
@@ -329,7 +335,7 @@ def _corner(row: dict[str, str | None]) -> tuple[complex, ...] | None:
 
 
 def _epoch(epochs: list[Any], at_s: float | None) -> Any | None:  # noqa: ANN401 - obspy is untyped
-    """The epoch of a channel that holds a moment (``None``: now), the latest if several do."""
+    """The epoch of a channel that contains a moment (``None``: now), the latest if several do."""
     ordered = sorted(epochs, key=lambda item: item.start_date.timestamp if item.start_date else 0.0)
     if at_s is None:
         at_s = time.time()

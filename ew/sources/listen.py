@@ -1,4 +1,4 @@
-"""SHELL: what is published on some topics of a broker, for as long as it is wanted: waveforms, picks, receipts."""
+"""SHELL: subscribes to topics of a broker: waveforms, picks, receipts, commands."""
 
 import asyncio
 import itertools
@@ -13,12 +13,12 @@ log = logging.getLogger("ew.listen")
 
 RETRY_S = 1.0
 MOST_AT_ONCE = 256
-"""Messages that wait are handed over together, so many at most."""
+"""Most messages that are handed over together."""
 REFUSED = 0x80
 
 
 def client_of(address: BrokerAddress, node: int = 0, *, most_waiting: int = 0) -> aiomqtt.Client:
-    """A general MQTT client for a node of a broker, with its login and over TLS where the address says so.
+    """An MQTT client for a node of a broker, with its login, and over TLS for an mqtts address.
 
     ``most_waiting``: messages that may wait, beyond which new ones are dropped; 0: any number.
     """
@@ -26,7 +26,7 @@ def client_of(address: BrokerAddress, node: int = 0, *, most_waiting: int = 0) -
     return aiomqtt.Client(
         host,
         port,
-        protocol=aiomqtt.ProtocolVersion.V311,  # which every broker speaks
+        protocol=aiomqtt.ProtocolVersion.V311,  # every broker speaks it
         username=address.username,
         password=address.password,
         tls_context=address.tls_context(),
@@ -41,10 +41,11 @@ async def listen(
     what: str,
     on_subscribed: Callable[[], None] = lambda: None,
 ) -> None:
-    """Hand the messages that wait, as (topic, payload), to ``take`` until cancelled; a lost broker is tried again each second.
+    """Pass messages as (topic, payload) to ``take`` until cancelled.
 
-    ``wanted`` are topic filters with their QoS; ``what`` names it all in the log. In a cluster the next node has its turn. A
-    subscription that the broker's access rules refuse is told in the log.
+    A lost broker is tried again each second, in a cluster at the next node. ``wanted`` are topic
+    filters with their QoS; ``what`` names the subscription in the log, where a refused one is
+    reported.
     """
     for node in itertools.count():
         try:

@@ -1,6 +1,6 @@
 """PURE: miniSEED bytes (versions 2 and 3) to packets and back, by libmseed through pymseed.
 
-A record that can't be read is skipped and named; what follows it is found again by its header.
+A record that can't be read is skipped and named; decoding continues at the next header.
 """
 
 import re
@@ -18,18 +18,18 @@ from ew.records import Packet
 # with "MS" 3.
 _HEADER = re.compile(rb"[0-9 ]{6}[DRQM][ \x00]|MS\x03")
 _HEADERS = (b"000000D ", b"MS\x03")
-"""One header of each version, as far as ``_HEADER`` looks."""
+"""One header of each version, as long as ``_HEADER`` needs."""
 _LEAST_BYTES = 48
-"""So many bytes libmseed needs to tell what it has before it."""
+"""Bytes that libmseed needs to recognize a record."""
 _SAMPLE_TYPES = {"i": np.int32, "f": np.float32, "d": np.float64}
 
 
 @dataclass(slots=True)
 class Decoded:
-    """The packets of some bytes, one a record, and a line for each place that could not be read.
+    """The packets of some bytes, one for each record, and a line for each place that can't be read.
 
-    ``offsets`` tells at which byte the record of each packet begins; files read as a whole have
-    none.
+    ``offsets`` has the byte at which the record of each packet begins; for files read as a whole it
+    is empty.
     """
 
     packets: list[Packet]
@@ -38,7 +38,7 @@ class Decoded:
 
 
 def decode(data: bytes, name: str = "miniSEED") -> Decoded:
-    """Packets of all records in ``data``; ``name`` is what notes call it (a file, a topic)."""
+    """Packets of all records in ``data``; notes call it ``name`` (a file, a topic)."""
     decoded, offset = Decoded([], []), 0
     while offset < len(data):
         offset = _decode_one(data, offset, name, decoded)
@@ -46,10 +46,10 @@ def decode(data: bytes, name: str = "miniSEED") -> Decoded:
 
 
 def decode_growing(data: bytes, name: str = "miniSEED", at: int = 0) -> tuple[Decoded, int]:
-    """The packets of what is still being written, and how many of its bytes are done with.
+    """The packets of a file that is still being written, and the number of bytes decoded.
 
-    ``at`` is where ``data`` begins in the file, for the notes. What remains is the begin of a
-    record.
+    ``at`` is the offset of ``data`` in the file, for the notes. The bytes that remain are the begin
+    of a record.
     """
     decoded, offset = Decoded([], []), 0
     while offset < len(data):
@@ -61,10 +61,10 @@ def decode_growing(data: bytes, name: str = "miniSEED", at: int = 0) -> tuple[De
 
 
 def decode_each(payloads: Sequence[bytes], name: str = "miniSEED") -> list[Decoded]:
-    """What each of many payloads holds, up to its first fault.
+    """Decode many payloads, each up to its first fault.
 
-    A payload is one record by protocol; looking through a large one that is none for what might be
-    a record would hold up the loop for a second a MiB.
+    A payload is one record by protocol; searching a large one without any record would block the
+    loop for a second for each MiB.
     """
     return [_decode_message(payload, name) for payload in payloads]
 
@@ -81,8 +81,8 @@ def _decode_one(
 ) -> int:
     """Decode the record at byte ``offset`` by libmseed.
 
-    Returns the byte after it, or of the next header; ``offset`` itself where more is to be waited
-    for.
+    Returns the byte after it, or of the next header; ``offset`` itself where the record is not
+    complete.
     """
     try:
         record = MS3Record.parse(memoryview(data)[offset:], unpack_data=True)
@@ -98,7 +98,7 @@ def _decode_one(
         return end
     try:
         packet = _packet(record)
-    except ValueError:  # libmseed takes any byte for a code
+    except ValueError:  # libmseed accepts any byte in a code
         decoded.notes.append(f"{name}: record at byte {at + offset} names no channel")
         return offset + int(record.reclen)
     if packet is None:
@@ -110,13 +110,13 @@ def _decode_one(
 
 
 def _is_unfinished(data: bytes, offset: int, error: PymseedError) -> bool:
-    if isinstance(error, MiniSEEDError) and error.status_code > 0:  # so many bytes are missing
+    if isinstance(error, MiniSEEDError) and error.status_code > 0:  # the number of missing bytes
         return True
     return len(data) - offset < _LEAST_BYTES and _may_begin(data[offset : offset + 8])
 
 
 def _begun(data: bytes, offset: int) -> int:
-    """How many of the last bytes after ``offset`` may be the begin of a header."""
+    """The number of last bytes after ``offset`` that may be the begin of a header."""
     return next((n for n in range(7, 0, -1) if n < len(data) - offset and _may_begin(data[-n:])), 0)
 
 
@@ -132,8 +132,8 @@ def begins(data: bytes) -> bool:
 def read_runs(data: bytes, name: str = "miniSEED") -> Decoded:
     """Runs without a gap of all channels in a file's bytes, by channel and time.
 
-    A file that libmseed refuses as a whole is read record by record, so that only what is broken is
-    lost, and named.
+    A file that libmseed refuses as a whole is read record by record, so that only broken records
+    are lost, and named.
     """
     try:
         return _read_whole(data, name)
@@ -168,7 +168,7 @@ def _packet(record: MS3Record) -> Packet | None:
 
 @lru_cache(maxsize=100_000)
 def _seed_id(source_id: str) -> str:
-    """The SEED id of a source; the same string each time, which the picker knows by identity."""
+    """The SEED id of a source; always one string object, by which the picker knows it."""
     return ".".join(sourceid2nslc(source_id))
 
 
@@ -188,10 +188,10 @@ def encode(packet: Packet, record_bytes: int = 512, *, version: Literal[2, 3] = 
 
 
 def joined(packets: Iterable[Packet]) -> Iterator[Packet]:
-    """Runs without a gap: packets of one channel that follow on, at one rate, put together.
+    """Join consecutive packets of one channel and rate to runs without a gap.
 
-    The packets may be of several channels and in any order; runs come out by channel and time. What
-    repeats an earlier packet is left to the picker, which has a rule for it.
+    The packets may be of several channels and in any order; runs come out by channel and time.
+    Overlapping packets are left to the picker, which has a rule for them.
     """
     ordered = sorted(packets, key=lambda packet: (packet.seed_id, packet.start_ns))
     run: list[Packet] = []

@@ -1,4 +1,4 @@
-"""SHELL: miniSEED records (version 2 or 3) that low-cost sensors publish on ``ew/v1/waveform/NET.STA.LOC.CHA``."""
+"""SHELL: reads miniSEED records that sensors publish on ``ew/v1/waveform/NET.STA.LOC.CHA``."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger("ew.waveforms")
 
 @dataclass(slots=True)
 class MqttWaveforms:
-    """Subscribes and hands packets on; counts what it refuses."""
+    """Subscribes to waveforms and passes packets on; counts refused messages."""
 
     broker: BrokerAddress
     take: Callable[[Packet], None]
@@ -30,7 +30,7 @@ class MqttWaveforms:
         await listen(self.broker, topics, self._records, "waveforms", self.subscribed.set)
 
     def _records(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        """Records that wait are decoded together."""
+        """Decode the records that wait together."""
         decoded = miniseed.decode_each([payload for _, payload in messages])
         for (topic, _), one in zip(messages, decoded, strict=True):
             self._record(topic, one)

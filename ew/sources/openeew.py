@@ -1,10 +1,10 @@
-"""SHELL: accelerations (gal) that OpenEEW sensors publish as JSON over MQTT.
+"""SHELL: reads accelerations (gal) that OpenEEW sensors publish as JSON over MQTT.
 
-A message tells the time of its last sample. The forms there are (openeew/openeew-firmware,
-openeew-detection, openeew-python): axes beside ``device_t`` and ``sr``; axes in an object
-``traces``; a list ``traces`` of blocks, each with its ``t`` and ``sr``. All may stand in a member
-``d``, as Watson IoT has it, or in a JSON string. A message without a sampling rate or a time is
-refused: some firmwares stamp whole seconds or none.
+A message has the time of its last sample. Its forms (openeew/openeew-firmware, openeew-detection,
+openeew-python): axes beside ``device_t`` and ``sr``; axes in an object ``traces``; a list
+``traces`` of blocks, each with its ``t`` and ``sr``. All may be in a member ``d``, as in Watson
+IoT, or in a JSON string. A message without a sampling rate or a time is refused: some firmwares
+write whole seconds or none.
 """
 
 import logging
@@ -21,7 +21,7 @@ from ew.config.sources import OpenEewSource
 from ew.errors import MessageError
 from ew.records import Packet
 from ew.sources.listen import listen
-from ew.sources.steady import Steady
+from ew.sources.sample_clock import SampleClock
 from ew.times import ns_from_seconds
 
 log = logging.getLogger("ew.openeew")
@@ -34,7 +34,7 @@ Axis = Annotated[
     list[Annotated[float, Field(ge=-1e5, le=1e5)]], Field(min_length=1, max_length=5000)
 ]
 NAMED = 20
-"""So many unknown devices are named."""
+"""Most unknown devices that are named."""
 
 
 class Block(BaseModel):
@@ -59,7 +59,7 @@ def parse(payload: bytes) -> tuple[str, list[Block]]:
     """The device of a message, and its blocks by time.
 
     Raises:
-        MessageError: it is none of OpenEEW's forms.
+        MessageError: it has none of OpenEEW's forms.
     """
     try:
         body: Any = orjson.loads(payload[: LONGEST_BYTES + 1])
@@ -85,7 +85,7 @@ class _Device:
     """The three channels of a sensor, and its clock."""
 
     seed_ids: tuple[str, str, str]
-    clock: Steady
+    clock: SampleClock
 
     def packets(self, block: Block) -> Iterator[Packet]:
         count = len(block.x)
@@ -95,7 +95,7 @@ class _Device:
 
 
 class OpenEew:
-    """Reads from one broker; ``run`` hands packets on until it is cancelled.
+    """Reads from one broker; ``run`` passes packets on until it is cancelled.
 
     Raises:
         ConfigError: the broker's address, password or certificates can't be used.
@@ -112,11 +112,11 @@ class OpenEew:
         self._devices = {name: _device(channels) for name, channels in source.devices.items()}
 
     async def run(self) -> None:
-        """Read; a lost broker is tried again each second."""
+        """Read until cancelled; a lost broker is tried again each second."""
         await listen(self.address, [(topic, 0) for topic in self._topics], self.take, "openeew")
 
     def take(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        """Messages as (topic, payload)."""
+        """Take messages as (topic, payload)."""
         for topic, payload in messages:
             try:
                 name, blocks = parse(payload)
@@ -144,4 +144,4 @@ class OpenEew:
 def _device(channels: str) -> _Device:
     stem, _, axes = channels.partition(":")
     x, y, z = (f"{stem}{letter}" for letter in axes or AXES)
-    return _Device((x, y, z), Steady())
+    return _Device((x, y, z), SampleClock())

@@ -1,7 +1,8 @@
-"""SHELL: the exchange of picks: what detectors publish on ``ew/v1/pick/+`` and associators take in, with each other's events.
+"""SHELL: exchanges picks and events: detectors publish on ``ew/v1/pick/+``, associators subscribe.
 
-Reports are JSON; numbers of displacement have three digits, far below what a station's site adds. A detector's
-``ew/v1/detector/NAME`` says each second how far the data of its channels reach.
+Associators also receive each other's events. Reports are JSON; displacements have three digits, far
+finer than the effect of a station's site. A detector's ``ew/v1/detector/NAME`` says each second
+where the data of its channels end.
 """
 
 import logging
@@ -73,7 +74,7 @@ def _known(value: float) -> float | None:
 
 
 def encode_report(report: PickReport, detector: str) -> bytes:
-    """A report as it goes over the wire."""
+    """A report as JSON for MQTT."""
     pick = report.pick
     return orjson.dumps(
         {
@@ -108,7 +109,7 @@ def _s_members(s: SOnset | None) -> dict[str, float]:
 
 
 def decode_report(payload: bytes) -> PickReport:
-    """A report from the wire.
+    """Parse a report.
 
     Raises:
         MessageError: a member is missing or out of range; it names the first.
@@ -148,12 +149,12 @@ def decode_report(payload: bytes) -> PickReport:
 
 
 def encode_ends(ends_ns: Mapping[str, int], detector: str) -> bytes:
-    """How far the data of a detector's channels reach, as it goes over the wire."""
+    """The end of the data of each of a detector's channels, as JSON for MQTT."""
     return orjson.dumps({"v": 1, "detector": detector, "ends_ns": dict(ends_ns)})
 
 
 def decode_ends(payload: bytes) -> dict[str, float]:
-    """The same from the wire, in epoch seconds.
+    """Parse a detector's message: the end of each channel's data, epoch seconds.
 
     Raises:
         MessageError: a member is missing or out of range; it names the first.
@@ -173,22 +174,23 @@ def _checked(model: type[Body], payload: bytes) -> Body:
 
 @dataclass(slots=True)
 class Received:
-    """What has come in since it was last taken."""
+    """What has been received since the last call of ``take``."""
 
     reports: list[PickReport] = field(default_factory=list)
     ends_s: dict[str, float] = field(default_factory=dict)
     versions: list[EventVersion] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        """Whether anything has."""
+        """Whether it holds anything."""
         return bool(self.reports or self.ends_s or self.versions)
 
 
 @dataclass(slots=True)
 class PickExchange:
-    """Subscribes to other services' events, and to detectors' reports, and gathers them; counts what it refuses.
+    """Subscribes to events of other services and to reports of detectors, and gathers them.
 
-    ``takes_reports``: whether reports are wanted. ``check`` verifies and parses an event message; it raises ``MessageError`` for one not to be trusted.
+    ``takes_reports``: whether reports are wanted. ``check`` verifies and parses an event message;
+    it raises ``MessageError`` for one that is not valid. ``refused`` counts refused messages.
     """
 
     broker: BrokerAddress
@@ -206,7 +208,7 @@ class PickExchange:
         await listen(self.broker, topics, self._take_all, "picks")
 
     def take(self) -> Received:
-        """All that came in since the last call."""
+        """Return and clear what was received since the last call."""
         received, self.received = self.received, Received()
         return received
 

@@ -1,9 +1,9 @@
-"""SHELL: recordings in the formats of archives, with what headers tell of the station.
+"""SHELL: reads recordings in the formats of archives, with the metadata of their headers.
 
 miniSEED, COSMOS (``cosmos``), and what obspy knows by a file's content: SAC, GSE2, K-NET, KiK-net
-and more. K-NET's, KiK-net's and COSMOS's headers hold place and scale; SAC's hold the place and,
-where the analyst has set it, the unit (nm/s or nm/s²). What a header does not tell comes from a
-stations file, which goes first where there is one.
+and more. Headers of K-NET, KiK-net and COSMOS contain coordinates and gain; those of SAC contain
+coordinates and, where the analyst has set it, the unit (nm/s or nm/s²). A stations file, where
+there is one, has precedence.
 """
 
 import io
@@ -24,15 +24,15 @@ SAC_UNITS: dict[int, InputUnits] = {7: "M/S", 8: "M/S**2"}
 """SAC's ``idep``: velocity in nm/s, acceleration in nm/s² (SAC manual, header variables)."""
 NM_A_M = 1e9
 KIKNET_LOCATIONS = {"": "", "1": "BH", "2": "SF"}
-"""KiK-net's sensors: 1 in the borehole, 2 at the surface."""
+"""Location codes of KiK-net's sensors: 1 in the borehole, 2 at the surface."""
 KNET_CHANNELS = {"UD": "HNZ", "NS": "HNN", "EW": "HNE"}
-"""Dampened accelerometers at 100 Hz, as SEED names them; the axis is the last letter, as everywhere
-else here."""
+"""SEED's names of damped accelerometers at 100 Hz; the axis is the last letter, as in all channel
+codes here."""
 
 
 @dataclass(slots=True)
 class Recording:
-    """The runs of some files, the channels of their headers, a line for what can't be used."""
+    """The runs of some files, the channels of their headers, and a line for what can't be used."""
 
     runs: list[Packet] = field(default_factory=list)
     channels: dict[str, Channel] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Recording:
 
 
 def read_files(paths: Iterable[Path]) -> Recording:
-    """All that can be read of these files; the rest is named."""
+    """Read all of these files that can be read; others are named."""
     recording = Recording()
     for path in paths:
         try:
@@ -76,7 +76,7 @@ def _read_one(data: bytes, name: str, recording: Recording) -> None:
         add_trace(trace, name, recording)
 
 
-def add_trace(trace: Any, name: str, recording: Recording) -> None:  # noqa: ANN401 - obspy has no types
+def add_trace(trace: Any, name: str, recording: Recording) -> None:  # noqa: ANN401 - obspy's
     """Add one of obspy's traces, and the channel its header describes."""
     seed_id, samples = _seed_id(trace), _samples(trace.data)
     if samples is None or not len(samples) or not trace.stats.sampling_rate > 0:
@@ -90,7 +90,7 @@ def add_trace(trace: Any, name: str, recording: Recording) -> None:  # noqa: ANN
 
 
 def _samples(data: Any) -> np.ndarray[Any, Any] | None:  # noqa: ANN401
-    if isinstance(data, np.ma.MaskedArray):  # gaps filled with nothing are cut by who merges
+    if isinstance(data, np.ma.MaskedArray):  # whoever merges cuts filled gaps
         return None
     if data.dtype.kind in "iu":
         fits = not len(data) or (data.min() >= INT32.min and data.max() <= INT32.max)
@@ -111,12 +111,12 @@ def _seed_id(trace: Any) -> str:  # noqa: ANN401
 
 
 def _channel(trace: Any, seed_id: str) -> Channel | None:  # noqa: ANN401
-    """What a header tells; ``None`` where place or scale is missing."""
+    """The channel of a header; ``None`` where coordinates or gain are missing."""
     stats = trace.stats
     if "knet" in stats:
         place = (float(stats.knet.stla), float(stats.knet.stlo))
         dip_deg = -90.0 if seed_id.endswith("Z") else 0.0
-        # calib is m/s² a count
+        # calib is m/s² for each count
         gain = 1.0 / float(stats.calib)
         return Channel(seed_id, *place, float(stats.knet.stel), gain, "M/S**2", dip_deg)
     header = stats.get("sac", {})

@@ -1,9 +1,9 @@
-"""SHELL: live packets from SeedLink servers (versions 3 and 4), with reconnect and resume.
+"""SHELL: reads live packets from SeedLink servers (versions 3 and 4), with reconnect and resume.
 
 A client of our own on asyncio: obspy's blocks in steps of up to half a second, can't resume a
-selection with wildcards and knows version 3 alone. What is said stands in ``slproto``. What a
-server still has after a reconnect is asked for again from the last sequence number; what comes
-twice is the picker's to drop.
+selection with wildcards and knows version 3 alone. The protocol is in ``slproto``. After a
+reconnect, data are asked for from the last sequence number on; what comes twice is dropped by the
+picker.
 """
 
 import asyncio
@@ -36,20 +36,20 @@ log = logging.getLogger("ew.seedlink")
 
 READ_BYTES = 64 * 1024
 CONNECT_S = 10.0
-"""A server that is not reached for so long, its TLS handshake included, is left for the next
+"""A server that is not connected within this time, s, TLS handshake included, is left for the next
 one."""
 ANSWER_S = 30.0
-"""A server that leaves a command without an answer for so long is taken for dead."""
+"""A server that leaves a command unanswered for this long, s, is dead."""
 KEEP_ALIVE_S, ALIVE_WITHIN_S = 15.0, 15.0
-"""A server that has sent nothing for so long is asked INFO ID, and has so long to answer."""
+"""After this silence, s, a server is asked INFO ID, and must answer within the second time, s."""
 NO_DATA_S = 120.0
-"""A server that answers and sends no data for so long is left."""
+"""A server that answers but sends no data for this long, s, is left for the next one."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.5, 30.0
 
 
 @dataclass(slots=True)
 class SeedLinkStatus:
-    """What a client has met, for health and metrics.
+    """State of a client, for health and metrics.
 
     ``server``: the one in use; ``refused``: stations it does not serve, with its answer;
     ``sequences`` resume a stream (``slproto.resume_key``, "*": any).
@@ -67,9 +67,9 @@ class SeedLinkStatus:
 
 
 class SeedLinkClient:
-    """One source; ``run`` hands its packets on until it is cancelled.
+    """Reads one source; ``run`` passes its packets on until it is cancelled.
 
-    ``stations`` (NET_STA) of the inventory are asked for by name where a server knows no wildcards.
+    ``stations`` (NET_STA) of the inventory are requested by name where a server knows no wildcards.
 
     Raises:
         ConfigError: the source's ``ca_file`` can't be read or holds no certificate.
@@ -98,13 +98,13 @@ class SeedLinkClient:
         return f"{self.source.host}:{self.source.port}"
 
     async def run(self) -> None:
-        """Connect, read, and connect again with growing waits, each server in turn, for ever."""
+        """Connect, read, and reconnect with growing pauses, each server in turn, for ever."""
         wait_s = RETRY_FIRST_S
         for attempt in itertools.count():
             host, port = self.source.servers[attempt % len(self.source.servers)]
             self.status.server = f"{host}:{port}"
             if self.status.server != self._counted_by:
-                # Servers count apart: what one has sent says nothing of another's numbers
+                # Numbers are kept by server: another server counts differently
                 self._counted_by = self.status.server
                 self.status.sequences.clear()
                 self._times_ns.clear()
@@ -127,7 +127,8 @@ class SeedLinkClient:
         try:
             async with asyncio.timeout(
                 CONNECT_S
-            ):  # a network that swallows packets would take minutes
+                # A network that drops packets silently would take minutes
+            ):
                 reader, writer = await asyncio.open_connection(host, port, ssl=self._tls)
         except TimeoutError as error:
             raise TimeoutError(f"not reached within {CONNECT_S:.0f} s") from error
@@ -152,7 +153,7 @@ class SeedLinkClient:
             writer.close()
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-        """What comes next; a server that says nothing is asked whether it is still there.
+        """The next bytes; a server that sends nothing is asked whether it is still there.
 
         Raises:
             TimeoutError: it does not answer.
@@ -201,7 +202,7 @@ class SeedLinkClient:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> tuple[list[str], dict[str, str]]:
-        """Ask for stations; those accepted, and those refused with the answer to them."""
+        """Ask for stations; returns the accepted ones, and the refused ones with their answers."""
         accepted: list[str] = []
         refused: dict[str, str] = {}
         times_ns = self._times_ns if self._checks_times else {}
@@ -211,7 +212,7 @@ class SeedLinkClient:
         for command in asked:
             if version == 3:
                 if command.station in refused:
-                    continue  # its SELECT and DATA would count for the station before
+                    continue  # its SELECT and DATA would apply to the station before
                 writer.write(command.text.encode() + b"\r\n")
             answer = await _line(reader)
             if answer != b"OK" and not command.resumes:
@@ -232,12 +233,14 @@ class SeedLinkClient:
         answer = await _line(reader)
         if answer == b"OK":
             writer.write(f"USERAGENT ew/{__version__}\r\n".encode())
-            await _line(reader)  # tells the server's operator who we are; it may not care
+            # The server's operator sees who we are; whatever it answers is fine
+            await _line(reader)
             return 4
         if wanted == "auto" and 3 in offered:
             return 3
         raise InputError(
-            f"it does not speak SeedLink 4 (it says {answer[:60]!r}); set protocol = 3 or leave it out"
+            f"it does not speak SeedLink 4 (it says {answer[:60]!r}); set protocol = 3 "
+            "or leave it out"
         )
 
     def _records(self, frames: Sequence[Frame], version: Version) -> None:
@@ -266,7 +269,7 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
     """A line of the server's.
 
     Raises:
-        InputError: it ended the connection instead, or sent no end of a line.
+        InputError: it closed the connection instead, or sent no end of a line.
         TimeoutError: it sends none.
     """
     async with asyncio.timeout(ANSWER_S):

@@ -1,9 +1,9 @@
-"""SHELL: the UDP data cast of Raspberry Shakes.
+"""SHELL: reads the UDP data cast of Raspberry Shakes.
 
 A packet is ``{'EHZ', 1582315130.292, 14168, 14927, …}``: channel, time of the first sample (epoch
-seconds, ms), counts; four a second and channel (manual.raspberryshake.org/udp.html). It tells
-neither station nor sampling rate, so that both are configured; which Shake it is, is known by the
-address it comes from. UDP can be forged within a network: cast over one that is yours.
+seconds, ms), counts; four for each second and channel (manual.raspberryshake.org/udp.html). It
+contains neither station nor sampling rate, so that both are configured; the Shake is known by the
+address it sends from. UDP can be forged within a network: use it in a network of your own.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Cast(NamedTuple):
 
 @dataclass(slots=True)
 class ShakeStatus:
-    """What came; ``refused_from``: the last address that is not configured."""
+    """Counts of a Shake's packets; ``refused_from``: the last address that is not configured."""
 
     packets: int = 0
     refused: int = 0
@@ -48,7 +48,7 @@ Senders: TypeAlias = Mapping[str, ShakeSource]
 
 
 def parse(datagram: bytes) -> Cast | None:
-    """What a datagram holds; ``None``: it is no data cast."""
+    """Parse a datagram; ``None``: it is no data cast."""
     found = _CAST.fullmatch(datagram)
     if found is None:
         return None
@@ -61,7 +61,7 @@ def parse(datagram: bytes) -> Cast | None:
 
 
 class Shakes:
-    """Listens for all configured Shakes; ``run`` hands their packets on until it is cancelled."""
+    """Listens for all configured Shakes; ``run`` passes their packets on until it is cancelled."""
 
     def __init__(self, sources: Sequence[ShakeSource], take: Callable[[Packet], None]) -> None:
         self.status = {source.station: ShakeStatus() for source in sources}
@@ -72,10 +72,10 @@ class Shakes:
             self._ports.setdefault((source.host, source.port), {})[source.sender] = source
 
     async def run(self) -> None:
-        """Listen; returns never.
+        """Listen until cancelled.
 
         Raises:
-            OSError: a port can't be had.
+            OSError: a port can't be opened.
         """
         loop = asyncio.get_running_loop()
         transports = []
@@ -91,7 +91,7 @@ class Shakes:
                 transport.close()
 
     def receive(self, datagram: bytes, sender: str, senders: Senders) -> None:
-        """A datagram came from an address."""
+        """Take a datagram from an address."""
         source = senders.get(sender)
         if source is None:
             self._refuse(self.strangers, sender, "no Shake of this address is configured")
@@ -107,7 +107,7 @@ class Shakes:
 
     @staticmethod
     def _refuse(status: ShakeStatus, sender: str, why: str) -> None:
-        if status.refused_from != sender:  # once, and not for each packet
+        if status.refused_from != sender:  # logged once, and not for each packet
             log.warning("shake: packet from %s refused: %s", sender, why)
         status.refused += 1
         status.refused_from = sender

@@ -1,10 +1,9 @@
-"""PURE: the SeedLink protocol, versions 3 and 4, without a socket: what to say and what comes back.
+"""PURE: the SeedLink protocol, versions 3 and 4, without a socket: commands, answers, packets.
 
-Version 3 as IRIS's SeedLink 3.1 (2012) has it: ``STATION STA NET``, selectors ``LLCCC``, 24-bit
-sequence numbers in hexadecimal, packets of 8 + 512 bytes. Version 4 as the FDSN specifies it
-(SeedLink 4.0, 2024): ``SLPROTO 4.0``, ``STATION NET_STA``, selectors on the stream id
-``LOC_B_S_SS``, 64-bit sequence numbers in decimal, packets of 17 bytes, the station's name and any
-number of bytes.
+Version 3 follows IRIS's SeedLink 3.1 (2012): ``STATION STA NET``, selectors ``LLCCC``, 24-bit
+sequence numbers in hexadecimal, packets of 8 + 512 bytes. Version 4 follows the FDSN (SeedLink 4.0,
+2024): ``SLPROTO 4.0``, ``STATION NET_STA``, selectors on the stream id ``LOC_B_S_SS``, 64-bit
+sequence numbers in decimal, packets of 17 bytes, the station's name and any number of bytes.
 """
 
 import fnmatch
@@ -24,8 +23,8 @@ V4_HEADER = struct.Struct("<2s c c I Q B")
 """Signature, format, subformat, length of the payload, sequence number, length of the station's
 name."""
 LONGEST_PAYLOAD = 1 << 20
-"""In bytes; a miniSEED record is 64 KiB at most in version 2, and beyond this in version 3 nobody
-streams it."""
+"""Most bytes of a payload: a miniSEED record has at most 64 KiB in version 2, and no stream has
+larger ones in version 3."""
 MINISEED = (b"2", b"3")
 
 _V3_SELECTOR = re.compile(r"(!?)([A-Z0-9?-]{2})?([A-Z0-9?]{3})(?:\.([A-Z]))?")
@@ -36,7 +35,8 @@ _V4_SELECTOR = re.compile(r"(!?)([A-Z0-9?*]*)_([A-Z0-9?*])_([A-Z0-9?*])_([A-Z0-9
 class Frame:
     """A packet.
 
-    ``station`` is NET_STA where the header tells it, ``sequence`` ``None`` where it can't be read.
+    ``station`` is NET_STA where the header contains it, ``sequence`` ``None`` where it can't be
+    read.
     """
 
     sequence: int | None
@@ -48,8 +48,8 @@ class Frame:
 class Command:
     """One line to the server.
 
-    ``station``: NET_STA, or the pattern, it is about. ``resumes``: it only asks for what was
-    missed; a station that has gone since may be refused without a word.
+    ``station``: the NET_STA, or pattern, that it concerns. ``resumes``: it only asks for missed
+    data; a station that has gone since may be refused silently.
     """
 
     text: str
@@ -58,7 +58,7 @@ class Command:
 
 
 def versions_of(greeting: bytes) -> set[Version]:
-    """The versions a server's answer to HELLO offers.
+    """The versions that a server's answer to HELLO offers.
 
     Raises:
         InputError: it is no SeedLink server.
@@ -71,13 +71,13 @@ def versions_of(greeting: bytes) -> set[Version]:
 
 
 def resume_key(version: Version, station: str) -> str:
-    """Where a station's last sequence number is kept: version 4 counts apart from version 3."""
+    """The key of a station's last sequence number: versions 3 and 4 count separately."""
     return station if version == 3 else f"v4 {station}"
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Where to go on: last sequence numbers by ``resume_key``, and those packets' start times (ns).
+    """Where to resume: last sequence numbers by ``resume_key``, and times (ns) of their packets.
 
     Times are for servers that check the number against them (``checks_times``), else empty.
     """
@@ -86,7 +86,7 @@ class Resume:
     times_ns: Mapping[str, int] = field(default_factory=dict)
 
     def data(self, version: Version, key: str) -> str:
-        """The DATA command that goes on after the last packet of a key."""
+        """The DATA command that resumes after the last packet of a key."""
         last = self.sequences.get(key)
         if last is None:
             return "DATA"
@@ -99,23 +99,23 @@ class Resume:
 
 
 def checks_times(greeting: bytes) -> bool:
-    """Whether a server checks a number against its packet's time, and goes on by that otherwise.
+    """Whether a server checks a number against its packet's time, else resumes by the time.
 
-    ringserver does (``slclient.c``), so that nothing is lost when its ring and its numbers began
-    anew. SeisComP's takes the time for a limit: older packets of other channels would be lost.
+    ringserver does (``slclient.c``), so that nothing is lost when its ring and its numbers begin
+    anew. SeisComP's treats the time as a limit: older packets of other channels would be lost.
     """
     return b"ringserver" in greeting.lower()
 
 
 def commands(version: Version, select: Sequence[str], resume: Resume) -> Iterator[Command]:
-    """What to ask for, in order, but for END.
+    """The commands to send, in order, except END.
 
-    ``select`` is the configuration's list of NET_STA or NET_STA:SELECTORS. A wildcard goes on, in
-    version 3, from the last of all; in version 4, where stations may count apart, each known
-    station is asked for by name first (FDSN SeedLink 4.0, Reconnection).
+    ``select`` is the configuration's list of NET_STA or NET_STA:SELECTORS. A wildcard resumes, in
+    version 3, from the last packet of all; in version 4, where stations may count separately, each
+    known station is requested by name first (FDSN SeedLink 4.0, Reconnection).
 
     Raises:
-        InputError: a selector can't be said in this version.
+        InputError: a selector has no form in this version.
     """
     for one in select:
         station, _, selectors = one.partition(":")
@@ -164,10 +164,10 @@ def _v4(station: str, selectors: Sequence[str], resume: Resume) -> Iterator[Comm
 
 
 def v3_selector(selector: str) -> str:
-    """A selector in the form of version 3: itself, or a stream id's.
+    """A selector, or one on stream ids, in the form of version 3.
 
     Raises:
-        InputError: version 3 can't say it.
+        InputError: version 3 has no such form.
     """
     found = _V4_SELECTOR.fullmatch(selector)
     if found is None:
@@ -186,7 +186,7 @@ def v4_selector(selector: str) -> str:
     """A selector in the form of version 4: itself, or that of ``LLCCC.T``; T: the record's type.
 
     Raises:
-        InputError: it is of neither form.
+        InputError: it has neither form.
     """
     if "_" in selector:
         return selector
@@ -199,14 +199,14 @@ def v4_selector(selector: str) -> str:
 
 
 class Framer:
-    """Cuts what the server sends into packets; ``feed`` raises for what is none."""
+    """Cuts the server's bytes into packets."""
 
     def __init__(self, version: Version) -> None:
         self._version = version
         self._waiting = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The packets that are complete now, those with anything but miniSEED left out.
+        """The packets that are complete now, except those with anything but miniSEED.
 
         Raises:
             InputError: no packet where one must begin.

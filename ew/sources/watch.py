@@ -1,9 +1,9 @@
-"""SHELL: a directory into which others write miniSEED, read as it grows.
+"""SHELL: reads miniSEED files of a directory as they grow.
 
-Every file in it and in its folders is read, whatever its name: what is in it decides. A file is
-read on from where it was read to; one that was rewritten is read from its begin, and each packet is
-handed on once. What can't be read is left aside and named, in the log once and in ``left_aside``
-for as long as it is so.
+Every file in it and in its folders is read, whatever its name. A file is read on from where the
+last read ended; one that was rewritten is read from its begin, and each packet is passed on once.
+What can't be read is left aside and named, once in the log and in ``left_aside`` for as long as it
+stays so.
 """
 
 import asyncio
@@ -23,23 +23,21 @@ log = logging.getLogger("ew.watch")
 
 LOOK_EVERY_S = 0.25
 BUSY_SHARE = 0.1
-"""Looking may take so much of the time: an archive of 100,000 files is looked through in a
-second."""
+"""Most of the time, as a share, that searching may take: 100,000 files are searched in a second."""
 LOOK_BYTES = 4 << 20
-"""So much is read at a look, what was written last first: a full archive must not hold up what is
-live."""
+"""Most bytes read in one pass, the newest files first: a full archive must not delay live data."""
 PART_BYTES = 1 << 20
-"""So much of one file is read at a look."""
+"""Most bytes of one file read in one pass."""
 FOREIGN_BYTES = 1 << 20
-"""A file without a record in so many bytes is not read on: a full SEED volume's control headers are
-shorter."""
+"""A file without a record in this many bytes is not read on: control headers of a full SEED volume
+are shorter."""
 MARK_BYTES = 64
-"""So much of a file's begin, and of the last record read, tells whether it was rewritten: their
-headers and the first samples; records end with zeros, which are alike."""
+"""Bytes at a file's begin, and of the last record read, that show whether it was rewritten: headers
+and first samples; records end with zeros, which do not differ."""
 UNFINISHED_S = 5.0
-"""A file that ends within a record and has not grown for so long is named."""
+"""A file that ends within a record and has not grown for this long, s, is named."""
 REMEMBERED = 200_000
-"""So many packets are known again when a file is rewritten, renamed or copied."""
+"""Packets remembered, to recognize them when a file is rewritten, renamed or copied."""
 
 
 State: TypeAlias = tuple[int, int, int]
@@ -47,7 +45,7 @@ State: TypeAlias = tuple[int, int, int]
 
 
 class WatchedFolder:
-    """A directory and how far its files were read; ``run`` hands on packets until it is cancelled.
+    """A directory and the state of its files; ``run`` passes packets on until it is cancelled.
 
     ``left_aside``: what is not read, by path within the directory, with the reason; ``repeated``
     counts packets that had been read before.
@@ -63,11 +61,11 @@ class WatchedFolder:
 
     @property
     def files(self) -> int:
-        """How many files are in it."""
+        """The number of files in it."""
         return len(self._files)
 
     async def run(self) -> None:
-        """Look for what was written, ever again; returns never."""
+        """Search for new data again and again, until cancelled."""
         while True:
             begin_s = time.monotonic()
             packets = await asyncio.to_thread(self.look, begin_s)
@@ -77,7 +75,7 @@ class WatchedFolder:
             await asyncio.sleep(max(LOOK_EVERY_S, took_s / BUSY_SHARE))
 
     def look(self, now_s: float) -> list[Packet]:
-        """The packets written since the last look, by time; ``now_s`` is of any steady clock."""
+        """The packets written since the last call, by time; ``now_s`` is of any monotonic clock."""
         left: dict[str, str] = {}
         found = dict(self._walk(str(self.folder), set(), left))
         files: dict[str, _File] = {}
@@ -90,7 +88,7 @@ class WatchedFolder:
                 packets += file.read(path, found[path], now_s, min(budget, PART_BYTES))
                 budget -= file.done - done
             except FileNotFoundError:
-                continue  # it has gone since
+                continue  # it was removed meanwhile
             except OSError as error:
                 left[self._name(path)] = f"can't read it: {error.strerror}"
                 continue
@@ -107,7 +105,7 @@ class WatchedFolder:
     def _walk(
         self, folder: str, seen: set[tuple[int, int]], left: dict[str, str]
     ) -> Iterator[tuple[str, State]]:
-        """All files below a folder; links are followed, each folder but once."""
+        """All files below a folder; links are followed, each folder once."""
         try:
             here = Path(folder).stat()
             if (here.st_dev, here.st_ino) in seen:
@@ -148,7 +146,7 @@ class WatchedFolder:
 
 @dataclass(slots=True)
 class _File:
-    """How far a file was read: ``done`` bytes are decoded, the bytes to ``seen`` were looked at."""
+    """How far a file was read: ``done`` bytes are decoded, the bytes to ``seen`` were searched."""
 
     state: State = (0, 0, 0)
     done: int = 0
@@ -158,7 +156,7 @@ class _File:
     last_at: int = 0
     packets: int = 0
     places: int = 0
-    """How many places can't be read."""
+    """Number of places that can't be read."""
     note: str = ""
     """What is wrong with the first of them."""
     grew_s: float = 0.0
@@ -168,7 +166,7 @@ class _File:
         return not self.packets and self.done >= FOREIGN_BYTES
 
     def goes_on(self, path: str, state: State) -> bool:
-        """Whether a file that has changed still begins with what was read of it."""
+        """Whether a file that has changed still begins with the part that was read."""
         if state[0] != self.state[0] or state[1] < self.done:
             return False
         with Path(path).open("rb") as opened:
@@ -178,11 +176,11 @@ class _File:
             return opened.read(len(self.last)) == self.last
 
     def read(self, path: str, state: State, now_s: float, most: int) -> list[Packet]:
-        """The packets that were written since it was read last, of at most ``most`` bytes."""
+        """The packets that were written since the last read, of at most ``most`` bytes."""
         if state == self.state and (self.seen >= state[1] or self.is_foreign):
             return []
         if most <= 0 and not self.is_foreign:
-            return []  # its turn comes
+            return []  # it is read in the next pass
         part = b""
         if not self.is_foreign:
             with Path(path).open("rb") as opened:
@@ -191,7 +189,7 @@ class _File:
         self.state, self.grew_s = state, now_s
         decoded, count = miniseed.decode_growing(part, Path(path).name, self.done)
         if not count and len(part) == PART_BYTES:
-            count = len(part)  # no record is so long
+            count = len(part)  # no record is that long
         self.first = self.first or part[: min(count, MARK_BYTES)]
         if decoded.offsets:
             last = decoded.offsets[-1]
@@ -204,7 +202,7 @@ class _File:
         return decoded.packets
 
     def left(self, now_s: float) -> str:
-        """What of it is left aside, in a few words; nothing where all is read."""
+        """What of it is left aside, in a few words; empty where all is read."""
         waiting = 0 if self.is_foreign else self.seen - self.done
         is_stuck = waiting > 0 and now_s - self.grew_s > UNFINISHED_S
         if not self.packets:
@@ -216,7 +214,7 @@ class _File:
 
 
 def _looked_up(known: _File | None, path: str, state: State) -> _File:
-    """What is known of a file, unless it was rewritten."""
+    """The state of a known file, or a new one if it was rewritten."""
     if known is not None and (state == known.state or known.goes_on(path, state)):
         return known
     return _File()

@@ -21,8 +21,8 @@ from ew.errors import MessageError
 from ew.records import Packet
 from ew.sources import openeew, shake
 from ew.sources.openeew import OpenEew
+from ew.sources.sample_clock import SampleClock
 from ew.sources.shake import Shakes
-from ew.sources.steady import Steady
 from ew.times import NS_PER_S
 from tests.casts import CAST, free_udp_port
 
@@ -192,7 +192,7 @@ def test_jitter_and_a_rate_off_the_nominal_one_leave_no_gap_and_no_overlap(
     true_rate: float,
 ) -> None:
     rng = np.random.default_rng(1)
-    clock, bank = Steady(), PickerBank()
+    clock, bank = SampleClock(), PickerBank()
     begins_s = 1.6e9 + np.arange(600) * 32 / true_rate
     off_s = []
     for begin_s in begins_s:
@@ -209,7 +209,7 @@ def test_jitter_and_a_rate_off_the_nominal_one_leave_no_gap_and_no_overlap(
 
 
 def test_a_clock_that_was_set_and_a_gap_are_followed_at_once() -> None:
-    clock = Steady()
+    clock = SampleClock()
     for second in range(50):
         clock.follow(1.6e9 + second, 32, 32.0)
     assert clock.follow(1.6e9 + 60, 32, 32.0)[0] == 1.6e9 + 60

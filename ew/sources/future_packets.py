@@ -1,9 +1,9 @@
-"""PURE: packets from the future: a station whose clock is ahead of this host's and of the other stations'.
+"""PURE: holds back packets of a station whose clock is ahead of this host's and of other stations'.
 
-A packet that ends ahead of the host's clock by more than two clocks kept by NTP or GPS differ is held
-back. If most stations turn out to be ahead by as much, it is the host's clock that is behind, and the
-packets go on in their order; if not, they are left out, counted and named: their onsets would be wrong
-by as much, and their times would make the channel's right data look old.
+A packet that ends ahead of the host's clock by more than two clocks kept by NTP or GPS differ is
+held back. If most stations turn out to be equally ahead, the host's clock is behind, and the
+packets are passed on in order; if not, they are dropped, counted and named: their onsets would be
+wrong by the difference, and their times would make the channel's correct data look old.
 """
 
 from collections import deque
@@ -15,20 +15,20 @@ from ew.records import Packet
 from ew.times import NS_PER_S
 
 AHEAD_S = 2.0
-"""As health allows stations; what is ahead of the others by less fits their clocks."""
+"""A packet may be ahead of the host, or of most stations, by this, s, as in health."""
 HELD_S = 1.5
-"""So long a packet waits for the others to tell whether the host is behind: records of live networks
-come at least once a second."""
+"""A packet waits for this long, s, for others to show whether the host is behind: records of live
+networks come at least once a second."""
 HELD_MOST = 20_000
 LOOK_EVERY_S = 0.25
 HEARD_S = 10.0
 STATIONS_LEAST = 3
-"""Fewer can't say whose clock is wrong."""
+"""Fewer stations can't show whose clock is wrong."""
 NAMED_S = 60.0
 
 
-class Ahead:
-    """Remembers how far each station's newest packet was ahead (s); ``left_out`` counts packets."""
+class FuturePackets:
+    """Remembers how far each station's newest packet was ahead, s; ``left_out`` counts packets."""
 
     def __init__(self) -> None:
         self.left_out = 0
@@ -38,10 +38,10 @@ class Ahead:
         self._held: deque[tuple[float, Packet]] = deque()
         self._named: dict[str, tuple[float, float]] = {}
 
-    def pass_on(self, packet: Packet, now_s: float, steady_s: float) -> list[Packet]:
-        """The packets that may go on now that this one has come, in order.
+    def filter(self, packet: Packet, now_s: float, steady_s: float) -> list[Packet]:
+        """The packets to pass on now that this one has come, in order.
 
-        ``now_s``: the host's time (epoch seconds); ``steady_s``: that of a steady clock.
+        ``now_s``: the host's time (epoch seconds); ``steady_s``: that of a monotonic clock.
         """
         lead_s = packet.end_ns / NS_PER_S - now_s
         self._leads[_station(packet.seed_id)] = lead_s, steady_s
@@ -59,7 +59,7 @@ class Ahead:
         return released
 
     def named(self, steady_s: float) -> dict[str, float]:
-        """The stations that packets were left out of lately, and how far these were ahead (s)."""
+        """Stations with recently dropped packets, and how far these were ahead, s."""
         return {
             station: round(lead_s, 1)
             for station, (lead_s, last_s) in self._named.items()
@@ -67,13 +67,13 @@ class Ahead:
         }
 
     def _look(self, steady_s: float) -> None:
-        """How far most stations are ahead now."""
+        """Update how far most stations are ahead."""
         self._looked_s = steady_s
         leads = [lead for lead, came_s in self._leads.values() if steady_s - came_s <= HEARD_S]
         self._common_s = float(np.median(leads)) if len(leads) >= STATIONS_LEAST else 0.0
 
     def _release(self, now_s: float, steady_s: float) -> list[Packet]:
-        """Of those held, the ones that fit the others; those that have waited long enough are left out."""
+        """Release held packets that agree with other stations now; drop those held too long."""
         released: list[Packet] = []
         kept: deque[tuple[float, Packet]] = deque()
         for came_s, packet in self._held:
