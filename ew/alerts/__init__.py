@@ -1,1 +1,1 @@
-"""PURE: event versions become ordered, signed messages."""
+"""PURE: turns event versions into ordered, signed messages."""

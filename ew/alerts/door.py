@@ -1,15 +1,16 @@
-"""PURE: the door before the key that signs ``actual``: what our stations do not bear out is not told.
+"""PURE: the last check before a message is signed as ``actual``: do our stations support the event?
 
-A system once told the public of an M 8.1 that was a test. So each version is looked at once more before
-it is signed as real, from picks and travel times alone and not from how it was found:
+A system once sent the public an M 8.1 that was a test. So each version is checked before it is
+signed as real, from picks and travel times alone, independent of how it was found:
 
-- ours needs as many sites as a declaration does, whose data were fresh when the pick came, apart from
-  each other, with onsets that one P-wave (or the S the version rests on) can have made;
-- fewer are enough only where those that are there shake as a damaging earthquake makes them;
+- one of ours needs as many sites as a declaration does, whose data were fresh when the pick came,
+  apart from each other, with onsets that fit one P-wave (or S where the version used S);
+- fewer sites are enough only where they shake as in a damaging earthquake;
 - another agency's needs onsets at a quarter of our nearest sites that its P-wave has passed, and at
   one at least, unless the configuration trusts that agency alone.
 
-What is held back is looked at again as picks come. Cancels pass for what has passed.
+A version that fails is held back and checked again as picks come. Cancels pass for events that
+passed.
 """
 
 import math
@@ -28,28 +29,32 @@ from ew.times import NS_PER_S, seconds_from_ns
 from ew.traveltimes import TravelTimes
 
 SITE_KM = 0.5
-"""Sensors nearer to each other feel the same door slam: they are one witness."""
+"""Sensors nearer to each other than this, km, are one site: one door slam shakes both."""
 AHEAD_MOST_S = 10.0
-"""Data may end so far ahead of the clock: of a station whose clock is off, the fit decides."""
+"""Data may end this far ahead of the clock, s; for a station whose clock is off, the fit
+decides."""
 PICKS_KEPT = 32
-"""Of each station so many picks are kept: one that makes more within minutes bears nothing out."""
+"""Picks kept of each station: one with more within minutes supports nothing."""
 HELD_S = 60.0
-"""So long a version that was held back may still be told; then there is nobody left to warn."""
+"""A version that is held back may be released for this long, s; later nobody is left to warn."""
 PASSED_KEPT_S = 900.0
 FIT_S, FIT_SHARE = 2.0, 0.06
-"""An onset fits within this and a share of its travel time: first hypocentres are off by some km."""
+"""An onset fits within this, s, plus this share of its travel time: first hypocentres are off by
+some km."""
 PG_FROM_KM, PG_KM_S = 120.0, 5.8
-"""Where Pn leads it is often too weak, and what is picked is up to Pg (ak135's upper crust)."""
+"""From this distance, km, Pn comes first but is often too weak, and picks lie between it and Pg, of
+this velocity, km/s (ak135's upper crust)."""
 FELT_M_S2, STRONG_M_S2 = 0.1, 0.3
-"""Peak acceleration felt by many (CSIS 3.6) at one of three sites, by all (5.0) at both of two."""
+"""Peak accelerations, m/s²: felt by many (CSIS 3.6), needed at one of three sites; felt by all
+(5.0), needed at both of two."""
 NEAREST, NEAREST_SHARE = 8, 0.25
 PASSED_BY_S = 2.0
-"""A site is counted on so long after P has passed it: a pick takes a second to be made and sent."""
+"""A site counts this long after P has passed it, s: a pick takes a second to be made and sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A version that was held back, since ``since_s`` (epoch seconds), and why."""
+    """A version that is held back since ``since_s`` (epoch seconds), and the reason."""
 
     version: EventVersion
     reason: str
@@ -57,9 +62,9 @@ class Held:
 
 
 class Door:
-    """Lets versions through to be signed as ``actual``, or holds them back.
+    """Releases versions to be signed as ``actual``, or holds them back.
 
-    ``note`` takes what stations picked; ``let_through`` gives back what may be told. Times are
+    ``note`` takes the stations' picks; ``let_through`` returns the versions to publish. Times are
     epoch seconds.
     """
 
@@ -75,24 +80,24 @@ class Door:
         self._longitudes = np.array([inventory[one].longitude for one in seed_ids])
         self._sites = _sites(self._latitudes, self._longitudes)
         self._picks: list[deque[float]] = [deque(maxlen=PICKS_KEPT) for _ in seed_ids]
-        self._passed: dict[str, tuple[float, str]] = {}  # when and whose, by event
+        self._passed: dict[str, tuple[float, str]] = {}  # time and source, by event
         self._held: dict[str, Held] = {}
         self._has_new = False
         self.stale = 0
-        """Picks that came from data too old, or ahead of the clock, to bear anything out."""
+        """Number of picks from data too old, or ahead of the clock, to support anything."""
 
     @property
     def held(self) -> tuple[Held, ...]:
-        """What is held back now."""
+        """The versions that are held back now."""
         return tuple(self._held.values())
 
     def note(self, picks: Iterable[Pick], now_s: float) -> None:
-        """Picks have come; those of data older than the configured age bear nothing out."""
+        """Note picks; those of data older than the configured age are not counted as support."""
         for pick in picks:
             slot = self._slot.get(pick.seed_id)
             if slot is None:
                 continue
-            # What reports leave out is 0; the onset is then the best that is known of the data's age
+            # 0 where a report leaves it out; the onset is then the best estimate of the data's age
             age_s = now_s - max(pick.decided_ns, pick.time_ns) / NS_PER_S
             if -AHEAD_MOST_S <= age_s <= self._oldest_s:
                 self._picks[slot].append(seconds_from_ns(pick.time_ns))
@@ -101,36 +106,37 @@ class Door:
                 self.stale += 1
 
     def recall(self, version: EventVersion) -> None:
-        """A version was told before a restart, or by another service of our stations: its event has passed."""
+        """Note a version published before a restart, or by another service of our stations."""
         self._passed[version.event_id] = version.issued_s, version.source
 
     def let_through(
         self, versions: Sequence[EventVersion], now_s: float, ours: Collection[str] = ()
     ) -> list[EventVersion]:
-        """Those of ``versions``, and of what was held back before, that may be told now.
+        """The versions, among ``versions`` and those held back, that may be published now.
 
-        ``ours``: ids of the events under way that stand on our own picks. One that passed by them, and
-        stands on a partner alone since, is cancelled unless the partner's origin is borne out.
+        ``ours``: ids of the events under way that have picks of ours. An event that was released
+        for its picks, and now has a partner's origin alone, is cancelled unless our stations
+        support that origin.
         """
-        told = []
+        released = []
         for version in versions:
             let = self._judge(version, now_s)
             if let is None and version.event_id not in ours:
                 let = self._end(version)
-            told += [] if let is None else [let]
+            released += [] if let is None else [let]
         if self._held and self._has_new:
             fresh = {version.event_id for version in versions}
             for held in self.held:
                 if held.version.event_id not in fresh:
                     let = self._judge(held.version, now_s, held.since_s)
-                    told += [] if let is None else [replace(let, issued_s=now_s)]
+                    released += [] if let is None else [replace(let, issued_s=now_s)]
         self._has_new = False
         self._held = {k: h for k, h in self._held.items() if now_s - h.since_s <= HELD_S}
         self._passed = {k: p for k, p in self._passed.items() if now_s - p[0] <= PASSED_KEPT_S}
-        return told
+        return released
 
     def _end(self, version: EventVersion) -> EventVersion | None:
-        """The cancel of an event that passed as ours, where ``version`` is what a partner is left with."""
+        """The cancel of an event released as ours, of which a partner's ``version`` is left."""
         if self._passed.get(version.event_id, (0.0, ""))[1] != "ew" or version.source == "ew":
             return None
         del self._passed[version.event_id]
@@ -155,7 +161,7 @@ class Door:
         return replace(version, kind=kind)
 
     def objection(self, version: EventVersion, now_s: float) -> str:
-        """Why a version is not to be told as real; empty: it is borne out."""
+        """The reason not to publish a version as real; empty if our stations support it."""
         if version.source == "ew":
             return self._objection_to_ours(version)
         if version.source in self._trusted:
@@ -188,14 +194,16 @@ class Door:
         if count >= needed:
             return ""
         return (
-            f"{version.source}'s origin is borne out by {count} of our {passed} nearest sites that P "
+            f"{version.source}'s origin is borne out by {count} of our {passed} nearest sites that "
+            "P "
             f"has passed, {needed} needed"
         )
 
     def _supporting(self, version: EventVersion, by_s: Iterable[str]) -> NDArray[np.int64]:
-        """Slots of the picks that the version's P-wave can have made, or S where it rests on that.
+        """Slots of the picks that fit the version's P-wave, or S where the version used S.
 
-        Where the ground shakes hard, what was picked may be anything from P to S: the shaking tells.
+        At a station that shakes hard, any pick between P and S fits: the shaking is evidence
+        enough.
         """
         origin = version.origin
         times = np.array([time_s for picks in self._picks for time_s in picks])
@@ -222,7 +230,7 @@ class Door:
 
 
 def _sites(latitudes: NDArray[np.float64], longitudes: NDArray[np.float64]) -> NDArray[np.int64]:
-    """For each station (S,) the first one that stands within ``SITE_KM`` and is no other's, (S,)."""
+    """For each station (S,) the first one of its site, within ``SITE_KM``, (S,)."""
     points = ecef_km(latitudes, longitudes).T
     sites = np.arange(len(points))
     firsts: list[int] = []

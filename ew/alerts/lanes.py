@@ -1,9 +1,10 @@
-"""PURE: the queue between planning and publishing: always the most urgent message of all plans next.
+"""PURE: the queue between planning and publishing, ordered by urgency over all plans.
 
-A newer version of an event takes the place of what the older one has not yet sent to the same target, so nobody hears
-version 1 after version 3; what the newer one leaves as it was is still sent. Whoever has heard nothing yet goes before whoever
-is to hear a change, and whom the S-wave reaches while the message waits goes to the end: on a saturated broker both cost
-lives elsewhere (``python -m benchmarks order``).
+A newer version of an event replaces the messages of the older one that have not been sent yet, so
+nobody receives version 1 after version 3; what the newer one does not change is still sent. A
+target's first message goes before changes, and a target that the S-wave reaches while the message
+waits goes to the end: on a saturated broker both would cost lives elsewhere (``python -m benchmarks
+order``).
 """
 
 import heapq
@@ -17,7 +18,7 @@ from ew.alerts.planner import EVENTS_KEPT, AlertPlan, SendingOrder
 from ew.shaking.targets import Targets
 
 USEFUL_LEAD_S = 4.0
-"""What people need to drop and cover; asked for only where messages wait."""
+"""Lead that people need to drop and cover, s; asked for only where messages wait."""
 _FIRST, _CHANGE, _LATE = range(3)
 
 
@@ -30,9 +31,9 @@ class Due:
 
 
 class _Known:
-    """Of one event and group: the newest version and whether anything was sent, for each target.
+    """The newest version and whether anything was sent, for each target of one event and group.
 
-    As long as there is but one plan no columns are needed, and the first message does not wait for them.
+    With a single plan no columns are needed, and the first message does not wait for them.
     """
 
     def __init__(self, first: AlertPlan) -> None:
@@ -43,7 +44,7 @@ class _Known:
         self._was_told = np.empty(0, np.bool_)
 
     def moved(self, targets: Targets) -> None:
-        """Go on with another list of targets: devices came, moved or went."""
+        """Continue with another list of targets: devices came, moved or went."""
         self._spread()
         rows = targets.rows_of(self.targets.ids)
         stay = np.flatnonzero(rows >= 0)
@@ -53,7 +54,7 @@ class _Known:
         self.targets, self._newest, self._was_told = targets, newest, was_told
 
     def _spread(self) -> None:
-        """Columns for all targets, in place of the first plan."""
+        """Make columns for all targets, in place of the first plan."""
         if self._first is None:
             return
         is_first = self._first.order.is_chosen
@@ -63,21 +64,21 @@ class _Known:
         self._first = None
 
     def add(self, plan: AlertPlan) -> NDArray[np.bool_]:
-        """A further plan; which of those it is for were told something before."""
+        """Add a further plan; returns which of its targets have been sent something before."""
         self._spread()
         is_chosen, version = plan.order.is_chosen, np.int32(plan.version.version)
         np.maximum(self._newest, version, out=self._newest, where=is_chosen)
         return is_chosen & self._was_told
 
     def is_replaced(self, due: Due) -> bool:
-        """Whether a newer version than this is there for its target."""
+        """Whether there is a newer version for its target."""
         if self._first is not None:
             return False
         row = self._row(due)
         return row is not None and bool(self._newest[row] > due.plan.version.version)
 
     def note(self, due: Due) -> None:
-        """Its target has been told."""
+        """Note that its message is sent."""
         row = self._row(due)
         if row is None:
             return
@@ -87,16 +88,17 @@ class _Known:
             self._popped.add(row)
 
     def _row(self, due: Due) -> int | None:
-        """Where the target of a message stands now; ``None``: it has left."""
+        """The present row of a message's target; ``None``: it has left."""
         row, targets = due.plan.order[due.place], due.plan.targets
         return row if targets is self.targets else self.targets.row_of.get(targets.ids[row])
 
 
 def _is_too_late(due: Due, now_s: float) -> bool:
-    """Whether S is there, or so near that others who wait would gain more.
+    """Whether S is there, or so near that other waiting targets would gain more.
 
-    Earliest S first chases the wave once there is more to send than can be sent: each hears it in the last moment. So the
-    longer a plan has had to wait, up to ``USEFUL_LEAD_S``, the more lead is asked for; where nothing waits nothing is put off.
+    Earliest S first chases the wave once more waits than can be sent: each target gets its message
+    in the last moment. So the longer a plan has waited, up to ``USEFUL_LEAD_S``, the more lead is
+    asked for; where nothing waits, nothing is put off.
     """
     waited_s = max(0.0, now_s - due.plan.version.issued_s)
     return due.plan.s_arrival_s(due.place) - min(USEFUL_LEAD_S, waited_s) <= now_s
@@ -112,7 +114,7 @@ class AlertQueue:
         self._serial = 0
 
     def put(self, plan: AlertPlan) -> None:
-        """Take in a plan; its messages stand before or behind those of others by their own urgency."""
+        """Add a plan; its messages are queued among those of other plans by their own urgency."""
         if not len(plan):
             return
         known = self._known.get(_key(plan))
@@ -132,7 +134,7 @@ class AlertQueue:
                 self._push(some, 0, is_change=part is is_change)
 
     def pop(self, now_s: float = float("-inf")) -> Due | None:
-        """The most urgent message at a time (epoch s); ``None`` when nothing is due."""
+        """Remove and return the most urgent message at a time (epoch s), or ``None``."""
         while self._heap or self._late:
             if self._late and (not self._heap or self._heap[0][0] == _LATE):
                 due, is_late = self._late.popleft(), True
@@ -157,7 +159,7 @@ class AlertQueue:
 
     @property
     def pending(self) -> int:
-        """How many messages are still to be popped, those a newer version has replaced among them."""
+        """The number of messages to be popped, including those a newer version replaced."""
         return len(self._late) + sum(len(plan) - place for *_, place, plan in self._heap)
 
     def _push(self, plan: AlertPlan, place: int, *, is_change: bool) -> None:
@@ -168,7 +170,9 @@ class AlertQueue:
         heapq.heappush(self._heap, row)
 
     def _know(self, plan: AlertPlan) -> None:
-        while len(self._known) >= 2 * EVENTS_KEPT:  # events come and go for years
+        while (
+            len(self._known) >= 2 * EVENTS_KEPT
+        ):  # keeps a service that runs for years from growing
             del self._known[next(iter(self._known))]
         self._known[_key(plan)] = _Known(plan)
 

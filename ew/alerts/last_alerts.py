@@ -1,4 +1,4 @@
-"""PURE: what the targets of a group were told of one event, so that updates are worth sending."""
+"""PURE: the last alert of each target, from which the planner decides on updates."""
 
 from typing import Self
 
@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 
 class LastAlerts:
-    """What each target of a group was told of one event.
+    """The last alert of each target of a group, for one event.
 
-    ``knows`` (D,) bool: who was told; ``intensity`` (D,) f4; ``s_since_base`` (D,) f4: S arrival in
-    seconds after ``base_s`` (epoch seconds).
+    ``knows`` (D,) bool: targets with an alert; ``intensity`` (D,) f4; ``s_since_base`` (D,) f4: S
+    arrival in seconds after ``base_s`` (epoch seconds).
 
-    The first version's columns are taken over as they are, and a further version is worked in when
-    the one after it asks (``catch_up``): no first message waits for it.
+    The first version's columns are used without a copy, and a further version is merged when the
+    next one asks (``catch_up``): no first message waits for it.
     """
 
     def __init__(
@@ -34,11 +34,11 @@ class LastAlerts:
         intensity: NDArray[np.float32],
         s_since_base: NDArray[np.float32],
     ) -> None:
-        """A further version has been told to those chosen."""
+        """Note a further version that is sent to the chosen targets."""
         self._next = (is_chosen, intensity, s_since_base)
 
     def catch_up(self) -> None:
-        """Work in the version that was noted last."""
+        """Merge the version that was noted last."""
         if self._next is None:
             return
         is_chosen, intensity, s_since_base = self._next
@@ -51,7 +51,7 @@ class LastAlerts:
         np.copyto(self.s_since_base, s_since_base, where=is_chosen)
 
     def moved(self, rows: NDArray[np.int64], count: int) -> Self:
-        """The same for another list of ``count`` targets; ``rows`` (D,): where each is there, or -1."""
+        """A copy for a list of ``count`` targets; ``rows`` (D,): each target's row there, or -1."""
         self.catch_up()
         known = np.flatnonzero(self.knows & (rows >= 0))
         to = rows[known]

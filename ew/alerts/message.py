@@ -1,7 +1,8 @@
-"""PURE: the alert message, built fast and parsed strictly; its form is fixed (I-JSON, at most 1 KiB).
+"""PURE: the alert message, built fast and parsed strictly, in its fixed form (I-JSON, 1 KiB).
 
-All messages of a plan share most of their text, so a template in canonical order (RFC 8785: members sorted, shortest
-numbers) is filled target by target, and the signature goes in at its place. Tests hold it against the ``rfc8785`` package.
+All messages of a plan share most of their text, so a template in canonical order (RFC 8785: members
+sorted, shortest numbers) is filled for each target, and the signature is inserted. Tests compare it
+with the ``rfc8785`` package.
 """
 
 import math
@@ -22,7 +23,7 @@ EVENT_LIFE_S = 300.0
 """An event version expires this long after it was issued, s."""
 EVENT_MOST_BYTES = 16 * 1024
 HEALTH_MOST_BYTES = 500
-"""Of health in a heartbeat, as JSON: the other members leave so much of 1 KiB."""
+"""Most bytes of health in a heartbeat, as JSON: the other members leave this much of 1 KiB."""
 TOPIC_CELL = "ew/v1/alert/cell/{}"
 TOPIC_DEVICE = "ew/v1/alert/device/{}"
 TOPIC_EVENT = "ew/v1/event/{}"
@@ -40,7 +41,7 @@ EventId = Annotated[str, Field(min_length=1, max_length=EVENT_ID_MOST)]
 
 
 class _Model(BaseModel):
-    # Strict: "1" and true are no 1, for a reader in another language would not take them either;
+    # Strict: "1" and true are no 1, since a reader in another language would refuse them too;
     # unknown members are ignored, so that the format can grow
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -56,7 +57,7 @@ class OriginBody(_Model):
 
 
 class TargetBody(_Model):
-    """Whom a message is for: a cell or a device."""
+    """The target of a message: a cell or a device."""
 
     cell: str | None = None
     device: str | None = None
@@ -69,14 +70,14 @@ class TargetBody(_Model):
 
 
 class ReceiptRequest(_Model):
-    """Whom of those who hear an alert the service asks for a receipt: a share, by lot, within so many seconds, s."""
+    """A request for receipts from a ``share`` of the receivers, within ``within_s`` seconds."""
 
     share: float = Field(gt=0, le=1)
     within_s: float = Field(gt=0, le=3600)
 
 
 class ReceiptBody(_Model):
-    """A device's receipt: when it had which version, by the service's time as far as it knows it."""
+    """A device's receipt of a version; the time is the service's as far as the device knows it."""
 
     v: Literal[1]
     event_id: EventId
@@ -85,7 +86,7 @@ class ReceiptBody(_Model):
 
 
 class AlertBody(_Model):
-    """An alert as it was received."""
+    """An alert as received."""
 
     v: Literal[1]
     event_id: EventId
@@ -112,7 +113,7 @@ Body = TypeVar("Body", bound=_Model)
 
 
 def parse_alert(payload: bytes) -> tuple[AlertBody, dict[str, object]]:
-    """An alert from its bytes: the checked body, and the plain object for the verifier.
+    """Parse an alert: the validated body, and the plain object for the verifier.
 
     Raises:
         MessageError: it is too long, no JSON, or lacks a member; the message says which.
@@ -122,7 +123,7 @@ def parse_alert(payload: bytes) -> tuple[AlertBody, dict[str, object]]:
 
 
 def parse_receipt(payload: bytes) -> ReceiptBody:
-    """A device's receipt from its bytes.
+    """Parse a device's receipt.
 
     Raises:
         MessageError: it is too long or no receipt; the message says why.
@@ -146,7 +147,7 @@ def number(value: float, digits: int) -> str:
 
 
 def headline(origin: Origin, status: Status, kind: VersionKind) -> dict[str, str]:
-    """What people read first, in English and Chinese; an exercise says so before all else."""
+    """The headline in English and Chinese; for an exercise it says so first."""
     mark_en = "" if status == "actual" else f"{status.upper()}: "
     mark_zh = {"actual": "", "exercise": "【演练】", "test": "【测试】"}[status]
     if kind == "cancel":
@@ -159,7 +160,7 @@ def headline(origin: Origin, status: Status, kind: VersionKind) -> dict[str, str
 
 
 class AlertTemplate:
-    """The text all alerts of one event version share."""
+    """The text that all alerts of one event version share."""
 
     def __init__(
         self,
@@ -192,8 +193,9 @@ class AlertTemplate:
         words = rfc8785.dumps(headline(self._version.origin, self.status, kind)).decode()
         text = rfc8785.dumps(self._event_id).decode()
         after_expiry = f',"headline":{words},"intensity":'
+        key_id = rfc8785.dumps(self._key_id).decode()
         after_intensity = (
-            f',"issued_us":{self._issued_us},"key_id":{rfc8785.dumps(self._key_id).decode()},"kind":"{kind}",'
+            f',"issued_us":{self._issued_us},"key_id":{key_id},"kind":"{kind}",'
             f'"origin":{self._origin},"p_arrival_us":'
         )
         return f'{{"event_id":{text},"expires_us":', after_expiry, after_intensity
@@ -219,13 +221,16 @@ class AlertTemplate:
         """
         start, after_expiry, after_intensity = self._parts[kind]
         head = (
-            f"{start}{us_from_seconds(expires_s)}{after_expiry}{number(intensity, 1)}{after_intensity}"
-            f'{us_from_seconds(p_arrival_s)},"priority":{priority},{self._receipt}"s_arrival_us":{us_from_seconds(s_arrival_s)},'
+            f"{start}{us_from_seconds(expires_s)}"
+            f"{after_expiry}{number(intensity, 1)}"
+            f"{after_intensity}{us_from_seconds(p_arrival_s)},"
+            f'"priority":{priority},{self._receipt}"s_arrival_us":{us_from_seconds(s_arrival_s)},'
             f'"scale":"{self._scale}",'
         )
         tail = (
             f'"source":{rfc8785.dumps(self._version.source).decode()},"status":"{self.status}",'
-            f'"target":{{"{address}":{rfc8785.dumps(target_id).decode()}}},"v":1,"version":{self._version.version}}}'
+            f'"target":{{"{address}":{rfc8785.dumps(target_id).decode()}}},'
+            f'"v":1,"version":{self._version.version}}}'
         )
         signature = signer.sign((head + tail).encode(), self.status)
         message = f'{head}"signature":"{signature}",{tail}'.encode()
@@ -235,7 +240,7 @@ class AlertTemplate:
 
 
 def signed(body: dict[str, Any], signer: Signer, status: Status) -> bytes:
-    """Any other message, signed the same way: canonical, with ``key_id`` and ``signature``."""
+    """Sign any other message: canonical, with ``key_id`` and ``signature``."""
     body = {**body, "key_id": signer.key_id}
     return rfc8785.dumps({**body, "signature": signer.sign(rfc8785.dumps(body), status)})
 
@@ -243,9 +248,9 @@ def signed(body: dict[str, Any], signer: Signer, status: Status) -> bytes:
 def heartbeat(
     *, now_us: int, version: str, mode: Status, last_event_id: str | None, health: str
 ) -> dict[str, Any]:
-    """The body of the once-a-second heartbeat, from which devices learn the service's time.
+    """The body of a heartbeat, which is sent once a second and sets the devices' clocks.
 
-    A long account of what is wrong is cut: devices take no heartbeat above 1 KiB.
+    A long ``health`` is cut: devices take no heartbeat above 1 KiB.
     """
     if len(rfc8785.dumps(health)) > HEALTH_MOST_BYTES:
         health = health[:HEALTH_MOST_BYTES]
@@ -263,7 +268,7 @@ def heartbeat(
 
 
 class HeartbeatBody(_Model):
-    """A heartbeat as it was received."""
+    """A heartbeat as received."""
 
     v: Literal[1]
     time_us: Micros
@@ -271,7 +276,7 @@ class HeartbeatBody(_Model):
 
 
 def parse_heartbeat(payload: bytes) -> tuple[HeartbeatBody, dict[str, object]]:
-    """A heartbeat from its bytes: the checked body, and the plain object for the verifier.
+    """Parse a heartbeat: the validated body, and the plain object for the verifier.
 
     Raises:
         MessageError: it is too long or no heartbeat; the message says why.
@@ -337,7 +342,7 @@ class _EventBody(_Model):
 
 
 def parse_event(payload: bytes) -> tuple[EventVersion, dict[str, object]]:
-    """An event message as a version (without its arrivals), and as it was, for its signature.
+    """Parse an event message: the version (without its arrivals), and the object for the verifier.
 
     Raises:
         MessageError: it is no event message; it names the first mistake.
@@ -347,7 +352,7 @@ def parse_event(payload: bytes) -> tuple[EventVersion, dict[str, object]]:
 
 
 def event_version(plain: dict[str, object]) -> EventVersion:
-    """The version (without its arrivals) of an event message's members.
+    """The version (without its arrivals) in an event message.
 
     Raises:
         MessageError: it is no event message; it names the first mistake.
@@ -370,11 +375,11 @@ def event_version(plain: dict[str, object]) -> EventVersion:
 
 
 def verified_event(payload: bytes, verifier: Verifier, status: Status, now_us: int) -> EventVersion:
-    """An event that another service of the same stations tells with this status, signed with a key they share.
+    """Parse and verify an event message of another service of our stations, with the same status.
 
     Raises:
-        MessageError: it is no event message, not signed so, or told with another status: a drill must
-            not go on as real, nor the other way round.
+        MessageError: it is no event message, not signed with a key of this root, or of another
+            status: a drill must not continue as a real event, nor the other way round.
     """
     version, plain = parse_event(payload)
     verifier.verify(plain, now_us)

@@ -1,7 +1,8 @@
-"""PURE: what another service of the same stations tells beside us, as we hear it.
+"""PURE: the event versions that other services of the same stations publish.
 
-Nobody is taken to have been told by it: it may have died amid its alerts, and what is told twice devices
-act on once. But when an event is cancelled, all who may have heard of it from either are to hear that.
+Their targets do not count as alerted: the service may have died amid its alerts, and devices ignore
+a version that comes twice. But when an event is cancelled, all that may have been alerted by either
+service are sent the cancel.
 """
 
 from collections import deque
@@ -14,7 +15,7 @@ OURS_KEPT = 1000
 
 
 class OtherServices:
-    """The versions told elsewhere, by event."""
+    """The versions published by other services, by event."""
 
     def __init__(self) -> None:
         self._heard: dict[str, list[EventVersion]] = {}
@@ -22,12 +23,12 @@ class OtherServices:
         self._ours: deque[tuple[str, int, int]] = deque(maxlen=OURS_KEPT)
 
     def note_ours(self, version: EventVersion) -> None:
-        """We tell a version; the broker will tell us of it too."""
+        """Note a version that we publish; the broker will send it to us as well."""
         self._ours.append(_name(version))
         self._note_newest(version)
 
     def receive(self, version: EventVersion) -> bool:
-        """Take in a version that was told; whether it is another's, and newer than what is known of its event."""
+        """Take a published version; returns whether it is another's and newer than those known."""
         if _name(version) in self._ours:
             return False
         while version.event_id not in self._heard and len(self._heard) >= EVENTS_KEPT:
@@ -36,7 +37,7 @@ class OtherServices:
         return self._note_newest(version)
 
     def take(self, event_id: str) -> list[EventVersion]:
-        """The versions of an event that were told elsewhere, oldest first, for its end."""
+        """Remove and return the other services' versions of an event that ends, oldest first."""
         return sorted(self._heard.pop(event_id, []), key=lambda one: one.version)
 
     def _note_newest(self, version: EventVersion) -> bool:

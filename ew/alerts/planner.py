@@ -1,7 +1,8 @@
-"""PURE: an event version becomes a plan: who is told, in which order, in what words.
+"""PURE: turns an event version into plans: the targets, the order of sending, the messages.
 
-Lanes by predicted harm, then earliest S arrival first; whom the S-wave has reached comes after all whom it has not. Messages
-are built only when they are sent, so that the first leaves while the last is not yet written.
+Targets are ordered by lanes of predicted harm, then by earliest S arrival; those that the S-wave
+has reached come last. Messages are built only when they are sent, so that the first leaves while
+the last is not yet written.
 """
 
 import bisect
@@ -30,24 +31,26 @@ NOT_TOLD = 65535
 OUT_OF_REACH = 99.0
 """A least intensity that nothing reaches."""
 LANE_BITS = 13
-"""A key is 3 bits of lane above so many of time; ``NOT_TOLD`` would be the last of the last lane."""
+"""A sending key is 3 bits of lane above this many bits of time; ``NOT_TOLD`` is the last of the
+last lane."""
 EVENTS_KEPT = 16
-"""Of so many events it is known who was told what, 8 bytes a target each; older ones are over."""
+"""Events of which the last alert of each target is known, 8 bytes for each; older events are
+over."""
 TOLD_KEPT_S = 900.0
-"""After this long an event is neither updated nor cancelled any more."""
+"""After this long an event is neither updated nor cancelled any more, s."""
 WARNED_FOR_S = 300.0
-"""S reaches 1,000 km in 250 s; of an older earthquake there is nothing left to warn of."""
+"""Nobody can be warned of an older earthquake, s: S reaches 1,000 km in 250 s."""
 AHEAD_MOST_S = 10.0
-"""An origin may lie ahead of the clock by so much: clocks and first locations are a little off."""
+"""An origin may lie this far ahead of the clock, s: clocks and first locations are a little off."""
 KEY_STEPS_PER_S = 20.0
-"""S arrival in a key is good to 0.05 s; 13 bits reach 409 s, beyond any region."""
+"""Steps of S arrival in a key, 1/s: accurate to 0.05 s; 13 bits reach 409 s, beyond any region."""
 
 
 class SendingOrder:
-    """Targets by their keys, most urgent first, sorted lane by lane as they are asked for.
+    """Targets by their keys, most urgent first, sorted lane by lane on demand.
 
-    The first message must not wait until the last of a million is in its place. ``keys`` (D,) u2 of all targets;
-    ``is_chosen`` (D,) bool: who is told; ``None``: all that have a key.
+    So the first message does not wait until a million targets are sorted. ``keys`` (D,) u2 of all
+    targets; ``is_chosen`` (D,) bool: the targets to alert; ``None``: all that have a key.
     """
 
     def __init__(
@@ -83,8 +86,10 @@ class SendingOrder:
 class AlertPlan:
     """One version's messages to one group of targets, most urgent first.
 
-    ``order``: whom it is for, indices into ``targets``, most urgent first. The columns of all D targets are kept as they were made and read where a message is built: ``keys`` (D,) u2 sending keys (smaller is
-    sooner), ``s_s`` (D,) f4 travel times, ``intensity`` (D,) f4, ``knew`` (D,) bool who was told before (``None``: nobody).
+    ``order``: indices into ``targets``, most urgent first. The columns of all D targets are kept as
+    computed and read where a message is built: ``keys`` (D,) u2 sending keys (smaller is sooner),
+    ``s_s`` (D,) f4 travel times, ``intensity`` (D,) f4, ``knew`` (D,) bool targets alerted before
+    (``None``: none).
     """
 
     version: EventVersion
@@ -104,7 +109,7 @@ class AlertPlan:
 
     @property
     def chosen(self) -> NDArray[np.int64]:
-        """Whom it is for, ascending."""
+        """The targets of the plan, ascending."""
         return np.flatnonzero(self.order.is_chosen)
 
     def topic(self, place: int) -> str:
@@ -113,7 +118,7 @@ class AlertPlan:
         return form.format(self.targets.ids[self.order[place]])
 
     def expires_s(self, place: int) -> float:
-        """When the message at a place in the order expires, epoch seconds."""
+        """Expiry of the message at a place in the order, epoch seconds."""
         return max(self.version.issued_s, self.s_arrival_s(place)) + self.expire_s
 
     def s_arrival_s(self, place: int) -> float:
@@ -121,13 +126,13 @@ class AlertPlan:
         return self.version.origin.time_s + float(self.s_s[self.order[place]])
 
     def lane(self, place: int) -> int:
-        """Lane of the message at a place in the order; targets that S has reached have the upper ones."""
+        """Lane of the message at a place in the order; the last ones are of targets behind S."""
         key = int(self.keys[self.order[place]])
-        # Who was told before hears of a change even below the threshold: last of all
+        # A target alerted before receives a change even below the threshold: last of all
         return 2 * self.lanes if key == NOT_TOLD else key >> 13
 
     def is_first(self, place: int) -> bool:
-        """Whether the target at a place in the order hears of this event for the first time."""
+        """Whether it is the first alert of this event for the target at a place in the order."""
         return self.knew is None or not self.knew[self.order[place]]
 
     def message(self, place: int, signer: Signer) -> bytes:
@@ -159,15 +164,15 @@ class _Group:
     targets: Targets
     least: NDArray[np.float32]
     rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """Where the targets of the group before stand in this one, -1: they have left."""
+    """Rows in this group of the targets of the group before; -1: they have left."""
     told: dict[str, LastAlerts] = field(default_factory=dict)
     least_by_met: dict[tuple[bool, ...], NDArray[np.float32]] = field(default_factory=dict)
 
     def take_over(self, before: "_Group") -> None:
-        """Go on with other targets: those told before stay until their events are over.
+        """Take over from the group before: alerted targets stay until their events are over.
 
-        A target that left after it was told is kept out of reach of new alerts (``least`` 99), and
-        hears updates and the cancel of what it was told.
+        A target that left after it was alerted is kept out of reach of new alerts (``least`` 99),
+        and is sent updates and the cancel of its alert.
         """
         if not before.told:
             return
@@ -186,7 +191,10 @@ class _Group:
 
 
 class AlertPlanner:
-    """Makes plans for cells and devices; keeps what each was told of each event, so that updates are worth sending."""
+    """Makes plans for cells and devices.
+
+    It keeps the last alert of each target and event, so that only updates worth sending are sent.
+    """
 
     def __init__(
         self,
@@ -208,7 +216,7 @@ class AlertPlanner:
         self._groups = [self._group(targets) for targets in groups if len(targets)]
 
     def prepare(self, groups: Sequence[Targets]) -> list[_Group]:
-        """What takes long about other targets; may be called while plans are made elsewhere."""
+        """Prepare new groups of targets, the slow part; it may run beside ``plan``."""
         before = {group.targets.address: group for group in self._groups}
         prepared = [self._group(targets) for targets in groups if len(targets)]
         prepared += [
@@ -222,9 +230,9 @@ class AlertPlanner:
         return prepared
 
     def set_groups(self, prepared: Sequence[_Group], now_s: float) -> None:
-        """Use other targets (``prepare``) from now on: devices came, moved or went.
+        """Use prepared groups from now on: devices came, moved or went.
 
-        What each target was told is kept, so that updates and cancels reach all of them.
+        The last alert of each target is kept, so that updates and cancels reach all of them.
         """
         before = {group.targets.address: group for group in self._groups}
         for group in prepared:
@@ -236,16 +244,16 @@ class AlertPlanner:
         self._groups = [group for group in prepared if len(group.targets)]
 
     def plan(self, version: EventVersion, now_s: float) -> list[AlertPlan]:
-        """One plan for each group that has someone to tell."""
+        """One plan for each group with targets to alert."""
         since_s = now_s - version.origin.time_s
         if version.kind != "cancel" and not -AHEAD_MOST_S <= since_s <= WARNED_FOR_S:
-            return []  # nobody can be warned of it, or it cannot be
+            return []  # too late to warn, or an impossible time
         plans = [self._plan(group, version, now_s) for group in self._groups]
         return [plan for plan in plans if len(plan)]
 
     def _group(self, targets: Targets) -> _Group:
         if targets.address == "cell":
-            # A cell is told what its most easily alerted kind of device is to hear
+            # A cell is alerted for its most easily alerted kind of device
             kinds = [k for k in self._kinds if k.address == "cell"]
             least = np.full(
                 len(targets), min((k.min_intensity for k in kinds), default=math.inf), np.float32
@@ -297,7 +305,7 @@ class AlertPlanner:
         if told is not None:
             told.catch_up()
         knew = None if told is None else told.knows
-        # Of the first version a told target's S arrival is its travel time
+        # For the first version a target's S arrival is its travel time
         since_base = s_s if told is None else s_s + np.float32(origin.time_s - told.base_s)
         order = self._order(told, version, keys, since_base, strength)
         self._note(group, told, version, order, since_base, strength)
@@ -336,7 +344,7 @@ class AlertPlanner:
         return np.where(strength >= least, keys, NOT_TOLD).astype(np.uint16)
 
     def _least(self, group: _Group, version: EventVersion) -> NDArray[np.float32]:
-        """Least intensity of each target, out of reach for kinds whose magnitude threshold is not met."""
+        """Least intensity of each target, out of reach where the magnitude threshold is not met."""
         magnitude = version.origin.magnitude
         if group.targets.address == "cell":
             kinds = [k for k in self._kinds if k.address == "cell"]
@@ -346,7 +354,8 @@ class AlertPlanner:
         known = group.least_by_met.get(met)
         if (
             known is None
-        ):  # a gather over all devices, the same for every version between two thresholds
+            # A gather over all devices, the same for every version between two thresholds
+        ):
             can_hear = np.array(met)[group.targets.kinds]
             known = np.where(can_hear, group.least, np.float32(OUT_OF_REACH)).astype(np.float32)
             group.least_by_met = {met: known}
@@ -360,7 +369,7 @@ class AlertPlanner:
         since_base: NDArray[np.float32],
         strength: NDArray[np.float32],
     ) -> SendingOrder:
-        """Who is told: whoever is above the threshold, and of those told before, whom it changes for."""
+        """The targets above the threshold, and those alerted before for which it changes."""
         if told is None:
             nobody = np.zeros(len(keys), np.bool_)
             return SendingOrder(keys, nobody if version.kind == "cancel" else None)
@@ -369,7 +378,7 @@ class AlertPlanner:
         policy = self._config.policy
         moved = np.abs(since_base - told.s_since_base) >= policy.update_arrival_s
         changed = np.abs(strength - told.intensity) >= policy.update_intensity
-        # Someone told before hears of a change even below the threshold now
+        # A target alerted before receives a change even below the threshold
         return SendingOrder(keys, np.where(told.knows, moved | changed, keys != NOT_TOLD))
 
     @staticmethod

@@ -1,8 +1,8 @@
 """PURE: Ed25519 signatures (RFC 8032) over the canonical form (RFC 8785), keys bound to statuses.
 
-A ``Signer`` signs only the statuses it was made for. The key that signs ``actual`` is loaded from the
-file named in the service's configuration and nowhere else, so that replays, demos and tests, which
-make keys of their own, can't reach it. What receivers believe is in ``ew.alerts.trust``.
+A ``Signer`` signs only the statuses it was made for. The key that signs ``actual`` is loaded from
+the file named in the service's configuration and nowhere else, so that replays, demos and tests,
+which make keys of their own, can't reach it. Receivers check signatures in ``ew.alerts.trust``.
 """
 
 import base64
@@ -38,7 +38,8 @@ def from_base64url(text: str) -> bytes:
         raise MessageError("not base64url")
     found = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     if base64url(found) != text:
-        # Spare bits that are not zero: a second spelling of a signature would pass for a new message
+        # Spare bits that are not zero: a second spelling of a signature would pass for a new
+        # message
         raise MessageError("not base64url in its canonical spelling")
     return found
 

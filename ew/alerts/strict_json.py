@@ -1,8 +1,8 @@
-"""PURE: JSON from outside, read in the one way all languages agree on (I-JSON, RFC 7493).
+"""PURE: reads JSON from outside as all languages agree on it (I-JSON, RFC 7493).
 
-Two readers that take different values out of the same bytes can be played against each other: one
-checks the signature of what it saw, the other acts on what it saw. So whatever JSON leaves open is
-refused: a member that stands twice, numbers no double holds, text that is no UTF-8, deep nesting.
+Two readers that read different values from the same bytes can be played against each other: one
+verifies the signature of its values, the other acts on its own. So whatever JSON leaves open is
+refused: a member that occurs twice, numbers no double holds, text that is no UTF-8, deep nesting.
 """
 
 import json
@@ -17,7 +17,7 @@ MOST_INT = 2**53 - 1
 LONGEST_INT = 16
 """Digits of ``MOST_INT``."""
 DEEPEST = 16
-"""Our messages nest four deep."""
+"""Deepest nesting accepted; our messages nest four deep."""
 
 
 def read_object(payload: bytes, name: str, most_bytes: int) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def read_object(payload: bytes, name: str, most_bytes: int) -> dict[str, Any]:
     if len(payload) > most_bytes:
         raise MessageError(f"{name} of {len(payload)} bytes: at most {most_bytes} are allowed")
     try:
-        # orjson holds to the grammar, to UTF-8 and to finite numbers, but takes the last of two
-        # members of one name; the standard library shows both
+        # orjson enforces the grammar, UTF-8 and finite numbers, but takes the last of two members
+        # of one name; the standard library shows both
         orjson.loads(payload)
         found = json.loads(payload.decode(), object_pairs_hook=_members, parse_int=_integer)
     except (ValueError, RecursionError) as error:
@@ -61,7 +61,7 @@ def _refuse(reason: str) -> NoReturn:
 
 
 def _depth(value: object) -> int:
-    """How deep objects and lists nest, without recursion."""
+    """The depth of nested objects and lists, computed without recursion."""
     deepest, left = 0, [(value, 1)]
     while left:
         one, depth = left.pop()

@@ -1,4 +1,4 @@
-"""PURE: what a receiver believes: documents of keys signed by its pinned roots, and nothing else.
+"""PURE: verifies messages by documents of keys that pinned roots have signed.
 
 A device is made with one or more *root* public keys. The document on ``ew/v1/keys`` lists the keys
 that sign messages, each with the statuses it may sign and its time; a root signs the document over
@@ -30,10 +30,11 @@ from ew.records import Status
 from ew.times import US_PER_S
 
 DOCUMENT_LIFE_US = 30 * 86_400 * US_PER_S
-"""A document is good for 30 days, so that a stolen old one ends by itself; it is issued anew sooner."""
+"""Life of a document, µs: 30 days, so that a stolen old one ends by itself; it is issued anew
+sooner."""
 KEY_LIFE_US = 365 * 86_400 * US_PER_S
 BEFORE_US = 60 * US_PER_S
-"""Keys are valid from a minute before they are made: receivers' clocks differ."""
+"""Keys are valid from this long before they are made, µs: receivers' clocks differ."""
 DOCUMENT_MOST_BYTES = 64 * 1024
 KEYS_MOST = 256
 STATUSES: tuple[Status, ...] = ("actual", "exercise", "test")
@@ -41,7 +42,7 @@ STATUSES: tuple[Status, ...] = ("actual", "exercise", "test")
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
-    """A signing key as a document lists it; ``public_key``: its 32 raw bytes; times in µs."""
+    """A signing key in a document; ``public_key``: its 32 raw bytes; times in µs."""
 
     key_id: str
     public_key: bytes
@@ -60,7 +61,7 @@ class KeyEntry:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document of keys that was read; times in µs."""
+    """A document of keys that has been verified; times in µs."""
 
     serial: int
     issued_us: int
@@ -82,7 +83,7 @@ def sign_document(
     issued_us: int,
     expires_us: int | None = None,
 ) -> bytes:
-    """The signed document of ``keys`` in canonical form, as it goes on ``ew/v1/keys``."""
+    """The signed document of ``keys`` in canonical form, as published on ``ew/v1/keys``."""
     body: dict[str, Any] = {
         "v": 2,
         "serial": serial,
@@ -152,7 +153,7 @@ def read_document(payload: bytes, roots: Collection[bytes]) -> Document:
 
 
 class Verifier:
-    """Checks messages against pinned roots and the newest document they signed.
+    """Verifies messages by pinned roots and the newest document they signed.
 
     ``serial``: that of the newest document seen before, for a receiver that remembers it.
     """
@@ -165,14 +166,14 @@ class Verifier:
 
     @property
     def serial(self) -> int:
-        """The largest serial taken so far; a receiver keeps it across restarts."""
+        """The largest serial so far; a receiver keeps it across restarts."""
         return self._serial
 
     def update(self, payload: bytes) -> Document:
-        """Take a document instead of the one known; keys that are not in it are forgotten.
+        """Take a document in place of the one known; keys that are not in it are forgotten.
 
         A document is not refused for its age here, since a receiver may learn the time only from a
-        message signed by these keys: ``verify`` asks whether it is still valid.
+        message signed by these keys: ``verify`` checks whether it is still valid.
 
         Raises:
             MessageError: it is malformed, signed by no root, or older than one taken before.
@@ -199,8 +200,8 @@ class Verifier:
         A heartbeat has ``mode`` in the place of ``status``.
 
         Raises:
-            MessageError: no document is known or it has expired; the key is unknown, out of its time
-                or not for this status; the signature is wrong.
+            MessageError: no document is known or it has expired; the key is unknown, out of its
+                time or not for this status; the signature is wrong.
         """
         key_id = message.get("key_id")
         found = self._keys.get(key_id) if isinstance(key_id, str) else None

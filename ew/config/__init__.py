@@ -1,7 +1,7 @@
 """The typed configuration: every value an operator may change, with its default, unit and source.
 
-One TOML file, one table for each stage; each stage is handed its own section only. A mistake is explained
-with file, key and allowed values (``ConfigError``).
+One TOML file has a table for each stage; each stage is given its own section only. A mistake is
+explained with file, key and allowed values (``ConfigError``).
 """
 
 import tomllib
@@ -50,7 +50,8 @@ class Config(BaseModel):
         sources = "seedlink, mqtt_waveforms, watch, shakes or openeew"
         if service.role == "detect" and "://" not in self.delivery.broker:
             raise ValueError(
-                "service.role detect: delivery.broker must be the associators' broker, mqtt://HOST:PORT"
+                "service.role detect: delivery.broker must be the associators' broker, "
+                "mqtt://HOST:PORT"
             )
         if service.role == "detect" and not service.has_sources:
             raise ValueError(f"service.role detect: needs {sources}")

@@ -1,4 +1,4 @@
-"""How alerts reach the broker."""
+"""Settings of the broker and of the publisher's connections."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class ReceiptsConfig(BaseModel):
-    """Who is asked to say when an alert came; nobody by default."""
+    """The share of receivers that is asked for a receipt of an alert; nobody by default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,7 +23,7 @@ class ReceiptsConfig(BaseModel):
 
 
 class DeliveryConfig(BaseModel):
-    """The broker, the publisher's connections and how it tries again."""
+    """The broker, the publisher's connections and their retries."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,7 +37,9 @@ class DeliveryConfig(BaseModel):
     )
     password_file: Path | None = Field(
         default=None,
-        description="file with the password of the URL's USER; none: the environment's EW_BROKER_PASSWORD",
+        description=(
+            "file with the password of the URL's USER; none: the environment's EW_BROKER_PASSWORD"
+        ),
     )
     broker_port: int = Field(
         default=0,
@@ -53,25 +55,36 @@ class DeliveryConfig(BaseModel):
     )
     receipts: ReceiptsConfig = Field(
         default_factory=ReceiptsConfig,
-        description="who is asked to say when an alert came; 60 million phones at 0.0001 within 30 s are 200 a second",
+        description=(
+            "shares of receivers asked for receipts; 60 million phones at 0.0001 within 30 s are "
+            "200 a second"
+        ),
     )
     retry_first_s: float = Field(default=0.1, gt=0, description="first wait before a reconnect, s")
     retry_most_s: float = Field(default=5.0, gt=0, description="longest wait before a reconnect, s")
     certificate: Path | None = Field(
         default=None,
-        description="certificate chain (PEM) of the embedded broker; with it devices are also served over TLS",
+        description=(
+            "certificate chain (PEM) of the embedded broker; with it devices are also served over "
+            "TLS"
+        ),
     )
     private_key: Path | None = Field(default=None, description="the certificate's key (PEM)")
     tls_host: str = Field(
         default="0.0.0.0",  # noqa: S104 - devices are elsewhere
-        description="address on which the embedded broker listens for TLS; without TLS it listens on 127.0.0.1 only",
+        description=(
+            "address on which the embedded broker listens for TLS; without TLS it listens on "
+            "127.0.0.1 only"
+        ),
     )
     tls_port: int = Field(
         default=8883, ge=0, le=65535, description="port for TLS (IANA: secure-mqtt); 0: a free one"
     )
     users: Path | None = Field(
         default=None,
-        description="file of the embedded broker's users, NAME:ROLE:HASH lines with hashed passwords; with it devices "
+        description="file of the embedded broker's users, NAME:ROLE:HASH lines with hashed "
+        "passwords; with "
+        "it devices "
         "may only listen and send receipts",
     )
     anonymous: bool = Field(
@@ -80,7 +93,9 @@ class DeliveryConfig(BaseModel):
 
     stations: Literal["password", "open"] = Field(
         default="password",
-        description="whether stations and detectors need a name and a password on the embedded broker",
+        description=(
+            "whether stations and detectors need a name and a password on the embedded broker"
+        ),
     )
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
-"""PURE: a configuration's mistakes and its defaults in words, both told from the fields' own descriptions.
+"""PURE: a configuration's mistakes and defaults in words, from the fields' own descriptions.
 
-A mistake is one line: key, what is wrong, what was given, what the key means; an unknown key is answered with the keys
-there are.
+A mistake is one line: key, what is wrong, the value given, the meaning of the key; for an unknown
+key the known ones are listed.
 """
 
 import difflib
@@ -51,7 +51,7 @@ def _meaning(loc: Sequence[int | str], model: type[BaseModel]) -> str:
 def _find(
     loc: Sequence[int | str], model: type[BaseModel]
 ) -> tuple[type[BaseModel] | None, FieldInfo | None]:
-    """The model and the field a path of keys leads to, as far as there are any."""
+    """The model and the field at the end of a path of keys, as far as they exist."""
     owner: type[BaseModel] | None = model
     field: FieldInfo | None = None
     for part in loc:
@@ -69,7 +69,7 @@ def _inner(annotation: object) -> type[BaseModel] | None:
 
 
 def as_toml(config: BaseModel) -> str:
-    """A configuration as a TOML file that explains itself: each key under its description, unset ones commented out."""
+    """A configuration as a TOML file: each key under its description, unset ones commented out."""
     parts = [
         "\n".join(_table(name, section))
         for name in type(config).model_fields

@@ -1,4 +1,4 @@
-"""How picks become located, sized events."""
+"""Settings of association, location and magnitude."""
 
 from itertools import pairwise
 from typing import Literal, Self
@@ -6,11 +6,12 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 LEAST_VP_VS, MOST_VP_VS = 1.4, 3.0
-"""Poisson's ratio of 0 gives 1.41, wet sediments up to about 3 (Brocher 2005)."""
+"""Bounds of Vp/Vs: a Poisson's ratio of 0 gives 1.41, wet sediments up to about 3 (Brocher
+2005)."""
 
 
 class Layer(BaseModel):
-    """One layer of a regional velocity model; it reaches down to the top of the next, the last one for ever."""
+    """One layer of a regional velocity model, down to the top of the next; the last has no end."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,14 +30,16 @@ class Layer(BaseModel):
 
 
 class LocateConfig(BaseModel):
-    """Association, location, magnitude and versions; the defaults suit a crustal region like Sichuan-Yunnan."""
+    """Association, location, magnitude and versions, by default of a crustal region."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_stations: int = Field(default=4, ge=3, le=20, description="stations a declaration needs")
     strong_motion: bool = Field(
         default=True,
-        description="let three stations, or two near ones, declare an earthquake where two of them record motion that only a "
+        description="let three stations, or two near ones, declare an earthquake where two of "
+        "them record "
+        "motion that only a "
         "damaging one makes",
     )
     min_share: float = Field(
@@ -55,7 +58,10 @@ class LocateConfig(BaseModel):
         default=100.0,
         gt=0,
         le=120,
-        description="picks this old can still form an event, s; between two stations no more time may pass than P takes",
+        description=(
+            "picks this old can still form an event, s; between two stations no more time may pass "
+            "than P takes"
+        ),
     )
     reach_km: float = Field(
         default=200.0,
@@ -64,7 +70,9 @@ class LocateConfig(BaseModel):
     )
     travel_time_model: Literal["ak135", "iasp91", "layers"] = Field(
         default="ak135",
-        description="Earth model of travel times: ak135 (Kennett, Engdahl & Buland 1995), iasp91 (Kennett & "
+        description="Earth model of travel times: ak135 (Kennett, Engdahl & Buland 1995), "
+        "iasp91 (Kennett "
+        "& "
         "Engdahl 1991), or layers: those given under locate.layers",
     )
     layers: tuple[Layer, ...] = Field(

@@ -1,4 +1,4 @@
-"""How P-waves are found on one channel."""
+"""Settings of the P-wave picker."""
 
 from typing import Self
 
@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class PickerConfig(BaseModel):
     """Band-pass, STA/LTA, trigger and quality of the picker.
 
-    The corners and averages are those in use for local early warning (Allen 1978; Withers et al. 1998); the
-    thresholds are on energy, so 4 would mean twice the amplitude.
+    The corners and averages are those in use for local early warning (Allen 1978; Withers et al.
+    1998); the thresholds are on energy, so 4 would mean twice the amplitude.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,7 +32,7 @@ class PickerConfig(BaseModel):
         default=2.0,
         ge=0,
         le=5,
-        description="an onset still too weak is looked at again for so long, s",
+        description="an onset still too weak is checked again for this long, s",
     )
     min_snr: float = Field(
         default=2.5, ge=0, description="least ratio of RMS after and before the onset"
@@ -41,13 +41,15 @@ class PickerConfig(BaseModel):
         default=0.9,
         gt=0,
         le=1,
-        description="largest share of the steepest quarter in the slope's energy; above it a glitch",
+        description=(
+            "largest share of the steepest quarter in the slope's energy; above it a glitch"
+        ),
     )
     gap_hold_s: float = Field(
-        default=1.0, ge=0, description="no trigger for so long after a bridged gap, s"
+        default=1.0, ge=0, description="no trigger for this long after a bridged gap, s"
     )
     dead_s: float = Field(
-        default=2.0, gt=0, description="equal samples for so long are no signal, s"
+        default=2.0, gt=0, description="equal samples for this long are no signal, s"
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Who is alerted, at what level, and how."""
+"""Settings of who is alerted, at what level, and how."""
 
 from typing import Literal, Self
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class KindPolicy(BaseModel):
-    """What one kind of device is told and does; kinds are data, so a new one needs no code."""
+    """Thresholds and actions of one kind of device; kinds are data, so a new one needs no code."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,7 +24,9 @@ class KindPolicy(BaseModel):
     action: str = Field(
         default="show",
         min_length=1,
-        description="what the device does at full, in its maker's words: ring, announce, close, stop …",
+        description=(
+            "what the device does at full, in its maker's words: ring, announce, close, stop …"
+        ),
     )
     sound: bool = Field(default=True, description="it makes a sound, once an earthquake")
 
@@ -43,7 +45,9 @@ class Region(BaseModel):
     name: str
     polygon: list[tuple[float, float]] = Field(
         min_length=3,
-        description="corners as (latitude, longitude), degrees; an edge is the shorter way between two",
+        description=(
+            "corners as (latitude, longitude), degrees; an edge is the shorter way between two"
+        ),
     )
 
     @model_validator(mode="after")
@@ -79,7 +83,7 @@ def _default_kinds() -> dict[str, KindPolicy]:
 
 
 class PolicyConfig(BaseModel):
-    """Mode, regions, thresholds by kind of device, lanes, and when a place is told again."""
+    """Mode, regions, thresholds by kind of device, lanes, and when an update is sent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -96,10 +100,12 @@ class PolicyConfig(BaseModel):
         default=(6.0, 4.5, 3.0, 1.0),
         min_length=1,
         max_length=4,
-        description="least intensity of each priority lane, most urgent first (CSIS 6: damage begins)",
+        description=(
+            "least intensity of each priority lane, most urgent first (CSIS 6: damage begins)"
+        ),
     )
     update_intensity: float = Field(
-        default=0.5, gt=0, description="a place is told again when its intensity changed by this"
+        default=0.5, gt=0, description="an update is sent when the intensity changed by this"
     )
     update_arrival_s: float = Field(default=2.0, gt=0, description="or its S arrival by this, s")
     cells_within_km: float = Field(
@@ -108,7 +114,7 @@ class PolicyConfig(BaseModel):
     expire_s: float = Field(
         default=60.0,
         gt=0,
-        description="an alert expires so long after S arrives (or after issue), s",
+        description="an alert expires this long after S arrives (or after issue), s",
     )
 
     data_age_s: float = Field(

@@ -1,4 +1,4 @@
-"""How the service runs: addresses, files, sources."""
+"""Settings of the service: addresses, files, sources."""
 
 import hashlib
 import ipaddress
@@ -19,7 +19,7 @@ SELECTOR = re.compile(
 
 
 class SeedLinkSource(BaseModel):
-    """One SeedLink server and what is asked of it."""
+    """One SeedLink server and the streams to read from it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,7 +38,10 @@ class SeedLinkSource(BaseModel):
     select: tuple[str, ...] = Field(
         default=("*_*",),
         min_length=1,
-        description="NET_STA or NET_STA:SELECTORS, wildcards * and ? allowed; selectors are CCC, LLCCC or LOC_B_S_SS",
+        description=(
+            "NET_STA or NET_STA:SELECTORS, wildcards * and ? allowed; selectors are CCC, LLCCC or "
+            "LOC_B_S_SS"
+        ),
     )
     protocol: Literal["auto", 3, 4] = Field(
         default="auto", description="SeedLink version; auto: 4 where the server speaks it, else 3"
@@ -58,7 +61,8 @@ class SeedLinkSource(BaseModel):
             for selector in one.partition(":")[2].split():
                 if not SELECTOR.fullmatch(selector):
                     raise ValueError(
-                        f"{selector!r} in {one!r} is no selector: CCC, LLCCC or LOC_B_S_SS, as in HHZ, 00HH?, 00_H_H_Z"
+                        f"{selector!r} in {one!r} is no selector: CCC, LLCCC or LOC_B_S_SS, as in "
+                        "HHZ, 00HH?, 00_H_H_Z"
                     )
         return self
 
@@ -75,11 +79,14 @@ class Partner(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9._-]{1,32}$", description="what it says as its source; not 'ew'"
+        pattern=r"^[A-Za-z0-9._-]{1,32}$",
+        description="the source it names in its origins; not 'ew'",
     )
     trusted_alone: bool = Field(
         default=False,
-        description="in mode actual: its origins are told also where no station of ours bears them out",
+        description=(
+            "in mode actual: its origins are published even where our stations do not support them"
+        ),
     )
 
     @model_validator(mode="after")
@@ -103,21 +110,23 @@ class ApiKey(BaseModel):
     )
     scopes: tuple[Scope, ...] = Field(
         min_length=1,
-        description="viewer looks on, vendor registers devices, partner sends origins, operator may do all",
+        description=(
+            "viewer looks on, vendor registers devices, partner sends origins, operator may do all"
+        ),
     )
 
     def has(self, scope: Scope) -> bool:
-        """Whether it may do what a scope is for."""
+        """Whether it may do what a scope allows."""
         return scope in self.scopes or "operator" in self.scopes
 
 
 def hash_of(secret: str) -> str:
-    """A key as it stands in the configuration: SHA-256, hexadecimal. Keys are long random texts."""
+    """A key as the configuration has it: SHA-256, hexadecimal. Keys are long random texts."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def api_key_lines(name: str, secret: str, scopes: Sequence[str]) -> list[str]:
-    """The lines of a configuration file that let in whoever holds ``secret``."""
+    """The lines of a configuration file for an API key with this secret."""
     listed = ", ".join(f'"{scope}"' for scope in scopes)
     return [
         "[[service.api_keys]]",
@@ -134,7 +143,10 @@ class ServiceConfig(BaseModel):
 
     role: Literal["all", "detect", "associate"] = Field(
         default="all",
-        description="all in one process; or detect: picks go out on ew/v1/pick; or associate: they come in from there",
+        description=(
+            "all in one process; or detect: picks go out on ew/v1/pick; or associate: they come in "
+            "from there"
+        ),
     )
     name: str = Field(
         default="ew",
@@ -147,7 +159,10 @@ class ServiceConfig(BaseModel):
     )
     inventory: str | None = Field(
         default=None,
-        description="StationXML (.xml), a stations.csv, or the http(s) URL of a query to an FDSN station service",
+        description=(
+            "StationXML (.xml), a stations.csv, or the http(s) URL of a query to an FDSN station "
+            "service"
+        ),
     )
     seedlink: tuple[SeedLinkSource, ...] = Field(
         default=(), description="SeedLink servers to read from"
@@ -157,7 +172,10 @@ class ServiceConfig(BaseModel):
     )
     watch: Path | None = Field(
         default=None,
-        description="take miniSEED from the files of this directory and its folders, of any name, as they grow",
+        description=(
+            "take miniSEED from the files of this directory and its folders, of any name, as they "
+            "grow"
+        ),
     )
     shakes: tuple[ShakeSource, ...] = Field(
         default=(), description="Raspberry Shakes that cast their data here by UDP"
@@ -179,7 +197,9 @@ class ServiceConfig(BaseModel):
     )
     keys_document: Path | None = Field(
         default=None,
-        description="document of keys signed by the root (DIR/keys.json of `ew keys`), needed with key_file",
+        description=(
+            "document of keys signed by the root (DIR/keys.json of `ew keys`), needed with key_file"
+        ),
     )
     root: Path | None = Field(
         default=None,
@@ -187,7 +207,9 @@ class ServiceConfig(BaseModel):
     )
     api_token: str | None = Field(
         default=None,
-        description="bearer token of partners and of device registration; none: origins are refused",
+        description=(
+            "bearer token of partners and of device registration; none: origins are refused"
+        ),
     )
     partners: tuple[Partner, ...] = Field(
         default=(), description="what is known of agencies whose origins are taken"
@@ -198,7 +220,9 @@ class ServiceConfig(BaseModel):
     )
     link_secret: Path | None = Field(
         default=None,
-        description="file of the secret that service and `ew web` share, made by whichever starts first (mode 0600); "
+        description="file of the secret that service and `ew web` share, made by whichever "
+        "starts first "
+        "(mode 0600); "
         "none: beside the database (ew.link.secret)",
     )
     log_level: Literal["debug", "info", "warning"] = Field(
@@ -218,7 +242,7 @@ class ServiceConfig(BaseModel):
         return given.replace("postgres://", "postgresql://", 1)
 
     @model_validator(mode="after")
-    def _partners_are_told_apart(self) -> Self:
+    def _partners_are_distinct(self) -> Self:
         for one, other in permutations((partner.name for partner in self.partners), 2):
             if one == other or one.startswith(f"{other}-"):
                 raise ValueError(
@@ -244,12 +268,12 @@ class ServiceConfig(BaseModel):
 
     @property
     def link_secret_file(self) -> Path:
-        """Where the secret of service and web process is."""
+        """The file of the secret that service and web process share."""
         return self.link_secret or self.files.with_suffix(".link.secret")
 
     @property
     def files(self) -> Path:
-        """Beside which path, each with a suffix of its own, keys, secret and state are kept."""
+        """The path beside which keys, secret and state are kept, each with a suffix of its own."""
         return self.database if isinstance(self.database, Path) else Path("ew.sqlite")
 
 

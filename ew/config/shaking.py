@@ -1,4 +1,4 @@
-"""How strong an origin shakes a place."""
+"""Settings of the intensity relation."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Sources that speak neither SeedLink nor miniSEED: which sensor sends what, and from where."""
+"""Settings of sources that speak neither SeedLink nor miniSEED."""
 
 import re
 from ipaddress import ip_address
@@ -12,7 +12,7 @@ DEVICE = re.compile(r"[A-Z0-9]{1,8}\.[A-Z0-9]{1,8}\.[A-Z0-9]{0,8}\.[A-Z0-9]{2}(:
 
 
 class ShakeSource(BaseModel):
-    """One Raspberry Shake that casts its data here by UDP."""
+    """One Raspberry Shake that sends its data cast to this machine by UDP."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,7 +21,8 @@ class ShakeSource(BaseModel):
         description="NET.STA.LOC of its channels, as in AM.R3BCF.00; the data cast does not tell",
     )
     sender: str = Field(description="IP address it sends from; packets of others are refused")
-    host: str = Field(default="0.0.0.0", description="own address to listen on")  # noqa: S104 - senders are named
+    # Open to all: the senders are named
+    host: str = Field(default="0.0.0.0", description="own address to listen on")  # noqa: S104
     port: int = Field(default=8888, ge=1, le=65535, description="UDP port; several may share one")
     sampling_rate: float = Field(
         default=100.0, ge=10, le=500, description="in Hz; the data cast does not tell"
