@@ -20,12 +20,18 @@ QUIET = (
 )
 
 
+KEY_CODES = {"Tab": 9, "Enter": 13, " ": 32, "ArrowLeft": 37, "ArrowRight": 39}
+"""Windows' codes of keys, by which Chromium knows those that type nothing."""
+
+
 class Page:
     """One page of a browser, asked by its DevTools protocol."""
 
     def __init__(self, socket: websockets.ClientConnection) -> None:
         self._socket = socket
         self._asked = 0
+        self.happened: list[dict[str, Any]] = []
+        """Events of the protocol's domains that were enabled, in their order."""
 
     async def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._asked += 1
@@ -36,11 +42,31 @@ class Page:
             answer = json.loads(await self._socket.recv())
             if answer.get("id") == self._asked:
                 return dict(answer["result"])
+            self.happened.append(answer)
 
     async def value(self, expression: str) -> Any:
-        answer = await self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        answer = await self.ask(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    async def press(self, *keys: str) -> None:
+        """Press keys one after another; a character, or a name as ``Tab``, ``Enter``, ``ArrowRight``."""
+        for key in keys:
+            typed = (
+                {"text": "\r" if key == "Enter" else key} if key == "Enter" or len(key) == 1 else {}
+            )
+            code = KEY_CODES.get(key, 0)
+            for kind in ("keyDown", "keyUp"):
+                await self.ask(
+                    "Input.dispatchKeyEvent",
+                    type=kind,
+                    key=key,
+                    code=key,
+                    windowsVirtualKeyCode=code,
+                    **(typed if kind == "keyDown" else {}),
+                )
 
     async def until(self, expression: str, seconds: float) -> Any:
         """The value of a JavaScript expression once it is true."""

@@ -68,6 +68,7 @@ class Page {
     requestAnimationFrame(() => this.frame());
     setInterval(() => void this.askHealth(), HEALTH_EVERY_MS);
     await this.map.base.load();
+    this.place.citiesCame();
     this.textMs = 0;
   }
 

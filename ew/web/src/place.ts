@@ -34,6 +34,7 @@ export class PlacePanel {
   private readonly search = byId<HTMLInputElement>("search");
   private readonly found = byId<HTMLDataListElement>("found");
   private readonly spoken = byId("spoken");
+  private isUnknown = false;
 
   constructor(
     private readonly cities: () => readonly City[],
@@ -82,6 +83,13 @@ export class PlacePanel {
     setText(this.spoken, isNumber ? text("countdown.spoken", { seconds: words }) : words);
   }
 
+  /** The cities have come: looks again for what was asked before. */
+  citiesCame(): void {
+    if (this.search.value.trim() === "") return;
+    this.suggest();
+    if (this.isUnknown) this.take(this.search.value);
+  }
+
   private suggest(): void {
     const asked = this.search.value.trim().toLowerCase();
     const matches =
@@ -102,6 +110,7 @@ export class PlacePanel {
     const city =
       this.cities().find((one) => `${one.name}, ${one.country}`.toLowerCase() === wanted) ??
       this.cities().find((one) => one.name.toLowerCase().startsWith(wanted));
+    this.isUnknown = !city || !wanted;
     if (city && wanted) this.set(city);
     else setText(byId("place-name"), text("place.unknown"));
   }
