@@ -1,1 +1,1 @@
-"""SHELL: the command line: parses, calls, prints."""
+"""SHELL: the command line: it parses, calls and prints."""

@@ -1,4 +1,4 @@
-"""``ew bridge``: what stands between a broker and Home Assistant, notifications or CAP files."""
+"""``ew bridge``: runs the bridges to Home Assistant, notification channels and CAP files."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ from simulators.population import Device
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The broker, the roots that are believed, and the places."""
+    """The broker, the trusted roots, and the watched places."""
 
     broker: BrokerAddress
     roots: Sequence[Path]
@@ -40,7 +40,7 @@ class Watched:
         places: Sequence[str],
         config: Path | None,
     ) -> "Watched":
-        """What the command line says.
+        """Make one from the command line's values.
 
         Raises:
             ConfigError: a place or the configuration is wrong.
@@ -51,7 +51,7 @@ class Watched:
         return cls(broker, roots, read, load_config(config))
 
     def verifier(self) -> Verifier:
-        """What believes the roots alone.
+        """A verifier that trusts these roots alone.
 
         Raises:
             ConfigError, InputError: a root can't be read.
@@ -59,7 +59,7 @@ class Watched:
         return Verifier([root_from_pem(read_file(path), str(path)) for path in self.roots])
 
     def watcher(self) -> Watcher:
-        """The places as phones see them, by the configuration's thresholds."""
+        """A watcher of the places, with the thresholds of a phone in the configuration."""
         verifier, table = self.verifier(), TravelTimes.of(self.config.locate)
         check, kinds = check_with(verifier), self.config.policy.kinds
         if "phone" not in kinds:
@@ -96,7 +96,7 @@ def notify(watched: Watched, urls: Sequence[str], wanted: Filter) -> None:
     channels = apprise.Apprise()
     for number, url in enumerate(urls, 1):
         if not channels.add(url):
-            # Such an address holds a password or a token
+            # Such an address contains a password or a token
             raise ConfigError(f"Apprise does not know channel {number}: {url.partition(':')[0]}:…")
 
     def send(notice: Notice) -> bool:
@@ -123,7 +123,7 @@ def cap(watched: Watched, folder: Path, sender: str) -> None:
 
 
 def _says(watched: Watched, what: str) -> Callable[[], None]:
-    """Says once, when the broker has taken the subscriptions, that the bridge runs."""
+    """A callback that prints, once the broker has taken the subscriptions, that the bridge runs."""
     lines = iter([f"ew bridge: {watched.broker.url}  {what}"])
 
     def say() -> None:

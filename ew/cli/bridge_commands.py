@@ -1,6 +1,6 @@
-"""``ew bridge …`` as it is parsed.
+"""Parses ``ew bridge …``.
 
-Heavy imports wait inside the commands, so that ``ew --help`` answers at once.
+Heavy imports are inside the commands, so that ``ew --help`` answers at once.
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ def bridge_home_assistant(
     ca: CaOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Each place as a device of Home Assistant: seconds left, intensity, magnitude, a switch for automations."""
+    """Show each place in Home Assistant as a device: seconds left, intensity and a switch."""
     from ew.broker_address import parse_url  # noqa: PLC0415
     from ew.cli.bridge import Watched, home_assistant  # noqa: PLC0415
 
@@ -67,7 +67,10 @@ def bridge_notify(
     ca: CaOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """One message an earthquake by ntfy, Telegram, e-mail and a hundred more. Such channels may take many seconds."""
+    """Send one message for each earthquake by ntfy, Telegram, e-mail and a hundred other channels.
+
+    Such channels may take many seconds.
+    """
     from ew.bridges.notify import Filter  # noqa: PLC0415
     from ew.broker_address import parse_url  # noqa: PLC0415
     from ew.cli.bridge import Watched, notify  # noqa: PLC0415
@@ -85,7 +88,7 @@ def bridge_cap(
     ca: CaOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Each event version as a CAP 1.2 file, with an Atom feed of the newest."""
+    """Write each event version as a CAP 1.2 file, with an Atom feed of the newest."""
     from ew.broker_address import parse_url  # noqa: PLC0415
     from ew.cli.bridge import Watched, cap  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""``ew config check``: what can be wrong with a configuration whose keys and values are all allowed."""
+"""``ew config check``: finds mistakes in a configuration whose keys and values are all allowed."""
 
 from pathlib import Path
 
@@ -9,11 +9,12 @@ from ew.records import Inventory
 from ew.sources.inventory import read_inventory
 
 NEAR_KM = 500.0
-"""A region that is farther from every station than waves can be foreseen is a mistake."""
+"""A region farther than this from every station, km, is a mistake: no wave can be foreseen
+there."""
 
 
 def check_regions(config: Config, file: Path) -> None:
-    """Check that each region holds a station or lies near one, where the inventory is a file.
+    """Check that each region has a station in it or near it, where the inventory is a file.
 
     Raises:
         ConfigError: a region is far from all stations.

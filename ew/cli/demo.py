@@ -1,4 +1,4 @@
-"""``ew demo``: an earthquake from its first wave to the last countdown, over a real broker, to real MQTT clients."""
+"""``ew demo``: plays an earthquake through the pipeline, a real broker and real MQTT clients."""
 
 import asyncio
 import math
@@ -53,13 +53,13 @@ from simulators.population import Device
 from simulators.scenario import Scenario
 
 WATCH_FROM_S = 3.0
-"""People see the last seconds of quiet before the origin; the warm-up before them is passed over."""
+"""The view begins this long before the origin, s; the warm-up before it is skipped."""
 FRAMES_PER_S = 8
 SETTLE_S = 20.0
 
 
 def print_scenarios() -> None:
-    """The scenarios in seeds/, a line each."""
+    """Print the scenarios in seeds/, a line each."""
     console = Console(soft_wrap=True, highlight=False)
     for name in scenario.names():
         one = scenario.load(name)
@@ -70,10 +70,10 @@ def print_scenarios() -> None:
 
 
 def run_demo(options: DemoOptions) -> int:
-    """Run the demo to its end; 0 if every device that should have been alerted was, else 1.
+    """Run the demo; 0 if every device that should have been alerted was, else 1.
 
     Raises:
-        ConfigError: no such scenario, a negative count, a broker URL that is none.
+        ConfigError: there is no such scenario, a count is negative, or the broker's URL is invalid.
         BrokerError: the broker can't be started or reached.
     """
     chosen = scenario.load(options.scenario)
@@ -81,7 +81,8 @@ def run_demo(options: DemoOptions) -> int:
     console = Console(highlight=False, soft_wrap=True)
     if math.isinf(options.speed) or not console.is_terminal:
         console.print(
-            f"{chosen.title}: {len(chosen.stations)} stations, {len(devices)} devices; making waveforms …"
+            f"{chosen.title}: {len(chosen.stations)} stations, {len(devices)} devices; making "
+            "waveforms …"
         )
     arrivals = list(chosen.play().packets())
     return asyncio.run(_demo(options, chosen, devices, arrivals, console))
@@ -171,7 +172,7 @@ async def _publisher(
 async def _serve_page(
     run: DemoRun, chosen: Scenario, console: Console, keys: ServiceKeys, broker: BrokerAddress
 ) -> uvicorn.Server:
-    """Show the live page on a free port while the demo runs."""
+    """Serve the live page on a free port while the demo runs."""
     source = PageSource(
         Config(policy=PolicyConfig(mode="exercise")),
         lambda: [keys.root_pem.decode("ascii")],
@@ -232,7 +233,8 @@ async def _play(
         if motion is not None:
             _show_motion(run, motion, packets, output, now_ns)
         if output.versions and math.isinf(options.speed):
-            # Data time stands still while the alerts go out, and the heartbeat then tells the devices what time it is
+            # Data time stands still while the alerts are sent; the heartbeat then sets the devices'
+            # clocks
             await publisher.drain()
         view.now_s = seconds_from_ns(now_ns)
         if loop.time() - drawn_s >= 1 / FRAMES_PER_S:
@@ -277,7 +279,7 @@ def _motion_view(chosen: Scenario) -> GroundMotion:
 def _show_motion(
     run: DemoRun, motion: GroundMotion, packets: Sequence[Packet], output: Output, now_ns: int
 ) -> None:
-    """How the ground moves, on the page, each second of the data."""
+    """Publish the ground motion for the page, each second of the data."""
     motion.take(packets, output.picks)
     if now_ns - run.shown_ns >= NS_PER_S:
         run.shown_ns = now_ns
@@ -286,7 +288,7 @@ def _show_motion(
 
 
 async def _until_reached(fleet: Fleet, run: DemoRun) -> None:
-    """Wait until reactions stop coming, for at most ``SETTLE_S``."""
+    """Wait until no more reactions come, for at most ``SETTLE_S``."""
     deadline = asyncio.get_running_loop().time() + SETTLE_S
     quiet = 0
     while run.expected and quiet < 5 and asyncio.get_running_loop().time() < deadline:
@@ -322,8 +324,8 @@ def _show(view: DemoView, output: Output, run: DemoRun, fleet: Fleet) -> None:
         kind: {"alerted": view.alerted.get(kind, 0), "expected": count}
         for kind, count in view.devices.items()
     }
-    if counts != view.told:
-        view.told = counts
+    if counts != view.shown:
+        view.shown = counts
         run.hub.publish("devices", kinds=counts)
     if not output.versions:
         return

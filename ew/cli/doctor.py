@@ -1,4 +1,4 @@
-"""``ew doctor``: tries what a configuration names, and says what is wrong with it and with this machine."""
+"""``ew doctor``: checks a configuration and this machine, and prints what is wrong."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ from ew.times import US_PER_S
 
 DISK_LEAST_BYTES = 200 * 1024 * 1024
 KEYS_LEAST_DAYS = 2.0
-"""A service issues its own document anew; one of `ew keys` has to be brought in time."""
+"""Least days a document of keys must be valid for: one of `ew keys` has to be renewed by hand."""
 
 
 def run_doctor(path: Path | None, seconds: float) -> int:
@@ -40,7 +40,7 @@ def run_doctor(path: Path | None, seconds: float) -> int:
 
 
 def _findings(path: Path | None, seconds: float) -> Iterator[Finding]:
-    """What is found, in the order in which it is looked for."""
+    """The findings, in the order of the checks."""
     compiled = "compiled" if bank.core is not None else "not compiled: its slower twin runs"
     yield Finding("detection core", True, compiled)
     try:
@@ -106,6 +106,6 @@ def _port(where: str, host: str, port: int) -> Finding:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             one.bind((host, port))
-        except OSError as error:  # which is as it should be while the service runs
+        except OSError as error:  # as it should be while the service runs
             return Finding(where, True, f"{host}:{port} can't be taken now: {error.strerror}")
     return Finding(where, True, f"{host}:{port} is free")

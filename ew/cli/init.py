@@ -1,4 +1,4 @@
-"""``ew init``: a directory with a configuration, keys and a systemd unit that work together."""
+"""``ew init``: makes a directory with configuration, keys and systemd unit that fit together."""
 
 import re
 import secrets
@@ -15,12 +15,12 @@ from ew.storage.keyring import Keyring
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 OPERATORS = ("first", "second")
-"""Two, since a drill and a cancel by hand ask for a second one's word."""
+"""Names of the operators: a drill and a cancel by hand need a second one's confirmation."""
 
 
 @dataclass(frozen=True, slots=True)
 class InitOptions:
-    """What was asked for on the command line."""
+    """The values given on the command line."""
 
     directory: Path
     mode: Status
@@ -32,7 +32,7 @@ class InitOptions:
 
 
 def run_init(options: InitOptions) -> None:
-    """Write the files and say what to do with them.
+    """Write the files and print how to use them.
 
     Raises:
         ConfigError: there is a configuration already, or an option is wrong.
@@ -110,7 +110,7 @@ def _quoted(text: str) -> str:
 
 
 def _unit(config: Path) -> str:
-    """The unit of deploy/systemd with this program and this configuration."""
+    """The systemd unit of deploy/systemd for this program and this configuration."""
     for root in (_PACKAGE / "_deploy", _PACKAGE.parent / "deploy"):
         file = root / "systemd" / "ew.service"
         if file.exists():

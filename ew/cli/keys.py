@@ -1,4 +1,4 @@
-"""``ew keys``: the root of trust and the keys it vouches for, in a directory (``ew.storage.keyring``)."""
+"""``ew keys``: makes and changes a directory of keys (``ew.storage.keyring``)."""
 
 import secrets
 import time
@@ -14,7 +14,7 @@ from ew.times import NS_PER_US, iso_from_us
 
 
 def init(path: Path) -> None:
-    """Make a keyring and say what belongs where."""
+    """Make a keyring and print where its parts belong."""
     keyring = Keyring.init(path, _now_us())
     _print(keyring)
     print(
@@ -49,7 +49,7 @@ def show(path: Path) -> None:
 
 
 def api(name: str, scopes: Sequence[str]) -> None:
-    """Make a key of the HTTP API and print it, once, with what the configuration is to hold of it."""
+    """Make a key of the HTTP API; print it, once, with the configuration's lines for it."""
     secret = secrets.token_urlsafe(32)
     lines = "\n".join(api_key_lines(name, secret, scopes))
     print(f"the key of {name}, which is kept nowhere: {secret}\n\n{lines}")

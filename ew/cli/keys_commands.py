@@ -1,6 +1,6 @@
-"""``ew keys …`` as it is parsed.
+"""Parses ``ew keys …``.
 
-Heavy imports wait inside the commands, so that ``ew --help`` answers at once.
+Heavy imports are inside the commands, so that ``ew --help`` answers at once.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ DirectoryArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The keyr
 
 @keys_app.command("init")
 def keys_init(directory: DirectoryArgument) -> None:
-    """Make a root, a key for real alerts and one for drills, and the document devices read."""
+    """Make a root, a key for real alerts and one for drills, and the document for devices."""
     from ew.cli.keys import init  # noqa: PLC0415
 
     init(directory)
@@ -24,7 +24,7 @@ def keys_init(directory: DirectoryArgument) -> None:
 
 @keys_app.command("rotate")
 def keys_rotate(directory: DirectoryArgument) -> None:
-    """Add new keys; the old ones stay valid for a week, so that every device hears of the new."""
+    """Add new keys; the old ones stay valid for a week, until every device knows the new ones."""
     from ew.cli.keys import rotate  # noqa: PLC0415
 
     rotate(directory)
@@ -34,7 +34,7 @@ def keys_rotate(directory: DirectoryArgument) -> None:
 def keys_revoke(
     directory: DirectoryArgument, key_id: Annotated[str, typer.Argument(metavar="KEY_ID")]
 ) -> None:
-    """Take a key out of the document; devices forget it when they see the new document."""
+    """Take a key out of the document; devices forget it when they receive the new document."""
     from ew.cli.keys import revoke  # noqa: PLC0415
 
     revoke(directory, key_id)
@@ -47,7 +47,7 @@ def keys_api(
         list[str], typer.Option(help="viewer, vendor, partner or operator; may be given again.")
     ],
 ) -> None:
-    """Make a key of the HTTP API: printed once, with the lines of the configuration that know its hash."""
+    """Make a key of the HTTP API: print it, once, and the configuration's lines with its hash."""
     from ew.cli.keys import api  # noqa: PLC0415
 
     api(name, scope)
@@ -55,7 +55,7 @@ def keys_api(
 
 @keys_app.command("show")
 def keys_show(directory: DirectoryArgument) -> None:
-    """Print the document's serial and time, and each key with what it may sign."""
+    """Print the document's serial and time, and each key with the statuses it may sign."""
     from ew.cli.keys import show  # noqa: PLC0415
 
     show(directory)

@@ -1,4 +1,4 @@
-"""The HTTP sockets: the service's, handed to its web process, and that of a page for this machine."""
+"""Opens HTTP sockets: the service's, for its web process, and that of a page on this machine."""
 
 import asyncio
 import socket
@@ -10,15 +10,15 @@ from ew.config import Config
 from ew.errors import InputError
 
 TAKEN_WITHIN_S = 3.0
-"""After a kill the old web process may hold the port for a moment."""
+"""The port is tried for this long, s: after a kill the old web process may still hold it."""
 BACKLOG = 2048
 
 
 async def listen_on(config: Config) -> socket.socket:
-    """The HTTP socket.
+    """Open the HTTP socket of the service.
 
     Raises:
-        InputError: the port is in use, also after some seconds, or not ours to take.
+        InputError: the port stays in use, or needs other rights.
     """
     service = config.service
     loop = asyncio.get_running_loop()
@@ -42,10 +42,10 @@ async def listen_on(config: Config) -> socket.socket:
 
 
 def page_server(app: FastAPI, port: int = 0) -> tuple[uvicorn.Server, socket.socket]:
-    """A server of a page and the socket it is to serve, open on this machine alone; port 0: a free one.
+    """A server of a page, and its socket, open on this machine alone; port 0: a free one.
 
     Raises:
-        InputError: the port can't be listened on.
+        InputError: the port can't be opened.
     """
     try:
         listener = socket.create_server(("127.0.0.1", port))

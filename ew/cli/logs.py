@@ -1,4 +1,4 @@
-"""Log lines on standard error, written by a thread: whoever reads them slowly, or not at all, holds nothing up."""
+"""Writes log lines to standard error in a thread, so that a slow reader blocks nothing."""
 
 import atexit
 import logging
@@ -10,7 +10,7 @@ LINES_WAITING_MOST = 10_000
 
 
 class _Handover(logging.handlers.QueueHandler):
-    """Drops lines while too many wait, and says later how many."""
+    """Drops lines while too many wait, and logs their number later."""
 
     def __init__(self, lines: "queue.Queue[logging.LogRecord]") -> None:
         super().__init__(lines)
@@ -18,7 +18,7 @@ class _Handover(logging.handlers.QueueHandler):
         self._lines = lines
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Hand a line over to the thread that writes."""
+        """Queue a line for the thread that writes."""
         try:
             if self.lost and not self._lines.full():
                 lost, self.lost = self.lost, 0
@@ -33,7 +33,7 @@ class _Handover(logging.handlers.QueueHandler):
 
 
 class _Line(logging.Formatter):
-    """``time [level] event [logger]``, UTC; one line, and a traceback below it where there is one."""
+    """Formats ``time [level] event [logger]``, UTC, in one line, with a traceback below."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The text of a record."""
@@ -48,7 +48,7 @@ class _Line(logging.Formatter):
 
 
 def set_up(level: str) -> None:
-    """Log lines in one form for our own and the libraries'."""
+    """Log our own and the libraries' lines in one form."""
     written = logging.StreamHandler()
     written.setFormatter(_Line("%(asctime)s [%(levelname)-8s] %(message)s [%(name)s]"))
     lines: queue.Queue[logging.LogRecord] = queue.Queue(LINES_WAITING_MOST)
@@ -56,6 +56,6 @@ def set_up(level: str) -> None:
     writer.start()
     atexit.register(writer.stop)
     handover = _Handover(lines)
-    handover.setFormatter(logging.Formatter("%(message)s"))  # or basicConfig gives it a longer one
+    handover.setFormatter(logging.Formatter("%(message)s"))  # else basicConfig sets a longer one
     logging.basicConfig(level=level.upper(), handlers=[handover])
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells each plugin it sets up
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it names each plugin it sets up

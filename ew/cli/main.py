@@ -1,6 +1,6 @@
-"""The ``ew`` command: parses, calls, prints. What a command does stands in its own file beside this one.
+"""The ``ew`` command: it parses, calls and prints; each command's work is in a file of its own.
 
-Heavy imports wait inside the commands, so that ``ew --help`` answers at once.
+Heavy imports are inside the commands, so that ``ew --help`` answers at once.
 """
 
 import sys
@@ -25,7 +25,10 @@ from ew.cli.simulate_commands import simulate
 from ew.errors import ConfigError, EwError
 
 app = typer.Typer(
-    help="Earthquake early warning: live seismic streams in, signed MQTT alerts out before the S-wave.",
+    help=(
+        "Earthquake early warning: live seismic streams in, signed MQTT alerts out before the "
+        "S-wave."
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -63,7 +66,7 @@ def demo(
         bool, typer.Option("--web/--no-web", help="Serve a live page while it runs.")
     ] = True,
 ) -> None:
-    """Play an earthquake: synthetic stations, the whole pipeline, a real broker, phones and TVs that count down."""
+    """Play an earthquake: synthetic stations, the pipeline, a real broker, phones and TVs."""
     from ew.cli.demo import run_demo  # noqa: PLC0415 - see the module docstring
     from ew.cli.summary import DemoOptions  # noqa: PLC0415
 
@@ -79,7 +82,9 @@ def replay(
         str,
         typer.Argument(
             metavar="EVENT_DIR|sds:ARCHIVE",
-            help="waveforms.mseed, stations.xml or .csv, …; or an SDS archive, with --from and --to.",
+            help=(
+                "waveforms.mseed, stations.xml or .csv, …; or an SDS archive, with --from and --to."
+            ),
         ),
     ],
     packet: Annotated[
@@ -114,7 +119,7 @@ def replay(
         bool, typer.Option("--web", help="Then serve its page, with playback, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Replay a recording as if it were live, and score it against the catalogue where there is one."""
+    """Replay a recording as if it were live, and score it against the catalogue, if any."""
     from ew.cli.replay import ReplayOptions, run_replay  # noqa: PLC0415
 
     run_replay(
@@ -160,12 +165,21 @@ def init(
     if mode not in ("actual", "exercise", "test"):
         raise typer.BadParameter(f"{mode!r} is none of exercise, test, actual")
     servers = tuple(seedlink or ())
-    run_init(InitOptions(directory, mode, inventory, servers, broker, http_host, http_port))  # type: ignore[arg-type]
+    options = InitOptions(
+        directory,
+        mode,  # type: ignore[arg-type]
+        inventory,
+        servers,
+        broker,
+        http_host,
+        http_port,
+    )
+    run_init(options)
 
 
 @app.command()
 def serve(config: ConfigOption = None) -> None:
-    """Run the service: live streams in, alerts, HTTP API and live page out, until it is stopped."""
+    """Run the service until it is stopped: live streams in; alerts, HTTP API and live page out."""
     from ew.cli.serve import run_serve  # noqa: PLC0415
 
     run_serve(config)
@@ -178,7 +192,7 @@ def doctor(
         float, typer.Option(min=0.5, max=600, help="How long to listen to the sources at most.")
     ] = 20.0,
 ) -> None:
-    """Try clock, broker and sources of a configuration and say what is wrong; 1 if anything is."""
+    """Check clock, broker and sources of a configuration; exit code 1 if anything is wrong."""
     from ew.cli.doctor import run_doctor  # noqa: PLC0415
 
     raise typer.Exit(run_doctor(config, seconds))
@@ -187,11 +201,11 @@ def doctor(
 @app.command()
 def web(
     config: ConfigOption = None,
-    child: Annotated[  # the service that starts it speaks over standard input
+    child: Annotated[  # the service that starts it writes to its standard input
         bool, typer.Option("--child", hidden=True)
     ] = False,
 ) -> None:
-    """Run API, page and metrics alone, for a service that runs elsewhere on a broker both can reach."""
+    """Run API, page and metrics alone, for a service elsewhere on a broker both can reach."""
     from ew.service.parent import Parent  # noqa: PLC0415
 
     parent = None
@@ -223,7 +237,7 @@ def config_check(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
 
 @config_app.command("default")
 def config_default() -> None:
-    """Print the default configuration, each key explained: a file to start from."""
+    """Print the default configuration, each key explained, as a file to start from."""
     from ew.config import Config  # noqa: PLC0415
     from ew.config.explain import as_toml  # noqa: PLC0415
 
@@ -231,7 +245,7 @@ def config_default() -> None:
 
 
 def main() -> None:
-    """Run the command line: exit code 2 for wrong usage, 1 for a failed run, one clear line for either."""
+    """Run the command line: exit code 2 for wrong usage, 1 for a failed run, with a clear line."""
     try:
         app()
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""``ew replay``: a recording through the pipeline as if it were live, then a table, a score and the report."""
+"""``ew replay``: runs a recording through the pipeline as if it were live, and scores it."""
 
 import math
 import sys
@@ -25,9 +25,9 @@ from ew.traveltimes import TravelTimes
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """What was asked for on the command line; ``speed`` is data seconds a second, infinity for no waiting.
+    """The values given on the command line; ``speed``: rate of data time, infinity for no waits.
 
-    ``begin``, ``end``, ``place`` and ``stations`` are those of an SDS archive.
+    ``begin``, ``end``, ``place`` and ``stations`` select from an SDS archive.
     """
 
     source: str
@@ -46,26 +46,26 @@ class ReplayOptions:
 
 @dataclass(slots=True)
 class Run:
-    """What a replay brought forth."""
+    """The results of a replay."""
 
     picks: list[Pick] = field(default_factory=list)
     versions: list[EventVersion] = field(default_factory=list)
     suspects: tuple[Suspect, ...] = ()
     gains: tuple[GainSuspect, ...] = ()
     useless: tuple[str, ...] = ()
-    """Channels so coarse that they were left out."""
+    """Channels that were left out since their counts are too coarse."""
 
     def add(self, output: Output) -> None:
-        """Keep what one call of the pipeline returned."""
+        """Add the results of one call of the pipeline."""
         self.picks.extend(output.picks)
         self.versions.extend(output.versions)
 
 
 def run_replay(options: ReplayOptions) -> None:
-    """Replay, print, and write what was asked for.
+    """Replay, print, and write the requested files.
 
     Raises:
-        ConfigError: the directory or the configuration named does not exist or is wrong.
+        ConfigError: the directory or the configuration does not exist or is wrong.
         InputError: the directory's files can't be used, or an output file can't be written.
     """
     wanted = wanted_of(options)
@@ -84,7 +84,7 @@ def run_replay(options: ReplayOptions) -> None:
         data = report(run.picks, run.versions, result, run.suspects, run.gains)
         write(options.report, orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
     if options.quakeml is not None:
-        from ew.quakeml import write_quakeml  # noqa: PLC0415 - obspy's event classes are slow to load
+        from ew.quakeml import write_quakeml  # noqa: PLC0415 - obspy is slow to load
 
         write_quakeml(options.quakeml, run.versions)
     if options.plot is not None:
@@ -98,10 +98,10 @@ def run_replay(options: ReplayOptions) -> None:
 
 
 def wanted_of(options: ReplayOptions) -> Wanted | None:
-    """What of an archive is asked for; ``None`` for an EVENT_DIR.
+    """The selection from an archive; ``None`` for an EVENT_DIR.
 
     Raises:
-        ConfigError: the options don't fit the source or can't be read, or there is no such directory.
+        ConfigError: options do not fit the source or can't be read, or there is no such directory.
     """
     given = {
         "--from": options.begin,
@@ -152,7 +152,7 @@ def replay(
     options: ReplayOptions,
     console: Console,
 ) -> Run:
-    """The recording through a fresh pipeline; time is the data's, so the same input gives the same output."""
+    """Run the recording through a new pipeline in data time: equal input gives equal output."""
     pipeline = Pipeline(config, event_dir.inventory, travel_times)
     run = Run()
     start_ns = 0
@@ -191,7 +191,7 @@ def score_run(
 
 
 def print_live(output: Output, console: Console) -> None:
-    """Picks and versions as they come, for a replay people watch."""
+    """Print picks and versions as they come, for a replay at a finite speed."""
     for pick in output.picks:
         console.print(f"{iso_from_ns(pick.time_ns)}  pick   {pick.seed_id}  SNR {pick.snr:.1f}")
     for version in output.versions:
@@ -209,7 +209,7 @@ def describe(origin: Origin) -> str:
 
 
 def print_summary(run: Run, result: Score | None, console: Console) -> None:
-    """The events by version, and the score."""
+    """Print the events by version, and the score."""
     console.print(f"{len(run.picks)} picks, {len(by_event(run.versions))} events")
     for event_id, history in by_event(run.versions).items():
         table = Table(title=event_id, title_justify="left")
@@ -241,17 +241,20 @@ def print_summary(run: Run, result: Score | None, console: Console) -> None:
         console.print(table)
     for suspect in run.suspects:
         console.print(
-            f"[yellow]suspect[/] {suspect.station}: P off by {suspect.residual_s:+.1f} s in {suspect.events} "
+            f"[yellow]suspect[/] {suspect.station}: P off by {suspect.residual_s:+.1f} s in "
+            f"{suspect.events} "
             "event(s); look at its clock and its coordinates"
         )
     for gain in run.gains:
         console.print(
-            f"[yellow]suspect[/] {gain.station}: amplitude {gain.factor:.3g} times that of the others in "
+            f"[yellow]suspect[/] {gain.station}: amplitude {gain.factor:.3g} times that of the "
+            "others in "
             f"{gain.events} events; look at its gain"
         )
     for seed_id in run.useless:
         console.print(
-            f"[yellow]unfit[/] {seed_id}: a count is more than P of most damaging earthquakes; left out"
+            f"[yellow]unfit[/] {seed_id}: a count is more than P of most damaging earthquakes; "
+            "left out"
         )
     if result is not None:
         console.print(score_line(result))
@@ -271,8 +274,10 @@ def score_line(result: Score) -> str:
     limit = "unknown" if result.limit_s is None else f"{result.limit_s:.1f} s"
     return (
         f"score: first alert {result.first_alert_s:.1f} s after origin (physical limit {limit}); "
-        f"epicentre off by {result.epicentre_error_km:.0f} km at first, {result.final_epicentre_error_km:.0f} km "
-        f"at last; magnitude by {_signed(result.magnitude_error)} and {_signed(result.final_magnitude_error)}; "
+        f"epicentre off by {result.epicentre_error_km:.0f} km at first, "
+        f"{result.final_epicentre_error_km:.0f} km "
+        f"at last; magnitude by {_signed(result.magnitude_error)} and "
+        f"{_signed(result.final_magnitude_error)}; "
         f"{result.false_events} false events"
     )
 

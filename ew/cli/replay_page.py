@@ -1,4 +1,4 @@
-"""The page of a recording that was replayed: its events in the list, with playback, until Ctrl-C."""
+"""Serves the page of a replayed recording, with playback, until Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ def serve_replay(
     console: Console,
     port: int = 0,
 ) -> None:
-    """Serve the page on this machine until interrupted. What it shows is marked as an exercise."""
+    """Serve the page on this machine until interrupted, marked as an exercise."""
     hub = Hub()
     for version in versions:
         expires_us = us_from_seconds(version.issued_s + EVENT_LIFE_S)
@@ -46,7 +46,7 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, hub: Hub) -> N
 
 
 async def _pulse(hub: Hub) -> None:
-    """The page learns the time by it, and that it is connected."""
+    """Send the page heartbeats, by which it sets its clock and knows it is connected."""
     while True:
         body = heartbeat(
             now_us=time.time_ns() // 1000,

@@ -1,4 +1,4 @@
-"""``ew serve``: the service until it is stopped: broker, alert path, and the web process as a child."""
+"""``ew serve``: runs broker, alert path and the web process until it is stopped."""
 
 import asyncio
 import logging
@@ -25,7 +25,8 @@ from ew.storage.secret import shared_secret
 log = logging.getLogger("ew.serve")
 
 PIPELINE_FAILED = 70
-"""Exit code (EX_SOFTWARE of sysexits.h): the supervisor is to start the service again at once."""
+"""Exit code (EX_SOFTWARE of sysexits.h) after which a supervisor starts the service again at
+once."""
 
 
 def run_serve(path: Path | None) -> None:
@@ -42,7 +43,7 @@ def run_serve(path: Path | None) -> None:
         asyncio.run(_serve(config, path))
     except* EwError as group:
         raise _first(group) from None
-    except* Exception as group:  # noqa: BLE001 - the process's top: told, and the process ends
+    except* Exception as group:  # noqa: BLE001 - the process's top: it is logged and ends the process
         _end_at_once(group)
 
 
@@ -56,7 +57,7 @@ def _first(group: BaseExceptionGroup[EwError]) -> EwError:
 
 
 def _end_at_once(error: BaseException) -> None:
-    """End without waiting for threads that may hang on a disk; children see their pipe close and end too."""
+    """End without waiting for threads that may hang on a disk; children end with their pipe."""
     import traceback  # noqa: PLC0415 - needed at the end alone
 
     traceback.print_exception(error)
@@ -73,7 +74,7 @@ async def _serve(config: Config, path: Path | None) -> None:
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if running.done():
-        running.result()  # it never returns by itself: this raises what ended it
+        running.result()  # it never returns by itself: this raises the error that ended it
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -88,7 +89,7 @@ async def _run(config: Config, path: Path | None) -> None:
         loading = group.create_task(asyncio.to_thread(load_inventory, config), name="inventory")
         keys = None
         if config.service.role != "detect":
-            keys = load_keys(config)  # a missing key is told before anything is started
+            keys = load_keys(config)  # a missing key is reported before anything is started
             if path is not None and config.service.keys_document is None:
                 _show_root(keys, path.parent / f"{config.service.files.stem}.root.pub.pem")
         async with open_broker(
@@ -113,7 +114,7 @@ async def _run(config: Config, path: Path | None) -> None:
 
 
 def _show_root(keys: ServiceKeys, file: Path) -> None:
-    """Write the public root key beside the configuration too, where whoever makes devices looks."""
+    """Write the public root key beside the configuration too, where device makers look."""
     try:
         write_public(file, keys.root_pem)
     except InputError as error:
@@ -127,7 +128,7 @@ def _announce(config: Config, port: int, broker: BrokerAddress) -> None:
 
 
 def _secret(config: Config) -> bytes:
-    """The secret shared with web processes; while none can be kept, one that only our own child knows."""
+    """The secret shared with web processes; if none can be stored, one for our own child alone."""
     try:
         return shared_secret(config.service.link_secret_file)
     except InputError as error:

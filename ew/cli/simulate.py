@@ -1,4 +1,4 @@
-"""``ew simulate``: the network and the devices, each as a process of its own, over the real protocols."""
+"""``ew simulate``: runs the network and the devices, each as a process of its own."""
 
 import asyncio
 import csv
@@ -31,7 +31,7 @@ def run_network(
     """Play a scenario's stations: over MQTT if a broker is given, else as a SeedLink server.
 
     Raises:
-        ConfigError: no such scenario.
+        ConfigError: there is no such scenario.
         BrokerError: the broker is lost.
         InputError: the port is in use.
     """
@@ -70,9 +70,9 @@ def write_inventory(name: str, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DeviceOptions:
-    """Which devices are to be simulated, and for how long; ``moving``: the share that moves, at ``km_per_h``.
+    """The devices to simulate; a share ``moving`` of them moves, at ``km_per_h``.
 
-    ``state``: file of what they remember, the serial of the newest document of keys.
+    ``state``: the file in which they store the serial of the newest document of keys.
     """
 
     count: int
@@ -86,10 +86,10 @@ class DeviceOptions:
 
 
 def run_devices(options: DeviceOptions, broker: BrokerAddress) -> None:
-    """Connect simulated devices to a broker and print what they do, a line of JSON each.
+    """Connect simulated devices to a broker and print their reactions, a line of JSON each.
 
     Raises:
-        ConfigError: a kind that the configuration does not have, or one that has no cell and is to move.
+        ConfigError: a kind is not in the configuration, or has no cell and is to move.
         BrokerError: not all could connect.
     """
     kinds = load_config(options.config).policy.kinds
@@ -125,7 +125,7 @@ def _remembered(state: Path | None) -> int:
 
 
 def _remember(state: Path | None, serial: int, kept: int) -> int:
-    """Keep a serial in a file if it is newer than the one kept; the one that is kept then."""
+    """Write a serial to a file if it is newer than ``kept``; returns the newer one."""
     if state is None or serial <= kept:
         return kept
     write_public(state, b"%d\n" % serial)
@@ -146,7 +146,7 @@ async def _devices(fleet: Fleet, count: int, broker: BrokerAddress, options: Dev
                 print(orjson.dumps(reaction).decode(), flush=True)
             shown = len(fleet.reactions)
             kept = _remember(options.state, fleet.serial, kept)
-    _remember(options.state, fleet.serial, kept)  # heard at the very end
+    _remember(options.state, fleet.serial, kept)  # received at the very end
     console.print(
         f"{shown} alerts received, {fleet.receipts} receipts sent, refused: {fleet.refused}"
     )

@@ -1,6 +1,6 @@
-"""``ew simulate …`` as it is parsed.
+"""Parses ``ew simulate …``.
 
-Heavy imports wait inside the commands, so that ``ew --help`` answers at once.
+Heavy imports are inside the commands, so that ``ew --help`` answers at once.
 """
 
 from pathlib import Path
@@ -101,11 +101,14 @@ def simulate_devices(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Where they remember the newest document of keys over restarts, so that no older one is taken.",
+            help=(
+                "Where they remember the newest document of keys over restarts, so that no older "
+                "one is taken."
+            ),
         ),
     ] = None,
 ) -> None:
-    """Connect simulated devices to any broker and print what they do."""
+    """Connect simulated devices to any broker and print their reactions."""
     from ew.broker_address import parse_url  # noqa: PLC0415
     from ew.cli.simulate import DeviceOptions, run_devices  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""How a demo ended: who was reached when, how much lead was left, what the report says."""
+"""The result of a demo: devices reached, lead times, delivery latencies, the report."""
 
 import asyncio
 import statistics
@@ -26,7 +26,7 @@ from simulators.scenario import Scenario
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What was asked for on the command line."""
+    """The values given on the command line."""
 
     scenario: str
     phones: int
@@ -41,7 +41,7 @@ class DemoOptions:
 
 @dataclass(slots=True)
 class DemoRun:
-    """What a demo brought forth."""
+    """The results of a demo."""
 
     picks: list[Pick] = field(default_factory=list)
     versions: list[EventVersion] = field(default_factory=list)
@@ -50,7 +50,7 @@ class DemoRun:
     hub: Hub = field(default_factory=Hub)
     page: uvicorn.Server | None = None
     page_task: asyncio.Task[None] | None = None
-    shown_ns: int = 0  # up to when the page has been shown the motion
+    shown_ns: int = 0  # data time up to which the page has the motion
 
 
 def finish(
@@ -97,7 +97,7 @@ def _score(chosen: Scenario, run: DemoRun, config: Config, travel_times: TravelT
 def _delivery(
     devices: Sequence[Device], run: DemoRun, reactions: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Delivery in all, and under its name for each kind of device: who was reached, how late, with how much lead."""
+    """Delivery as a whole and by kind of device: devices reached, latencies and lead times."""
     kinds = sorted({device.kind for device in devices})
     delivery: dict[str, Any] = _delivery_of(set(kinds), devices, run, reactions)
     for kind in kinds:
@@ -162,10 +162,12 @@ def _print_summary(
     kinds = sorted({device.kind for device in devices})
     for kind, numbers in [*((k, delivery[k]) for k in kinds), ("all", delivery)]:
         latency, lead = numbers["latency_ms"], numbers["lead_s"]
-        line = f"{kind}: [bold]{numbers['alerted']} of {numbers['expected']}[/] to be alerted were ({numbers['devices']} devices)"
+        reached = f"{numbers['alerted']} of {numbers['expected']}"
+        line = f"{kind}: [bold]{reached}[/] to be alerted were ({numbers['devices']} devices)"
         if latency["p50"] is not None:
             line += (
-                f"; delivery p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms, max {latency['max']:.0f} ms"
+                f"; delivery p50 {latency['p50']:.0f} ms, p99 {latency['p99']:.0f} ms, max "
+                f"{latency['max']:.0f} ms"
                 f"; lead p10 {lead['p10']:.0f} s, p50 {lead['p50']:.0f} s, p90 {lead['p90']:.0f} s"
             )
         console.print(line)
@@ -185,5 +187,6 @@ def _print_cities(
         if city.name in leads:
             found = list(leads[city.name].values())
             console.print(
-                f"  {city.name:<12} {len(found):>4} devices, median lead {statistics.median(found):.1f} s"
+                f"  {city.name:<12} {len(found):>4} devices, median lead "
+                f"{statistics.median(found):.1f} s"
             )

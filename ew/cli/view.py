@@ -1,4 +1,4 @@
-"""The terminal view of ``ew demo``: what is known of the earthquake, who was alerted, and how long each city has left."""
+"""The terminal view of ``ew demo``: the earthquake, alerted devices, each city's seconds left."""
 
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ VERSIONS_SHOWN = 6
 
 @dataclass(slots=True)
 class CityView:
-    """One city's countdown: when S arrives (epoch seconds) and how strong it will be, once that is known."""
+    """One city: the arrival of S (epoch seconds) and its intensity, once they are known."""
 
     name: str
     latitude: float
@@ -38,7 +38,7 @@ class DemoView:
     versions: list[EventVersion] = field(default_factory=list)
     alerted: dict[str, int] = field(default_factory=dict)
     devices: dict[str, int] = field(default_factory=dict)
-    told: dict[str, dict[str, int]] = field(default_factory=dict)  # counts the page has
+    shown: dict[str, dict[str, int]] = field(default_factory=dict)  # counts the page has
 
     def render(self) -> Group:
         """The view as rich draws it."""

@@ -1,4 +1,4 @@
-"""``ew web``: API, page and metrics of a service that runs in another process, here or elsewhere."""
+"""``ew web``: serves API, page and metrics of a service that runs in another process."""
 
 import asyncio
 import signal
@@ -31,7 +31,8 @@ def run_web(path: Path | None, parent: Parent | None = None) -> None:
     """Serve API and page until stopped; ``parent``: the service that has started this process.
 
     Raises:
-        ConfigError: the configuration is wrong, or the broker is one that only its service can reach.
+        ConfigError: the configuration is wrong, or the broker is one that only its service can
+            reach.
         InputError: a file can't be used or the HTTP port is in use.
     """
     config = load_config(path)
@@ -83,7 +84,7 @@ async def _as_child(config: Config, parent: Parent) -> None:
     async def listen() -> None:
         await backend.listen(await asyncio.shield(broker))
 
-    # A detector's broker may let it send picks alone: its status comes over the pipe
+    # A detector's broker may let it publish picks alone: its status comes over the pipe
     is_detector = config.service.role == "detect"
     await _serve(backend, listener, None if is_detector else listen)
 
@@ -102,7 +103,7 @@ async def _serve(
         log_config=None,
         access_log=False,
         lifespan="off",
-        timeout_graceful_shutdown=1,  # open WebSockets would hold a stop up for ever
+        timeout_graceful_shutdown=1,  # open WebSockets would delay a stop for ever
     )
     server = uvicorn.Server(settings)
 
@@ -127,7 +128,7 @@ async def _serve(
 
 
 async def _load_inventory(backend: Backend) -> None:
-    """The stations to show; without them, all else is shown."""
+    """Load the stations to show, again and again until it succeeds."""
     while True:
         try:
             backend.inventory = await asyncio.to_thread(load_inventory, backend.config)
