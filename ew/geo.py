@@ -162,20 +162,32 @@ def places_around(
     return latitudes, wrap_longitude(longitude + np.asarray(east_km, np.float64) / per_degree)
 
 
-def in_polygon(latitude: float, longitude: float, polygon: Sequence[tuple[float, float]]) -> bool:
-    """Whether a place lies in a polygon of (latitude, longitude) corners, by the even-odd rule.
+def in_polygon(
+    latitudes: ArrayLike, longitudes: ArrayLike, polygon: Sequence[tuple[float, float]]
+) -> NDArray[np.bool_]:
+    """Whether places lie in a polygon of (latitude, longitude) corners, by the even-odd rule.
 
     An edge is the shorter way between its corners, so that one from 177 E to 176 W crosses the date
     line. The polygon must not contain a pole.
+
+    Args:
+        latitudes: degrees, (D,) or one.
+        longitudes: degrees, of the same shape.
+        polygon: its corners in order.
+
+    Returns:
+        (D,) bool.
     """
-    inside = False
-    corners = [(lat, float(wrap_longitude(lon - longitude))) for lat, lon in polygon]
-    for (lat1, east1), (lat2, east2) in zip(corners, corners[1:] + corners[:1], strict=True):
-        step = float(wrap_longitude(east2 - east1))
-        if (lat1 > latitude) == (lat2 > latitude):
+    lat, lon = np.atleast_1d(np.asarray(latitudes, np.float64), np.asarray(longitudes, np.float64))
+    inside = np.zeros(lat.shape, np.bool_)
+    for (lat1, lon1), (lat2, lon2) in zip(polygon, [*polygon[1:], *polygon[:1]], strict=True):
+        among = np.flatnonzero((lat1 > lat) != (lat2 > lat))
+        if not len(among):
             continue
+        east1 = wrap_longitude(lon1 - lon[among])
+        step = wrap_longitude(lon2 - lon[among] - east1)
         # East of the place by less than half the Earth: an edge on the far side counts as west of
         # it
-        at = float(wrap_longitude(east1 + step * (latitude - lat1) / (lat2 - lat1)))
-        inside ^= at > 0
+        at = wrap_longitude(east1 + step * (lat[among] - lat1) / (lat2 - lat1))
+        inside[among] ^= at > 0
     return inside

@@ -46,7 +46,7 @@ class _Known:
     def moved(self, targets: Targets) -> None:
         """Continue with another list of targets: devices came, moved or went."""
         self._spread()
-        rows = targets.rows_of(self.targets.ids)
+        rows = targets.rows_of(self.targets)
         stay = np.flatnonzero(rows >= 0)
         newest, was_told = np.zeros(len(targets), np.int32), np.zeros(len(targets), np.bool_)
         newest[rows[stay]] = self._newest[stay]
@@ -90,7 +90,7 @@ class _Known:
     def _row(self, due: Due) -> int | None:
         """The present row of a message's target; ``None``: it has left."""
         row, targets = due.plan.order[due.place], due.plan.targets
-        return row if targets is self.targets else self.targets.row_of.get(targets.ids[row])
+        return row if targets.ids is self.targets.ids else self.targets.row_of.get(targets.ids[row])
 
 
 def _is_too_late(due: Due, now_s: float) -> bool:

@@ -6,18 +6,18 @@ the last is not yet written.
 """
 
 import bisect
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ew.alerts.groups import OUT_OF_REACH, TargetGroup, group_of
 from ew.alerts.last_alerts import LastAlerts
 from ew.alerts.message import TOPIC_CELL, TOPIC_DEVICE, AlertTemplate, ReceiptRequest
 from ew.alerts.signing import Signer
 from ew.config import Config
-from ew.geo import ecef_km, in_polygon, local_radius_km
+from ew.geo import ecef_km, local_radius_km
 from ew.records import EventVersion, VersionKind
 from ew.shaking import event_rows, lane_reach_km
 from ew.shaking.kernels import rank_targets
@@ -28,8 +28,6 @@ from ew.traveltimes import TravelTimes
 
 LANES = 4
 NOT_TOLD = 65535
-OUT_OF_REACH = 99.0
-"""A least intensity that nothing reaches."""
 LANE_BITS = 13
 """A sending key is 3 bits of lane above this many bits of time; ``NOT_TOLD`` is the last of the
 last lane."""
@@ -159,37 +157,6 @@ class AlertPlan:
         )
 
 
-@dataclass(slots=True, eq=False)
-class _Group:
-    targets: Targets
-    least: NDArray[np.float32]
-    rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """Rows in this group of the targets of the group before; -1: they have left."""
-    told: dict[str, LastAlerts] = field(default_factory=dict)
-    least_by_met: dict[tuple[bool, ...], NDArray[np.float32]] = field(default_factory=dict)
-
-    def take_over(self, before: "_Group") -> None:
-        """Take over from the group before: alerted targets stay until their events are over.
-
-        A target that left after it was alerted is kept out of reach of new alerts (``least`` 99),
-        and is sent updates and the cancel of its alert.
-        """
-        if not before.told:
-            return
-        rows = self.rows
-        for told in before.told.values():
-            told.catch_up()
-        was_told = np.logical_or.reduce([told.knows for told in before.told.values()])
-        left = np.flatnonzero((rows < 0) & was_told)
-        if len(left):
-            rows[left] = len(self.targets) + np.arange(len(left))
-            self.targets = self.targets.joined(before.targets.some(left))
-            out_of_reach = np.full(len(left), OUT_OF_REACH, np.float32)
-            self.least = np.concatenate([self.least, out_of_reach])
-        count = len(self.targets)
-        self.told = {event_id: told.moved(rows, count) for event_id, told in before.told.items()}
-
-
 class AlertPlanner:
     """Makes plans for cells and devices.
 
@@ -213,30 +180,43 @@ class AlertPlanner:
             address: ReceiptRequest(share=share, within_s=asked.within_s) if share else None
             for address, share in shares.items()
         }
-        self._groups = [self._group(targets) for targets in groups if len(targets)]
+        self._groups = [group_of(targets, config.policy) for targets in groups if len(targets)]
 
-    def prepare(self, groups: Sequence[Targets]) -> list[_Group]:
+    def prepare(self, groups: Sequence[Targets]) -> list[TargetGroup]:
         """Prepare new groups of targets, the slow part; it may run beside ``plan``."""
         before = {group.targets.address: group for group in self._groups}
-        prepared = [self._group(targets) for targets in groups if len(targets)]
+        policy = self._config.policy
+        prepared = [group_of(targets, policy) for targets in groups if len(targets)]
         prepared += [
-            self._group(old.targets.some(np.empty(0, np.int64)))  # the last of them have left
+            group_of(old.targets.some(np.empty(0, np.int64)), policy)  # the last of them have left
             for address, old in before.items()
             if address not in {group.targets.address for group in prepared}
         ]
         for group in prepared:
             if old := before.get(group.targets.address):
-                group.rows = group.targets.rows_of(old.targets.ids)
+                group.rows = group.targets.rows_of(old.targets)
         return prepared
 
-    def set_groups(self, prepared: Sequence[_Group], now_s: float) -> None:
+    def prepare_change(self, changed: Targets, gone: Sequence[str]) -> list[TargetGroup]:
+        """As ``prepare``, where few devices came or moved (``changed``) or have ``gone`` (ids)."""
+        groups = {group.targets.address: group for group in self._groups}
+        other = group_of(changed, self._config.policy)
+        old = groups.get(changed.address)
+        if old is None:
+            groups[changed.address] = other
+        else:
+            groups[changed.address] = old.changed(other, gone)
+        return list(groups.values())
+
+    def set_groups(self, prepared: Sequence[TargetGroup], now_s: float) -> None:
         """Use prepared groups from now on: devices came, moved or went.
 
         The last alert of each target is kept, so that updates and cancels reach all of them.
         """
         before = {group.targets.address: group for group in self._groups}
         for group in prepared:
-            if old := before.get(group.targets.address):
+            old = before.get(group.targets.address)
+            if old is not None and old is not group:
                 over = [i for i, told in old.told.items() if now_s - told.base_s > TOLD_KEPT_S]
                 for event_id in over:
                     del old.told[event_id]
@@ -251,28 +231,7 @@ class AlertPlanner:
         plans = [self._plan(group, version, now_s) for group in self._groups]
         return [plan for plan in plans if len(plan)]
 
-    def _group(self, targets: Targets) -> _Group:
-        if targets.address == "cell":
-            # A cell is alerted for its most easily alerted kind of device
-            kinds = [k for k in self._kinds if k.address == "cell"]
-            least = np.full(
-                len(targets), min((k.min_intensity for k in kinds), default=math.inf), np.float32
-            )
-        else:
-            by_kind = np.array([k.min_intensity for k in self._kinds], np.float32)
-            least = by_kind[targets.kinds]
-        regions = self._config.policy.regions
-        in_region = np.array(
-            [
-                not regions or any(in_polygon(lat, lon, r.polygon) for r in regions)
-                for lat, lon in zip(targets.latitudes, targets.longitudes, strict=True)
-            ],
-            dtype=np.bool_,
-        )
-        least = np.where(in_region, least, np.float32(OUT_OF_REACH)).astype(np.float32)
-        return _Group(targets, least)
-
-    def _plan(self, group: _Group, version: EventVersion, now_s: float) -> AlertPlan:
+    def _plan(self, group: TargetGroup, version: EventVersion, now_s: float) -> AlertPlan:
         count = len(group.targets)
         keys, s_s, strength = (
             np.empty(count, np.uint16),
@@ -343,7 +302,7 @@ class AlertPlanner:
         keys = (lane.astype(np.uint16) << LANE_BITS) | step.astype(np.uint16)
         return np.where(strength >= least, keys, NOT_TOLD).astype(np.uint16)
 
-    def _least(self, group: _Group, version: EventVersion) -> NDArray[np.float32]:
+    def _least(self, group: TargetGroup, version: EventVersion) -> NDArray[np.float32]:
         """Least intensity of each target, out of reach where the magnitude threshold is not met."""
         magnitude = version.origin.magnitude
         if group.targets.address == "cell":
@@ -383,7 +342,7 @@ class AlertPlanner:
 
     @staticmethod
     def _note(
-        group: _Group,
+        group: TargetGroup,
         told: LastAlerts | None,
         version: EventVersion,
         order: SendingOrder,

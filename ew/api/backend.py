@@ -36,6 +36,8 @@ GONE_S = 2.5
 """The service tells its status each second. One not heard for so long has ended or hangs, or the broker between does."""
 ANSWER_WITHIN_S = 5.0
 NOTICE_WITHIN_S = 1.0
+NAMED_MOST = 1000
+"""Of more changed devices than this the service reads all again."""
 RETRY_S = 1.0
 WAITING_MOST = 10_000
 """Messages from the broker that wait; beyond it new ones are dropped, and the next status makes up for it."""
@@ -232,19 +234,20 @@ class Backend:
     async def register(self, device: RegisteredDevice) -> None:
         """Add or move a device; the service knows it when this returns, or as soon as it can be reached."""
         await self.store.register(device)
-        await self.devices_changed()
+        await self.devices_changed([device.device_id])
 
     async def unregister(self, device_id: str) -> bool:
         """Remove a device; whether it was there."""
         was_there = await self.store.unregister(device_id)
         if was_there:
-            await self.devices_changed()
+            await self.devices_changed([device_id])
         return was_there
 
-    async def devices_changed(self) -> None:
-        """Have the service read the devices again; call it after any change of theirs in the database."""
+    async def devices_changed(self, ids: list[str] | None = None) -> None:
+        """Have the service read these devices, or all, again; call it after any change in the database."""
+        body = {} if ids is None or len(ids) > NAMED_MOST else {"ids": ids}
         try:
-            await self.command(command_handlers.DEVICES, {}, NOTICE_WITHIN_S)
+            await self.command(command_handlers.DEVICES, body, NOTICE_WITHIN_S)
         except MessageError:
             self._has_changed_devices.set()
 

@@ -37,7 +37,7 @@ def check_regions(config: Config, file: Path) -> None:
 def _is_near(polygon: list[tuple[float, float]], inventory: Inventory) -> bool:
     places = {(c.latitude, c.longitude) for c in inventory.values()}
     return any(
-        in_polygon(*place, polygon)
+        in_polygon(*place, polygon).any()
         or any(float(distance_km(*place, *corner)) <= NEAR_KM for corner in polygon)
         for place in places
     )

@@ -16,8 +16,8 @@ CANCEL = "cancel"
 """Command: cancel an event by hand, ``{"event_id": …}``; the answer is the published version, or
 empty."""
 DEVICES = "devices"
-"""Command: read the registered devices again, since some have changed. Body and answer are
-empty."""
+"""Command: read the registered devices again, since some have changed, ``{"ids": [...]}``; all of
+them if it names none. The answer is empty."""
 CELLS = "cells"
 """Command: alert these cells as well, ``{"cells": [...]}``; the answer is empty."""
 
@@ -45,8 +45,9 @@ class CommandHandlers:
         told = await self._service.cancel(str(body["event_id"]))
         return {} if told is None else version_body(told)
 
-    async def _devices(self, _: dict[str, Any]) -> dict[str, Any]:
-        await self._service.targets.reload()
+    async def _devices(self, body: dict[str, Any]) -> dict[str, Any]:
+        targets = self._service.targets
+        await (targets.take_changes(body["ids"]) if "ids" in body else targets.reload())
         return {}
 
     async def _cells(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from ew import __version__
 from ew.alerts.door import Door
+from ew.alerts.groups import TargetGroup
 from ew.alerts.message import (
     EVENT_LIFE_S,
     TOPIC_EVENT,
@@ -54,7 +55,6 @@ from ew.service.systemd import SystemdNotifier
 from ew.service.targets import AlertTargets
 from ew.service.tasks import Watch
 from ew.shaking.relations import RELATIONS
-from ew.shaking.targets import Targets
 from ew.sources.inventory import stations_of
 from ew.sources.listen import listen
 from ew.sources.picks import PickExchange, Received
@@ -104,7 +104,7 @@ class Service:
         self.signer = keys.signer
         self.travel_times = TravelTimes.of(config.locate)
         self.planner = AlertPlanner(config, self.travel_times, [], self.signer.key_id)
-        self.targets = AlertTargets(config, inventory.values(), self._use_targets)
+        self.targets = AlertTargets(config, inventory.values(), self.planner, self._use_targets)
         self.door = Door(config, inventory, self.travel_times) if self.mode == "actual" else None
         self.pipeline = Pipeline(
             config,
@@ -313,8 +313,7 @@ class Service:
         self._act(Output(versions=versions, plans=plans))
         return versions  # type: ignore[no-any-return] # of a thread's result
 
-    async def _use_targets(self, groups: list[Targets]) -> None:
-        prepared = await asyncio.to_thread(self.planner.prepare, groups)
+    async def _use_targets(self, prepared: list[TargetGroup]) -> None:
         async with self._pipeline_lock:
             await self.in_pipeline_thread(self.planner.set_groups, prepared, time.time())
 

@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
+from ew.alerts.groups import TargetGroup
+from ew.alerts.planner import AlertPlanner
 from ew.config import Config
 from ew.errors import InputError
 from ew.records import Channel
 from ew.shaking.targets import Targets, cell_targets, cells_around
 from ew.storage.database import Database
-from ew.storage.journal import read_targets
+from ew.storage.registry import read_targets
 
 log = logging.getLogger("ew.service")
 
@@ -20,7 +22,7 @@ RETRY_S = 2.0
 class AlertTargets:
     """Reads the targets and hands them to the planner.
 
-    ``use``: gives the planner its groups of targets, all at once. Devices that have been read stay
+    ``use``: has the planner use the groups of targets it prepared. Devices that have been read stay
     when the database can't be read any more, or is another one: ``trouble`` then says so.
     """
 
@@ -28,13 +30,16 @@ class AlertTargets:
         self,
         config: Config,
         channels: Iterable[Channel],
-        use: Callable[[list[Targets]], Awaitable[None]],
+        planner: AlertPlanner,
+        use: Callable[[list[TargetGroup]], Awaitable[None]],
     ) -> None:
         self._where = Database(config.service.database)
         self._kinds = list(config.policy.kinds)
         self._within_km = config.policy.cells_within_km
         self._places = {(round(c.latitude, 1), round(c.longitude, 1)) for c in channels}
+        self._planner = planner
         self._use = use
+        self._changed: set[str] = set()
         self._cells: set[str] = set()
         self._cell_group: Targets | None = None
         self._has_groups = False
@@ -52,6 +57,7 @@ class AlertTargets:
     async def reload(self) -> None:
         """Read the devices and give them to the planner, with the cells."""
         async with self._reloading:
+            self._changed.clear()
             groups = [await self._cell_targets()]
             if self._database_loss():
                 return
@@ -67,8 +73,29 @@ class AlertTargets:
                 self._error = None
                 self._database = self._where.file_id()
                 groups.append(devices)
-            await self._use(groups)
+            await self._use(await asyncio.to_thread(self._planner.prepare, groups))
             self._has_groups = True
+
+    async def take_changes(self, ids: Iterable[str]) -> None:
+        """Read these devices, which came, moved or went; the others stay as they are."""
+        self._changed.update(ids)
+        if not self._has_groups or self._error is not None:
+            await self.reload()
+            return
+        async with self._reloading:
+            # Whoever had to wait here may have been read together with those before
+            wanted, self._changed = sorted(self._changed), set()
+            if not wanted or self._database_loss():
+                return
+            try:
+                found = await asyncio.to_thread(read_targets, self._where, self._kinds, wanted)
+            except InputError as error:
+                log.warning("devices: %s", error)
+                self._error = str(error)  # until all have been read again
+                return
+            self._database = self._where.file_id()
+            gone = sorted(set(wanted).difference(found.ids))
+            await self._use(await asyncio.to_thread(self._planner.prepare_change, found, gone))
 
     async def keep_reading(self) -> None:
         """Read the devices again for as long as the database can't be read."""

@@ -7,7 +7,7 @@ that nobody in the cell is told too late.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import h3
 import numpy as np
@@ -22,6 +22,7 @@ CELL_RADIUS_KM = 10.9
 """Largest distance from centre to corner of a resolution 5 cell (H3's table of edge lengths: 9.85 km in the mean)."""
 
 Address: TypeAlias = Literal["cell", "device"]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +42,44 @@ class Targets:
     longitudes: NDArray[np.float64]
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.kinds)  # ``ids`` may be longer (``changed``)
 
     @cached_property
     def row_of(self) -> dict[str, int]:
         """Where each id stands; takes 0.2 s for a million when first asked for."""
         return {name: row for row, name in enumerate(self.ids)}
 
-    def rows_of(self, ids: Sequence[str]) -> NDArray[np.int64]:
-        """Where other targets' ids stand here; -1 where they don't."""
+    def rows_of(self, other: "Targets") -> NDArray[np.int64]:
+        """Where other targets stand here; -1 where they don't."""
+        if other.ids is self.ids:
+            return np.arange(len(other))
         row_of = self.row_of
-        return np.fromiter((row_of.get(name, -1) for name in ids), np.int64, len(ids))
+        return np.fromiter((row_of.get(name, -1) for name in other.ids), np.int64, len(other))
+
+    def changed(self, other: "Targets") -> "Targets":
+        """These targets with others of the same address, which have come or are elsewhere now.
+
+        No row changes its owner and the names are not copied: those that are new are added to the
+        one list of them, so that 10 ms do for a million targets and these stay valid beside.
+        """
+        ids = self.ids if isinstance(self.ids, list) else list(self.ids)
+        row_of = self.row_of
+        for name in other.ids:
+            if name not in row_of:
+                row_of[name] = len(ids)
+                ids.append(name)
+        rows = np.fromiter((row_of[name] for name in other.ids), np.int64, len(other))
+        made = Targets(
+            self.address,
+            ids,
+            with_rows(self.kinds, len(ids), rows, other.kinds),
+            with_rows(self.ecef, len(ids), rows, other.ecef),
+            with_rows(self.radius_km, len(ids), rows, other.radius_km),
+            with_rows(self.latitudes, len(ids), rows, other.latitudes),
+            with_rows(self.longitudes, len(ids), rows, other.longitudes),
+        )
+        made.__dict__["row_of"] = row_of  # where ``cached_property`` looks for it
+        return made
 
     def some(self, rows: NDArray[np.int64]) -> "Targets":
         """The targets of these rows."""
@@ -76,6 +104,16 @@ class Targets:
             np.concatenate([self.latitudes, other.latitudes]),
             np.concatenate([self.longitudes, other.longitudes]),
         )
+
+
+def with_rows(
+    column: NDArray[Number], count: int, rows: NDArray[np.int64], values: NDArray[Number]
+) -> NDArray[Number]:
+    """A copy of a column (along its last axis) of ``count`` rows, with these values in some of them."""
+    made = np.zeros((*column.shape[:-1], count), column.dtype)
+    made[..., : column.shape[-1]] = column
+    made[..., rows] = values
+    return made
 
 
 def cell_of(latitude: float, longitude: float) -> str:

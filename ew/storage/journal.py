@@ -14,15 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ew.errors import InputError
-from ew.shaking.targets import Targets, device_targets
 from ew.storage.database import Database
-from ew.storage.tables import devices, latencies, versions
+from ew.storage.tables import latencies, versions
 
 log = logging.getLogger("ew.journal")
 
@@ -181,27 +179,3 @@ class Journal:
                             index_elements=["event_id", "version"], set_={"body": entry.body}
                         )
                     )
-
-
-def read_targets(database: Database, kinds: Sequence[str]) -> Targets:
-    """All registered devices of the known kinds as columns; blocking, so keep it off an event loop.
-
-    Raises:
-        InputError: the database can't be read; the message says why.
-    """
-    engine = database.engine()
-    columns = (devices.c.device_id, devices.c.kind, devices.c.latitude, devices.c.longitude)
-    try:
-        database.migrate(engine)
-        with engine.connect() as connection:
-            rows = connection.execute(select(*columns).where(devices.c.kind.in_(kinds))).all()
-    except SQLAlchemyError as error:
-        raise InputError(f"{database.name}: {getattr(error, 'orig', None) or error}") from error
-    finally:
-        engine.dispose()
-    return device_targets(
-        [row[0] for row in rows],
-        np.array([kinds.index(row[1]) for row in rows], np.uint8),
-        np.array([row[2] for row in rows], np.float64),
-        np.array([row[3] for row in rows], np.float64),
-    )

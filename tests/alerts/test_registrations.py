@@ -54,6 +54,33 @@ def test_cancel_reaches_all_who_were_told_whoever_came_moved_or_went(
     assert topics(planner.plan(make_version(9, kind="cancel"), NOW_S)) == told
 
 
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_change_of_some_is_as_if_all_had_been_read_again(
+    travel_times: TravelTimes, make_version: Callable[..., EventVersion], data: st.DataObject
+) -> None:
+    some = st.lists(st.sampled_from(NAMES), unique=True)
+    places = dict.fromkeys(data.draw(some), 0.0)
+    planner = AlertPlanner(Config(), travel_times, [devices(list(places))])
+    told: set[str] = set()
+    for number in range(1, 5):
+        told |= topics(planner.plan(make_version(number, magnitude=4.0 + number / 2), NOW_S))
+        shift = data.draw(st.sampled_from([0.0, 0.4, 3.0]))
+        came = data.draw(some)
+        gone = [name for name in data.draw(some) if name not in came]
+        planner.set_groups(planner.prepare_change(devices(came, shift), gone), NOW_S)
+        places |= dict.fromkeys(came, shift)
+        places = {name: at for name, at in places.items() if name not in gone}
+        fresh = AlertPlanner(
+            Config(), travel_times, [devices([name], at) for name, at in places.items()]
+        )
+        other = replace(make_version(1), event_id=f"other-{number}")
+        assert topics(planner.plan(other, NOW_S)) == topics(fresh.plan(other, NOW_S))
+    assert topics(planner.plan(make_version(9, kind="cancel"), NOW_S)) == told
+
+
 def test_registration_tells_nobody_the_same_twice(
     travel_times: TravelTimes, make_version: Callable[..., EventVersion]
 ) -> None:
@@ -65,8 +92,17 @@ def test_registration_tells_nobody_the_same_twice(
     )
 
 
+@pytest.mark.parametrize(
+    "register_again",
+    [
+        lambda planner: register(planner, NAMES[::-1]),
+        lambda planner: planner.set_groups(planner.prepare_change(devices(NAMES[3:5]), []), NOW_S),
+    ],
+)
 def test_what_is_queued_is_replaced_by_name_and_not_by_place_in_the_list(
-    travel_times: TravelTimes, make_version: Callable[..., EventVersion]
+    register_again: Callable[[AlertPlanner], None],
+    travel_times: TravelTimes,
+    make_version: Callable[..., EventVersion],
 ) -> None:
     planner = AlertPlanner(Config(), travel_times, [devices(NAMES)])
     queue = AlertQueue()
@@ -74,7 +110,7 @@ def test_what_is_queued_is_replaced_by_name_and_not_by_place_in_the_list(
         queue.put(plan)
     first = queue.pop(NOW_S)
     assert first is not None
-    register(planner, NAMES[::-1])
+    register_again(planner)
     for plan in planner.plan(make_version(2, magnitude=7.0), NOW_S):
         queue.put(plan)
     heard: dict[str, list[int]] = {first.plan.topic(first.place): [1]}

@@ -16,7 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ew.errors import InputError
 from ew.storage.database import SCHEMA, Database
-from ew.storage.journal import Journal, read_targets
+from ew.storage.journal import Journal
+from ew.storage.registry import read_targets
 from ew.storage.store import RegisteredDevice, Store
 from ew.storage.tables import metadata
 from tests.postgres import Postgres, postgres

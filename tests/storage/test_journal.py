@@ -13,7 +13,8 @@ from ew.errors import InputError
 from ew.storage import database
 from ew.storage import journal as module
 from ew.storage.database import Database
-from ew.storage.journal import Journal, read_targets
+from ew.storage.journal import Journal
+from ew.storage.registry import read_targets
 from ew.storage.store import RegisteredDevice, Store
 
 

@@ -1,0 +1,78 @@
+"""PURE: a group of targets of one address: what they are to hear of, and what they were told."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ew.alerts.last_alerts import LastAlerts
+from ew.config.policy import PolicyConfig
+from ew.geo import in_polygon
+from ew.shaking.targets import Targets, with_rows
+
+OUT_OF_REACH = 99.0
+"""A least intensity that nothing reaches."""
+
+
+@dataclass(slots=True, eq=False)
+class TargetGroup:
+    """D targets and the least intensity (D,) f4 that each is to hear of."""
+
+    targets: Targets
+    least: NDArray[np.float32]
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """Rows in this group of the targets of the group before; -1: they have left."""
+    told: dict[str, LastAlerts] = field(default_factory=dict)
+    least_by_met: dict[tuple[bool, ...], NDArray[np.float32]] = field(default_factory=dict)
+
+    def take_over(self, before: "TargetGroup") -> None:
+        """Take over from the group before: alerted targets stay until their events are over.
+
+        A target that left after it was alerted is kept out of reach of new alerts (``least`` 99),
+        and is sent updates and the cancel of its alert.
+        """
+        if not before.told:
+            return
+        rows = self.rows
+        for told in before.told.values():
+            told.catch_up()
+        was_told = np.logical_or.reduce([told.knows for told in before.told.values()])
+        left = np.flatnonzero((rows < 0) & was_told)
+        if len(left):
+            rows[left] = len(self.targets) + np.arange(len(left))
+            self.targets = self.targets.joined(before.targets.some(left))
+            out_of_reach = np.full(len(left), OUT_OF_REACH, np.float32)
+            self.least = np.concatenate([self.least, out_of_reach])
+        count = len(self.targets)
+        self.told = {event_id: told.moved(rows, count) for event_id, told in before.told.items()}
+
+    def changed(self, other: Self, gone: Sequence[str]) -> "TargetGroup":
+        """This group with the targets of another, which are new or elsewhere, and without some.
+
+        Those gone keep their rows, out of reach: only a group that is read anew drops them.
+        """
+        targets = self.targets.changed(other.targets)
+        rows = targets.rows_of(other.targets)
+        least = with_rows(self.least, len(targets), rows, other.least)
+        least[[targets.row_of[name] for name in gone if name in targets.row_of]] = OUT_OF_REACH
+        return TargetGroup(targets, least, rows=np.arange(len(self.targets)))
+
+
+def group_of(targets: Targets, policy: PolicyConfig) -> TargetGroup:
+    """Targets with what each is to hear of by its kind, where its region is activated."""
+    kinds = list(policy.kinds.values())
+    if targets.address == "cell":
+        # A cell is told what its most easily alerted kind of device is to hear
+        asked = [kind.min_intensity for kind in kinds if kind.address == "cell"]
+        least = np.full(len(targets), min(asked, default=math.inf), np.float32)
+    else:
+        least = np.array([kind.min_intensity for kind in kinds], np.float32)[targets.kinds]
+    if policy.regions:
+        is_inside = np.logical_or.reduce(
+            [in_polygon(targets.latitudes, targets.longitudes, r.polygon) for r in policy.regions]
+        )
+        least = np.where(is_inside, least, np.float32(OUT_OF_REACH)).astype(np.float32)
+    return TargetGroup(targets, least)

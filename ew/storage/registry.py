@@ -1,0 +1,64 @@
+"""SHELL: the registered devices as columns, read by the service; blocking, so off its event loop."""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from ew.errors import InputError
+from ew.shaking.targets import Targets, device_targets
+from ew.storage.database import Database
+from ew.storage.tables import devices
+
+ROWS_AT_ONCE = 500
+"""Fewer than Python's garbage collector waits for (700): a million rows would have it look through
+all that is there again and again, which took half of the time."""
+
+_COLUMNS = (devices.c.device_id, devices.c.kind, devices.c.latitude, devices.c.longitude)
+
+
+def read_targets(
+    database: Database, kinds: Sequence[str], ids: Sequence[str] | None = None
+) -> Targets:
+    """The registered devices of the known kinds; with ``ids``, those of them alone.
+
+    Raises:
+        InputError: the database can't be read; the message says why.
+    """
+    index = {kind: number for number, kind in enumerate(kinds)}
+    names: list[str] = []
+    numbers, latitudes, longitudes = bytearray(), array("d"), array("d")
+    engine = database.engine()
+    try:
+        database.migrate(engine)
+        with engine.connect() as connection:
+            for rows in _rows(connection, ids):
+                found = [row for row in rows if row[1] in index]
+                names += [row[0] for row in found]
+                numbers += bytes([index[row[1]] for row in found])
+                latitudes.extend([row[2] for row in found])
+                longitudes.extend([row[3] for row in found])
+    except SQLAlchemyError as error:
+        raise InputError(f"{database.name}: {getattr(error, 'orig', None) or error}") from error
+    finally:
+        engine.dispose()
+    return device_targets(
+        names,
+        np.frombuffer(numbers, np.uint8),
+        np.frombuffer(latitudes, np.float64),
+        np.frombuffer(longitudes, np.float64),
+    )
+
+
+def _rows(connection: Connection, ids: Sequence[str] | None) -> Iterator[Sequence[Any]]:
+    if ids is None:
+        streamed = connection.execution_options(yield_per=ROWS_AT_ONCE)
+        yield from streamed.execute(select(*_COLUMNS)).partitions()
+        return
+    for first in range(0, len(ids), ROWS_AT_ONCE):
+        some = devices.c.device_id.in_(ids[first : first + ROWS_AT_ONCE])
+        wanted = select(*_COLUMNS).where(some)
+        yield connection.execute(wanted).all()
