@@ -1,1 +1,1 @@
-"""Everything outside ew, played over the real protocols: stations, network, phones, TVs, faults."""
+"""Everything outside ew, over the real protocols: stations, network, phones, TVs, faults."""

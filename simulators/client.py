@@ -1,4 +1,4 @@
-"""One device's MQTT 3.1.1 connection: connect, listen where its machine wants to, acknowledge, send receipts."""
+"""One device's MQTT 3.1.1 connection: it subscribes, acknowledges, and sends receipts."""
 
 import asyncio
 import time
@@ -31,9 +31,9 @@ PINGREQ = encode.packet(Type.PINGREQ, 0, b"")
 
 
 class Shared:
-    """What all devices of a process have in common: roots and keys, checks made, the way out.
+    """What all devices of a process share: roots and keys, verified messages, the inbox.
 
-    ``roots``: the raw public keys the devices were made with; they believe nothing else. ``serial``:
+    ``roots``: the raw public keys the devices were made with; they trust nothing else. ``serial``:
     that of the newest document of keys they remember.
     """
 
@@ -48,9 +48,9 @@ class Shared:
         self._heartbeats: dict[bytes, int] = {}  # the newest alone
 
     def time_of(self, payload: bytes) -> int:
-        """The service's time in a signed heartbeat, µs; checked once for all devices.
+        """The service's time in a signed heartbeat, µs; verified once for all devices.
 
-        The key has to be valid at the time the heartbeat tells, since a device learns the time by it.
+        The key has to be valid at the time in the heartbeat, since devices set their clocks by it.
 
         Raises:
             MessageError: it is no heartbeat, or not signed with a known key.
@@ -64,7 +64,9 @@ class Shared:
         return known
 
     def check(self, payload: bytes, now_us: int) -> AlertBody:
-        """Check a message once for all devices that get the same bytes; what was refused may be right when keys have come.
+        """Verify a message once for all devices that get the same bytes.
+
+        A refused message is verified again each time, since keys may have come.
 
         Raises:
             MessageError: it is no alert, or not signed with a known key.
@@ -80,8 +82,8 @@ class Shared:
 class DeviceClient(asyncio.Protocol):
     """A device as a client; messages go to the shared inbox.
 
-    Where the machine wants to listen to other topics, the new ones are subscribed first, and the old ones are let go when
-    the broker has said that the new ones are there: in between the device hears both.
+    When the machine wants other topics, the new ones are subscribed first, and the old ones are
+    unsubscribed when the broker has confirmed them: in between the device receives both.
     """
 
     def __init__(self, machine: DeviceMachine, shared: Shared, broker: BrokerAddress) -> None:
@@ -97,12 +99,14 @@ class DeviceClient(asyncio.Protocol):
         self._last_id = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connect and subscribe in one go.
+        """Connect and subscribe in one write.
 
-        The keys have a packet of their own before the alerts: without them a retained alert could not be checked, and
-        RabbitMQ sends what is retained for one SUBSCRIBE last topic first.
+        The keys have a SUBSCRIBE of their own before the alerts: without them a retained alert
+        could not be verified, and RabbitMQ sends what is retained for one SUBSCRIBE last topic
+        first.
         """
-        self.transport = transport  # type: ignore[assignment] # uvloop's transport is not asyncio's class
+        # uvloop's transport is not of asyncio's class
+        self.transport = transport  # type: ignore[assignment]
         self._splitter = decode.Splitter(LARGEST_PACKET)
         self._topics, self._asked = frozenset(), {}
         connect = connect_body(self.machine.device.device_id, self._broker)
@@ -111,7 +115,7 @@ class DeviceClient(asyncio.Protocol):
         self._subscribe(self.machine.topics(_clock_us()), [])
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The broker has gone."""
+        """Note that the broker has closed the connection."""
         del exc
         self.transport = None
         self.is_lost.set()
@@ -121,15 +125,15 @@ class DeviceClient(asyncio.Protocol):
         self._send(PINGREQ)
 
     def move(self, latitude: float, longitude: float) -> dict[str, Any] | None:
-        """Be elsewhere from now on; what is to be reported of what was said of the cell it has come into."""
+        """Move; returns the report of an alert of the new cell, if it had one."""
         clock_us = _clock_us()
         reaction = self.machine.move(latitude, longitude, clock_us)
         self.promise()
         self.listen()
-        return None if reaction is None else told(self, reaction, clock_us)
+        return None if reaction is None else reported(self, reaction, clock_us)
 
     def listen(self) -> None:
-        """Listen where the machine wants to by now."""
+        """Subscribe to the topics the machine wants now."""
         asked = self._topics.union(*self._asked.values())
         new = self.machine.topics(_clock_us()) - asked
         if new:
@@ -138,7 +142,7 @@ class DeviceClient(asyncio.Protocol):
             self._let_go()
 
     def promise(self) -> None:
-        """See to it that the machine's receipts are sent when they are due."""
+        """Schedule the machine's receipts."""
         if self.machine.receipts:
             wait_us = self.machine.receipts[-1].due_us - self.machine.now_us(_clock_us())
             loop = asyncio.get_running_loop()
@@ -153,7 +157,7 @@ class DeviceClient(asyncio.Protocol):
             self._shared.receipts += 1
 
     def data_received(self, data: bytes) -> None:
-        """Stamp and acknowledge at once; think later, so that no device waits for another's thoughts."""
+        """Stamp and acknowledge messages at once; they are handled later: no device waits."""
         clock_us = _clock_us()
         for kind, flags, body in self._splitter.feed(data):
             if kind == Type.PUBLISH:
@@ -199,7 +203,7 @@ class DeviceClient(asyncio.Protocol):
 
 
 def connect_body(client_id: str, broker: BrokerAddress) -> bytes:
-    """A CONNECT of MQTT 3.1.1 with a clean session and the broker's login."""
+    """The body of a CONNECT of MQTT 3.1.1 with a clean session and the broker's login."""
     login = [word for word in (broker.username, broker.password) if word is not None]
     flags = 2 | (0x80 if broker.username is not None else 0)
     flags |= 0x40 if broker.password is not None else 0
@@ -208,10 +212,10 @@ def connect_body(client_id: str, broker: BrokerAddress) -> bytes:
 
 
 def handle_mail(shared: Shared) -> list[dict[str, Any]]:
-    """Let a device handle the oldest message; what is to be reported of it.
+    """Let a device handle the oldest message; returns its reactions as reports.
 
     Raises:
-        MessageError: a heartbeat or a document of keys is not to be believed.
+        MessageError: a heartbeat or a document of keys is not valid.
     """
     client, topic, payload, clock_us = shared.inbox.popleft()
     machine = client.machine
@@ -224,10 +228,10 @@ def handle_mail(shared: Shared) -> list[dict[str, Any]]:
         reaction = machine.on_alert(payload, clock_us)
         reactions = [] if reaction is None else [reaction]
     client.promise()
-    return [told(client, reaction, clock_us) for reaction in reactions]
+    return [reported(client, reaction, clock_us) for reaction in reactions]
 
 
-def told(client: DeviceClient, reaction: Reaction, clock_us: int) -> dict[str, Any]:
+def reported(client: DeviceClient, reaction: Reaction, clock_us: int) -> dict[str, Any]:
     """A reaction as a fleet reports it."""
     return {**asdict(reaction), "clock_us": clock_us, "device_kind": client.machine.device.kind}
 

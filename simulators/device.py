@@ -1,9 +1,10 @@
-"""PURE: how a phone, a TV or a valve behaves: what it believes, when it acts, how it counts down.
+"""PURE: how a phone, a TV or a valve behaves: what it trusts, when it acts, how it counts down.
 
-A device knows its own place, its cell, and the time of its own clock; from the heartbeat it learns how far that is off the
-service's. It acts once for each (event, version), on messages that are signed, fresh and newer than what it knows. What its
-kind is told and does is data: the policy of the configuration. A phone that moves listens to the cells around its own as
-well, and acts on the one it is in.
+A device knows its place, its cell, and the time of its own clock; by the heartbeat it sets it to
+the service's. It acts once for each (event, version), on messages that are signed, fresh and newer
+than what it knows. What each kind of device does is data: the policy of the configuration. A phone
+that moves subscribes to the cells around its own as well, and acts on the alerts of the cell it is
+in.
 
     idle -> countdown -> shaking -> all-clear -> idle        cancelled at any time -> idle
 """
@@ -43,15 +44,17 @@ ALL_CLEAR_S = 20.0
 SAME_S = 20.0
 SAME_KM = 100.0
 SAME_MAGNITUDE = 1.0
-"""Alerts of two ids with origins this near are of one earthquake: two services may name it before
-they hear each other. One this much larger than what sounded is another earthquake and sounds again."""
+"""Alerts of two ids with origins this near, in s, km and magnitude, are of one earthquake: two
+services may publish it before they receive each other's. One larger by more than this is another
+earthquake and sounds again."""
 
 
 WAITING_MOST = 16
-"""Messages kept by a device that can't check them yet, since it knows no time or no keys."""
+"""Most messages kept by a device that can't verify them yet, since it has no time or no keys."""
 
 STILL_S = 120.0
-"""A phone that has stayed in its place for so long no longer listens to the neighbours' cells."""
+"""A phone that has stayed in its place for this long, s, unsubscribes from the neighbours'
+cells."""
 LEVELS: tuple[Level, ...] = ("silent", "notice", "full")
 KINDS: Mapping[str, KindPolicy] = PolicyConfig().kinds
 
@@ -60,8 +63,8 @@ KINDS: Mapping[str, KindPolicy] = PolicyConfig().kinds
 class Reaction:
     """What a device did about one message; times in service µs.
 
-    ``lead_s``: from receipt to its own S arrival (negative: too late). ``sounds``: it made its sound now. ``action``: what
-    its kind does at full, else empty.
+    ``lead_s``: from receipt to its own S arrival (negative: too late). ``sounds``: it made its
+    sound now. ``action``: what its kind does at full, else empty.
     """
 
     device_id: str
@@ -80,14 +83,14 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the service asked to be told, and when it is to be told (service µs)."""
+    """A receipt that the service asked for, and when it is to be sent (service µs)."""
 
     body: ReceiptBody
     due_us: int
 
 
 def check_with(verifier: Verifier) -> Check:
-    """A check of messages against published keys."""
+    """A function that verifies messages by published keys."""
 
     def check(payload: bytes, now_us: int) -> AlertBody:
         body, plain = parse_alert(payload)
@@ -107,7 +110,7 @@ class Expected:
     is_drill: bool
 
     def state(self, now_us: int) -> State:
-        """What is seen of it at a moment."""
+        """What the device shows of it at a moment."""
         since_s = (now_us - self.s_arrival_us) / US_PER_S
         if since_s < 0:
             return "countdown"
@@ -118,7 +121,10 @@ class Expected:
 
 @dataclass(slots=True)
 class DeviceMachine:
-    """One device's state; ``on_*`` take what arrives with the device's own clock (µs) and return what it does."""
+    """The state machine of one device.
+
+    ``on_*`` take what arrives, with the device's own clock (µs), and return what it does.
+    """
 
     device: Device
     check: Check
@@ -131,17 +137,18 @@ class DeviceMachine:
     refused: dict[str, int] = field(default_factory=dict)
     newest: dict[str, AlertBody] = field(default_factory=dict)  # last acted on, by event
     _cell: str = ""
-    _moved_us: int | None = None  # when it last changed its place, by its own clock
-    _kept: dict[str, AlertBody] = field(
-        default_factory=dict
-    )  # the newest alert of neighbours' cells
+    _moved_us: int | None = None  # time of its last move, by its own clock
+    # The newest alerts of neighbouring cells
+    _kept: dict[str, AlertBody] = field(default_factory=dict)
     _levels: dict[str, Level] = field(default_factory=dict)  # the highest acted on, by event
     _versions: dict[str, int] = field(default_factory=dict)
-    _sounded: dict[str, OriginBody] = field(default_factory=dict)  # newest origins of what sounded
+    _sounded: dict[str, OriginBody] = field(
+        default_factory=dict
+    )  # newest origins of events with a sound
     _expected: dict[str, Expected] = field(default_factory=dict)  # by event
     _shown: Expected | None = None
-    _serial: int = 0  # of the document of keys it knows
-    _waiting: list[bytes] = field(default_factory=list)  # heard before it could be checked
+    _serial: int = 0  # of its document of keys
+    _waiting: list[bytes] = field(default_factory=list)  # received before it could be verified
 
     def __post_init__(self) -> None:
         if self.policy.address == "cell":
@@ -149,11 +156,11 @@ class DeviceMachine:
 
     @property
     def policy(self) -> KindPolicy:
-        """What its kind is told and does."""
+        """The policy of its kind."""
         return self.kinds[self.device.kind]
 
     def topics(self, clock_us: int) -> frozenset[str]:
-        """Where it listens for alerts now; a phone that moves to the cells around its own as well."""
+        """The topics of its alerts now; of a moving phone, also those of the cells around."""
         if not self._cell:
             return frozenset({TOPIC_DEVICE.format(self.device.device_id)})
         return frozenset(TOPIC_CELL.format(cell) for cell in self._cells(clock_us))
@@ -164,7 +171,7 @@ class DeviceMachine:
         return set(h3.grid_disk(self._cell, 1))
 
     def move(self, latitude: float, longitude: float, clock_us: int) -> Reaction | None:
-        """Be elsewhere from now on; the reaction, if the cell it has come into was alerted before it came."""
+        """Change its place; returns the reaction to an earlier alert of the new cell, if any."""
         self.device = replace(self.device, latitude=latitude, longitude=longitude)
         if not self._cell:
             return None
@@ -176,10 +183,12 @@ class DeviceMachine:
         near = self._cells(clock_us)
         body = self._kept.pop(cell, None)
         self._kept = {name: kept for name, kept in self._kept.items() if name in near}
-        return None if body is None else self._hear(body, self.now_us(clock_us), is_entering=True)
+        return (
+            None if body is None else self._receive(body, self.now_us(clock_us), is_entering=True)
+        )
 
     def receipts_due(self, clock_us: int) -> list[ReceiptBody]:
-        """The receipts that are to be sent by now; each is given once."""
+        """Remove and return the receipts that are to be sent by now."""
         now_us = self.now_us(clock_us)
         due = [one.body for one in self.receipts if one.due_us <= now_us]
         self.receipts = [one for one in self.receipts if one.due_us > now_us]
@@ -190,17 +199,17 @@ class DeviceMachine:
         return self.clock.now_us(clock_us)
 
     def on_heartbeat(self, time_us: int, clock_us: int) -> list[Reaction]:
-        """Set the clock, and look again at what could not be checked before."""
+        """Set the clock, and handle messages that could not be verified before."""
         result = self.clock.on_heartbeat(time_us, clock_us)
         if result == "old":
             self._refuse("old heartbeat")
         return self._look_again(clock_us) if result == "used" else []
 
     def on_keys(self, serial: int, clock_us: int) -> list[Reaction]:
-        """A document of keys has been verified: look again at what was heard before it.
+        """Handle messages that waited for a document of keys, which has been verified.
 
-        A newer document (``serial``) ends what heartbeats told before it: by issuing one, a service
-        whose clock was ahead has its devices learn the time anew. Nobody else can.
+        A newer document (``serial``) ends the effect of earlier heartbeats: by issuing one, a
+        service whose clock was ahead makes its devices learn the time anew. Nobody else can.
         """
         if serial > self._serial:
             self._serial = serial
@@ -224,7 +233,7 @@ class DeviceMachine:
                 self._refuse(str(error))
             return None
         if self.clock.offset_us is None and body.expires_us <= now_us:
-            # Expired by a clock that may be ahead: looked at again when the time is known
+            # Expired by a clock that may be ahead: checked again when the time is known
             self._waiting = [*self._waiting, payload][-WAITING_MOST:]
             return None
         if body.issued_us > now_us:
@@ -236,13 +245,13 @@ class DeviceMachine:
         if body.target.cell is not None and body.target.cell != self._cell:
             self._keep(body.target.cell, body, clock_us)
             return None
-        return self._hear(body, now_us, is_entering=False)
+        return self._receive(body, now_us, is_entering=False)
 
-    def _hear(self, body: AlertBody, now_us: int, *, is_entering: bool) -> Reaction | None:
+    def _receive(self, body: AlertBody, now_us: int, *, is_entering: bool) -> Reaction | None:
         """Act on a message for this device or for the cell it is in, unless it is out of date.
 
-        ``is_entering``: it was said before the device came into this cell; the version it knows from the last one may be
-        told again if it is stronger here.
+        ``is_entering``: it was received for the neighbours' cell that the device enters now; a
+        known version is acted on again if it is stronger here.
         """
         if body.expires_us <= now_us:
             self._refuse("expired")
@@ -262,7 +271,7 @@ class DeviceMachine:
         return self._act(body, now_us)
 
     def _keep(self, cell: str, body: AlertBody, clock_us: int) -> None:
-        """Keep what a neighbour's cell is told for the case that the phone comes there; what is farther is refused."""
+        """Keep a neighbouring cell's alert until the phone enters it; refuse one farther away."""
         if not self._cell or cell not in self._cells(clock_us):
             self._refuse("for another cell")
             return
@@ -275,9 +284,9 @@ class DeviceMachine:
         return body.kind != "cancel" and LEVELS.index(self._level(body)) > LEVELS.index(before)
 
     def _promise_receipt(self, body: AlertBody, now_us: int) -> None:
-        """Answer a request for receipts: by lot, after a time by lot, so that a city does not answer at once.
+        """Schedule a requested receipt, if the lot falls on this device, at a random time.
 
-        Who hears of the alert only after the window has nothing to tell of its delivery and stays silent.
+        A device that receives the alert after the window does not answer.
         """
         asked = body.receipt
         if asked is None or now_us - body.issued_us > asked.within_s * US_PER_S:
@@ -295,7 +304,7 @@ class DeviceMachine:
         return self._shown is not None and self._shown.is_drill
 
     def tick(self, clock_us: int) -> State:
-        """The state at a moment: the countdown runs out, shaking passes, all is clear.
+        """Update and return the state: the countdown ends, shaking passes, the all-clear ends.
 
         Of several earthquakes the strongest that is still to come or shaking is shown.
         """
@@ -362,7 +371,7 @@ class DeviceMachine:
         return False
 
     def _own_arrival_us(self, body: AlertBody) -> int:
-        """S arrival at the device's own place; its cell's was that of the cell's nearest point."""
+        """S arrival at the device's own place; the alert's is that of the cell's nearest point."""
         origin = body.origin
         away = float(
             distance_km(

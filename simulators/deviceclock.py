@@ -1,4 +1,4 @@
-"""PURE: a device's clock, set by the heartbeats of the service it believes."""
+"""PURE: a device's clock, set by verified heartbeats of its service."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -6,12 +6,12 @@ from typing import Literal, TypeAlias
 from ew.times import US_PER_S
 
 Heartbeat: TypeAlias = Literal["used", "late", "old"]
-"""What became of a heartbeat: it set the clock, it came later than others or out of order and was
-left, or it is so much older than another one that it is a replay."""
+"""The use of a heartbeat: it set the clock, it came too late or out of order and was left, or it is
+so much older than another that it is a replay."""
 
 OFFSET_SHARE = 0.2
-"""Share of a new heartbeat in the clock's offset: jitter averages out. A heartbeat ahead of the clock
-sets it at once."""
+"""Share of a new heartbeat in the clock's offset: jitter averages out. A heartbeat ahead of the
+clock sets it at once."""
 STEP_US = 2 * US_PER_S
 """A heartbeat that is later than this, µs, has been held up on its way, and does not count."""
 BEHIND_US = 5 * US_PER_S
@@ -56,7 +56,7 @@ class DeviceClock:
         return "used"
 
     def on_signed_time(self, time_us: int, clock_us: int) -> None:
-        """Set the clock to at least the time in a signed message, which can't come from the future."""
+        """Set the clock to at least the time in a signed message, which is never in the future."""
         self.offset_us = (self.offset_us or 0) + max(0, time_us - self.now_us(clock_us))
 
     def forget_heartbeats(self) -> None:

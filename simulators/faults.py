@@ -1,4 +1,4 @@
-"""PURE: what a bad line does to a stream of records, as rates a record: what is sent, what is waited for, when the line is cut."""
+"""PURE: the faults of a bad line in a stream of records, as rates for each record."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -10,10 +10,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Chances a record, 0-1.
+    """Chances for each record, 0-1.
 
-    ``cut``: the connection ends before it. ``delay``: it and all behind it wait for ``delay_s``. ``duplicate``: it is sent twice.
-    ``reorder``: it changes places with the next that waits. ``garbage``: a record that is none follows it.
+    ``cut``: the connection ends before it. ``delay``: it and all behind it wait for ``delay_s``.
+    ``duplicate``: it is sent twice. ``reorder``: it changes places with the next that waits.
+    ``garbage``: noise of a record's length follows it.
     """
 
     cut: float = 0.0
@@ -34,7 +35,7 @@ class Send(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Send nothing for so long."""
+    """Send nothing for ``seconds``."""
 
     seconds: float
 
@@ -50,7 +51,7 @@ Action: TypeAlias = Send[T] | Wait | Cut
 def disturbed(
     records: Sequence[T], faults: Faults, rng: random.Random, broken: Callable[[T], T]
 ) -> Iterator[Action[T]]:
-    """What is done with records that are to be sent, one after the other; ``broken`` makes the garbage that follows one."""
+    """Yield what happens to records that are to be sent; ``broken`` makes the garbage after one."""
     at = 0
     while at < len(records):
         if rng.random() < faults.cut:
@@ -59,7 +60,8 @@ def disturbed(
             yield Wait(faults.delay_s)
         batch = records[at : at + 1]
         if rng.random() < faults.reorder and at + 1 < len(records):
-            # Both before the next cut: by the last number alone no client could know that the other is missing
+            # Both before the next cut: by the last number alone no client could know that the other
+            # is missing
             batch = [records[at + 1], records[at]]
         for record in batch:
             yield Send(record)

@@ -1,9 +1,10 @@
-"""Thousands of phones and TVs as real MQTT clients, lean enough for one machine, in a process of their own.
+"""Thousands of phones and TVs as real MQTT clients, in a process of their own.
 
-``python -m simulators.fleet`` reads its orders (one JSON object) from standard input and writes JSON lines: ``ready`` when
-all are subscribed, one line for each reaction, ``done`` at the end. ``Fleet`` starts it and collects. Each device is a TCP
-connection with its own subscriptions, clock and state machine; devices of one process share the check of a signature, since
-all phones of a cell get the same bytes.
+``python -m simulators.fleet`` reads its orders (one JSON object) from standard input and writes
+JSON lines: ``ready`` when all are subscribed, one line for each reaction, ``done`` at the end.
+``Fleet`` starts it and collects them. Each device is a TCP connection with its own subscriptions,
+clock and state machine; devices of one process share the verification of a message, since all
+phones of a cell get the same bytes.
 """
 
 import asyncio
@@ -38,7 +39,7 @@ READY_WITHIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a fleet process is to do.
+    """The orders of a fleet process.
 
     ``roots``: the public root keys (hex) its devices are made with. ``moving``: the share of the
     devices that move, at ``km_per_h``; ``serial``: of the newest document of keys they remember.
@@ -54,13 +55,13 @@ class Orders:
     serial: int = 0
 
     def to_json(self) -> bytes:
-        """As one line of JSON."""
+        """The orders as a line of JSON."""
         kinds = {name: kind.model_dump() for name, kind in self.kinds.items()}
         return orjson.dumps({**asdict(self), "kinds": kinds}, default=str)
 
     @classmethod
     def from_json(cls, line: bytes) -> "Orders":
-        """From one line of JSON."""
+        """Parse a line of JSON."""
         plain = orjson.loads(line)
         devices = [Device(**device) for device in plain.pop("devices")]
         broker = plain.pop("broker")
@@ -72,7 +73,7 @@ class Orders:
 
 
 def topic_of(device: Device, kinds: Mapping[str, KindPolicy] = KINDS) -> str:
-    """Where a device that stays in its place listens: at its cell or at its own topic, by its kind."""
+    """The topic of a device that stays in its place: its cell's or its own, by its kind."""
     if kinds[device.kind].address == "cell":
         return TOPIC_CELL.format(cell_of(device.latitude, device.longitude))
     return TOPIC_DEVICE.format(device.device_id)
@@ -98,7 +99,7 @@ async def run(orders: Orders) -> None:
         workers.append(group.create_task(_read_mail(shared)))
         workers.append(group.create_task(_ping(clients)))
         group.create_task(_until_stdin_closes(stop))
-        while shared.subscribed < len(clients):  # noqa: ASYNC110 - counted up by thousands of protocols
+        while shared.subscribed < len(clients):  # noqa: ASYNC110 - counted by protocols
             await asyncio.sleep(0.01)
         workers.append(group.create_task(_travel(clients, orders)))
         _say({"ready": len(clients)})
@@ -114,7 +115,7 @@ async def run(orders: Orders) -> None:
 async def _keep(
     client: DeviceClient, number: int, orders: Orders, tls: ssl.SSLContext | None
 ) -> None:
-    """Keep one device connected: a steady rate at first, a wait with jitter after a loss, then the next node."""
+    """Keep one device connected: at a steady rate at first, with jitter after a loss."""
     loop, nodes = asyncio.get_running_loop(), orders.broker.nodes
     await asyncio.sleep(number / orders.connects_per_s)
     for attempt in itertools.count(number):
@@ -135,11 +136,11 @@ async def _ping(clients: Sequence[DeviceClient]) -> None:
         await asyncio.sleep(PING_EVERY_S)
         for client in clients:
             client.ping()
-            client.listen()  # whoever has come to rest lets the neighbours' cells go
+            client.listen()  # a phone that has come to rest unsubscribes from the neighbours' cells
 
 
 async def _travel(clients: Sequence[DeviceClient], orders: Orders) -> None:
-    """Let the phones that move be where they have come to; those of a fleet start at once."""
+    """Move the phones that move; those of a fleet start at the same time."""
     count = round(orders.moving * len(clients))
     journeys = [
         (client, Journey.of(client.machine.device, orders.km_per_h)) for client in clients[:count]
@@ -198,9 +199,10 @@ async def _until_stdin_closes(stop: asyncio.Event) -> None:
 
 
 class Fleet:
-    """A fleet process as an async context; ``reactions`` grows as they come in, in order of receipt.
+    """A fleet process as an async context; ``reactions`` grows in order of receipt.
 
-    ``serial`` is that of the newest document of keys its devices know, to be given to the next fleet.
+    ``serial`` is that of the newest document of keys its devices know, to be given to the next
+    fleet.
     """
 
     def __init__(

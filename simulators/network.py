@@ -1,6 +1,6 @@
-"""The station network as a process of its own: a scenario's packets over SeedLink or MQTT, in real or scaled time.
+"""The station network as a process: a scenario's packets over SeedLink or MQTT.
 
-Data times are moved so that the scenario begins now: a live service must not take them for old.
+Data times are shifted so that the scenario begins now: a live service would refuse old ones.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from simulators.seedlink import RECORD_BYTES, SeedLinkServer
 
 
 def shifted(arrivals: Iterator[tuple[int, Packet]], start_ns: int) -> Iterator[tuple[int, Packet]]:
-    """The same packets, the first arriving at ``start_ns``."""
+    """The packets with shifted times, the first arriving at ``start_ns``."""
     shift: int | None = None
     for arrival_ns, packet in arrivals:
         if shift is None:
@@ -70,7 +70,7 @@ async def over_mqtt(
 
 
 class _Line:
-    """What is still to be published, over one connection after the other: a cut one ends, the next goes on."""
+    """The packets still to be published; a connection that is cut is followed by the next."""
 
     def __init__(
         self, arrivals: Iterator[tuple[int, Packet]], faults: Faults, speed: float
@@ -97,7 +97,7 @@ class _Line:
     def _disturbed(
         self, arrivals: Iterator[tuple[int, Packet]]
     ) -> Iterator[tuple[float, Action[tuple[str, bytes]]]]:
-        """(when, what): records that arrive at one time are disturbed together, so that they can change places."""
+        """Yield (when, what); records that arrive at one time are disturbed together."""
         for arrival_ns, batch in groupby(arrivals, key=itemgetter(0)):
             self._first_ns = arrival_ns if self._first_ns < 0 else self._first_ns
             due_s = self._begin_s + (arrival_ns - self._first_ns) / NS_PER_S / self._speed
@@ -110,6 +110,6 @@ class _Line:
 
 
 def _records(packet: Packet) -> list[tuple[str, bytes]]:
-    """(topic, record) of each record of a packet."""
+    """The topic and bytes of each record of a packet."""
     data, topic = miniseed.encode(packet), TOPIC_WAVEFORM.format(packet.seed_id)
     return [(topic, data[at : at + RECORD_BYTES]) for at in range(0, len(data), RECORD_BYTES)]

@@ -1,4 +1,4 @@
-"""PURE: seismic noise between Peterson's low- and high-noise models, and the flat noise of low-cost sensors."""
+"""PURE: seismic noise between Peterson's low- and high-noise models, and white sensor noise."""
 
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ Floats = NDArray[np.float64]
 
 @lru_cache(maxsize=1)
 def _models() -> tuple[Floats, Floats, Floats]:
-    """Frequencies (Hz) and the low and high noise models (dB re (m/s²)²/Hz): Peterson 1993, as obspy holds them."""
+    """Frequencies (Hz), low and high noise models (dB re (m/s²)²/Hz): Peterson 1993, by obspy."""
     from obspy.signal.spectral_estimation import get_nhnm, get_nlnm  # noqa: PLC0415 - slow to load
 
     periods, low = get_nlnm()
@@ -30,8 +30,9 @@ def acceleration(
 ) -> Floats:
     """Ground acceleration noise, (count,) float64 in m/s².
 
-    ``level``: 0 the low-noise model, 1 the high-noise model, between them in dB; ``flat_m_s2_rthz``: density of the
-    sensor's own white noise, m/s² per root Hz (3e-4 for a MEMS sensor).
+    ``level``: 0 the low-noise model, 1 the high-noise model, between them in dB;
+    ``flat_m_s2_rthz``: density of the sensor's own white noise, m/s² per root Hz (3e-4 for a MEMS
+    sensor).
     """
     frequencies, low, high = _models()
     f = np.fft.rfftfreq(count, 1 / sampling_rate)

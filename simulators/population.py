@@ -1,4 +1,4 @@
-"""PURE but for the seed files: who is where: phones and TVs drawn by city population."""
+"""PURE but for the seed files: places phones and TVs by the population of cities."""
 
 import zlib
 from collections.abc import Sequence
@@ -12,14 +12,15 @@ from simulators.scenario import City, cities
 
 KM_PER_H = 90.0
 TURN_KM = 60.0
-"""A phone that moves turns about so far from where it began."""
+"""A phone that moves turns around this far from where it began, km."""
 SPREAD_KM = 12.0
-"""Devices lie about a city's centre with this standard deviation: half of a prefecture's people live in its core."""
+"""Standard deviation of devices about a city's centre, km: half of a prefecture's people live in
+its core."""
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A phone or a TV and where it really is; only its cell is known to anyone else if it is a phone."""
+    """A phone or a TV and its true place; of a phone, others know the cell alone."""
 
     device_id: str
     kind: str
@@ -30,7 +31,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Journey:
-    """To and fro along a line from where a device is at first."""
+    """A journey to and fro along a line from a device's first place."""
 
     latitude: float
     longitude: float
@@ -39,12 +40,12 @@ class Journey:
 
     @classmethod
     def of(cls, device: Device, km_per_h: float) -> "Journey":
-        """A device's journey, its direction drawn by its id."""
+        """A device's journey, in a direction drawn by its id."""
         azimuth = zlib.crc32(device.device_id.encode()) % 360
         return cls(device.latitude, device.longitude, float(azimuth), km_per_h / 3600)
 
     def at(self, since_s: float) -> tuple[float, float]:
-        """Latitude and longitude so many seconds after it began."""
+        """Latitude and longitude ``since_s`` seconds after its begin."""
         gone_km = (since_s * self.km_per_s) % (2 * TURN_KM)
         away_km = min(gone_km, 2 * TURN_KM - gone_km)
         latitude, longitude = destination(self.latitude, self.longitude, self.azimuth, away_km)
@@ -54,7 +55,7 @@ class Journey:
 def draw(
     phones: int, tvs: int, seed: int = 0, among: Sequence[City] | None = None, kind: str = "tv"
 ) -> list[Device]:
-    """Devices about the cities, as many in each as its population asks for; ``kind`` of those that are no phones.
+    """Devices about the cities, by their populations; ``kind`` of those that are not phones.
 
     Raises:
         ConfigError: a count is negative.

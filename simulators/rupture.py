@@ -1,7 +1,8 @@
-"""PURE: an earthquake whose fault is long against the distance of the stations: a row of point sources that break one after another.
+"""PURE: a long rupture as a row of point sources that break one after another.
 
-A rupture runs both ways from the hypocentre at ``RUPTURE_KM_S``; its length is Wells & Coppersmith's (1994), its moment is shared among pieces
-of about ``PIECE_KM`` with a scatter. Waves of the pieces add up at a station (stochastic finite faults: Beresnev & Atkinson 1997).
+It runs both ways from the hypocentre at ``RUPTURE_KM_S``; its length is that of Wells & Coppersmith
+(1994), its moment is shared among pieces of about ``PIECE_KM`` with a scatter. Waves of the pieces
+add up at a station (stochastic finite faults: Beresnev & Atkinson 1997).
 """
 
 import numpy as np
@@ -11,16 +12,17 @@ from ew.records import Origin
 from simulators.waveforms import moment_n_m
 
 FINITE_FROM = 7.0
-"""A smaller rupture is some tens of kilometres long, and a point from where stations stand."""
+"""Magnitude from which the rupture's length counts; a smaller one is a point at the stations'
+distances."""
 RUPTURE_KM_S = 2.8
 PIECE_KM = 12.0
 LEAST_PIECES, MOST_PIECES = 4, 16
 SCATTER = 0.5
-"""Of the natural logarithm of the moment of pieces: asperities."""
+"""Standard deviation of the natural logarithm of the pieces' moments: asperities."""
 
 
 def pieces(origin: Origin, rng: np.random.Generator) -> list[Origin]:
-    """The point sources of an earthquake, that at the hypocentre first; the earthquake itself up to ``FINITE_FROM``."""
+    """The point sources of an earthquake, the hypocentre's first; one below ``FINITE_FROM``."""
     if origin.magnitude <= FINITE_FROM:
         return [origin]
     length_km = float(10 ** (0.69 * origin.magnitude - 3.22))

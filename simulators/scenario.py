@@ -1,6 +1,7 @@
-"""Scenarios: an earthquake, the stations around it and what their packets hold; read from ``seeds/``.
+"""Scenarios from ``seeds/``: an earthquake, the stations around it and their packets.
 
-A scenario keeps its own truth (origin, arrivals), so that no simulator repeats the product's error.
+A scenario computes its own truth (origin, arrivals), so that no simulator repeats an error of the
+product.
 """
 
 import csv
@@ -34,7 +35,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class City:
-    """A place to count down for."""
+    """A city with its place, for countdowns."""
 
     name: str
     name_zh: str
@@ -45,7 +46,7 @@ class City:
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """A synthetic station; ``noise`` 0-1 from the low- to the high-noise model; ``sensor`` HN or HH."""
+    """A synthetic station; ``noise`` 0-1 from low- to high-noise model; ``sensor`` HN or HH."""
 
     code: str
     latitude: float
@@ -71,18 +72,21 @@ class Station:
 
 
 class Source(Protocol):
-    """Something else that moves the ground than an earthquake near by: a teleseism, a lone S-wave."""
+    """Another source of ground motion than a local earthquake: a teleseism, a lone S-wave."""
 
     def ground(
         self, rng: np.random.Generator, station: Station, start_s: float, count: int
     ) -> Floats:
-        """Acceleration at a station, (3, count) m/s² at ``SAMPLING_RATE``, rows Z, N, E, from ``start_s`` (epoch s)."""
+        """Acceleration at a station, (3, count) m/s² at ``SAMPLING_RATE``, rows Z, N, E.
+
+        ``start_s`` (epoch s): time of the first sample.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """What is played on a network of stations: earthquakes (none: noise) from ``start_s`` for ``seconds``."""
+    """Earthquakes (none: noise) on a network of stations, from ``start_s`` for ``seconds``."""
 
     stations: Sequence[Station]
     origins: Sequence[Origin]
@@ -100,10 +104,11 @@ class Play:
     def packets(
         self, packet_s: float = 1.0, *, travel_times: TravelTimes | None = None
     ) -> Iterator[tuple[int, Packet]]:
-        """(arrival time in ns, packet) in order of arrival.
+        """Yield (arrival time in ns, packet) in order of arrival.
 
-        A packet arrives when its last sample has been taken, and later by its station's delay (``delays_s`` by station
-        code). Each station's packets start at a phase of their own. The same seed gives the same samples.
+        A packet arrives when its last sample has been taken, and later by its station's delay
+        (``delays_s`` by station code). Each station's packets start at a phase of their own. Equal
+        seeds give equal samples.
         """
         table = travel_times or TravelTimes.load()
         streams = [
@@ -185,7 +190,7 @@ class Scenario:
     seconds: float
 
     def play(self, seed: int = 0) -> Play:
-        """The scenario as packets."""
+        """The scenario's earthquake on its stations."""
         origins = [self.origin] if self.origin is not None else []
         return Play(self.stations, origins, self.start_s, self.seconds, seed)
 

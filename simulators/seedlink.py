@@ -4,7 +4,7 @@ Version 3: HELLO, STATION, SELECT, DATA and FETCH with a sequence number, TIME, 
 BATCH, uni-station mode. Version 4 (FDSN SeedLink 4.0): HELLO, SLPROTO, USERAGENT, STATION, SELECT,
 DATA [seq | ALL] [start [end]], END, ENDFETCH, BYE, with the specification's error codes. INFO of
 every level in both, at any time (``slinfo``). Sequence numbers are shared by all stations. Faults
-are given as rates a record (``faults``).
+are rates for each record (``faults``).
 """
 
 import asyncio
@@ -29,11 +29,11 @@ RECORD_BYTES = 512
 
 
 class SeedLinkServer:
-    """An async context; ``put`` adds a packet to the ring, all clients that want it get it.
+    """An async context; ``put`` adds a packet to the ring, from which clients are served.
 
-    ``protocols`` are the versions it speaks, ``payload`` the version of miniSEED that version 4 is
-    sent (version 3 knows 512-byte miniSEED 2 alone), ``first_sequence`` the number of the first
-    record, ``tls`` a server's context, ``software`` what its greeting calls it.
+    ``protocols`` are the versions it speaks, ``payload`` the version of miniSEED in version 4
+    (version 3 knows 512-byte miniSEED 2 alone), ``first_sequence`` the number of the first record,
+    ``tls`` a server's context, ``software`` the name in its greeting.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class SeedLinkServer:
             self._grown.notify_all()
 
     async def play(self, arrivals: Iterable[tuple[int, Packet]], *, speed: float = 1.0) -> None:
-        """Put packets in as they arrive, ``speed`` times as fast as they did."""
+        """Put packets in at their arrival times, ``speed`` times as fast."""
         loop = asyncio.get_running_loop()
         begin_s, first_ns = loop.time(), None
         for arrival_ns, packet in arrivals:
@@ -123,7 +123,7 @@ class SeedLinkServer:
         host, port, *_ = writer.get_extra_info("peername")
         self._clients[writer] = Connection(host, port, time.time_ns())
         try:
-            if await self._hear(reader, writer, session):
+            if await self._negotiate(reader, writer, session):
                 await self._serve(reader, writer, session)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return  # the client has gone
@@ -131,10 +131,10 @@ class SeedLinkServer:
             del self._clients[writer]
             writer.close()
 
-    async def _hear(
+    async def _negotiate(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: Session
     ) -> bool:
-        """Answer commands until the stream begins; whether it is to."""
+        """Answer commands until the stream begins; returns whether it is to begin."""
         has_begun = session.is_streaming
         while session.is_streaming == has_begun:
             command = await _command(reader)
@@ -150,10 +150,10 @@ class SeedLinkServer:
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, session: Session
     ) -> None:
-        """Stream, and answer INFO beside it; the end of either is the end of the connection."""
+        """Stream, and answer INFO meanwhile; when either ends, the connection ends."""
         tasks = {
             asyncio.create_task(self._stream(writer, session)),
-            asyncio.create_task(self._hear(reader, writer, session)),
+            asyncio.create_task(self._negotiate(reader, writer, session)),
         }
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -200,7 +200,7 @@ class SeedLinkServer:
 
 
 def _broken(record: Record) -> Record:
-    """A record of the same number and length that holds noise."""
+    """A record of the same number and length, of noise."""
     rng = np.random.default_rng(record.sequence)
     plain, payload = (
         rng.integers(0, 256, len(data), np.uint8).tobytes()

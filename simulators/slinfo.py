@@ -1,8 +1,7 @@
 """PURE: answers to INFO, in XML for SeedLink 3 and in JSON for SeedLink 4.
 
-Elements and attributes as SeisComP's server writes them (SeedLink 3.1, 2012), members as the FDSN
-specifies them (SeedLink 4.0, 2024) and ringserver fills them; GAPS and ALL, which version 4 does
-not know, are told in its form.
+Elements and attributes follow SeisComP's server (SeedLink 3.1, 2012), members the FDSN (SeedLink
+4.0, 2024) and ringserver; GAPS and ALL, which version 4 does not know, have a form like its own.
 """
 
 import fnmatch
@@ -45,7 +44,7 @@ class Connection:
 
 @dataclass(slots=True)
 class About:
-    """What a server can tell of itself."""
+    """What a server tells of itself."""
 
     ring: Ring = field(default_factory=lambda: Ring(0))
     started_ns: int = 0
@@ -89,7 +88,7 @@ def _xml_station(
         part.set("begin_recno", "0")
         part.set("end_recno", "0")
         part.set("gap_check", "enabled")
-        part.set("gap_treshold", "0")  # spelt so in the protocol
+        part.set("gap_treshold", "0")  # the protocol's spelling
         if level in ("GAPS", "ALL"):
             for begin_ns, end_ns in stream.gaps:
                 times = {"begin_time": _v3_time(begin_ns), "end_time": _v3_time(end_ns)}
@@ -149,7 +148,7 @@ def document(
 
 
 def encoded(found: dict[str, Any]) -> bytes:
-    """A document's bytes."""
+    """A document as bytes."""
     return json.dumps(found).encode()
 
 
@@ -207,6 +206,6 @@ def _stations(streams: dict[str, Stream]) -> Iterator[tuple[str, list[tuple[str,
 
 
 def _v3_time(time_ns: int) -> str:
-    """As SeedLink 3 writes it: ``2024/01/31 12:00:00.0000``."""
+    """A time as SeedLink 3 writes it: ``2024/01/31 12:00:00.0000``."""
     day, _, clock = iso_from_ns(time_ns).rstrip("Z").partition("T")
     return f"{day.replace('-', '/')} {clock[:13]}"

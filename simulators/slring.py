@@ -1,4 +1,4 @@
-"""PURE: the records a SeedLink server has, oldest first, and what there is of each stream."""
+"""PURE: the records of a SeedLink server, oldest first, and a summary of each stream."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 GAP_NS = 1_000_000
-"""Times in miniSEED 2 are whole 0.1 ms, so records that follow on may differ by that."""
+"""Most that consecutive records may be apart, ns: times in miniSEED 2 are whole 0.1 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record: ``plain`` is 512 bytes of miniSEED 2, ``payload`` what version 4 is sent of it.
+    """A record: ``plain`` is 512 bytes of miniSEED 2, ``payload`` its form in version 4.
 
     ``begin_ns`` and ``end_ns``: its first sample, and the one that would follow its last.
     """
@@ -37,7 +37,7 @@ class Record:
 
 @dataclass(slots=True)
 class Stream:
-    """What the ring holds of one stream: its first and last record, and the gaps between."""
+    """One stream in the ring: its first and last record, and the gaps between."""
 
     first: Record
     last: Record
@@ -45,7 +45,7 @@ class Stream:
 
     @property
     def is_version_3(self) -> bool:
-        """Whether version 4 is sent miniSEED 3."""
+        """Whether version 4 sends it as miniSEED 3."""
         return self.last.payload.startswith(b"MS\x03")
 
 
@@ -55,11 +55,11 @@ class Ring:
     def __init__(self, limit: int, first_sequence: int = 0) -> None:
         self.next_sequence = first_sequence
         self.newest_ns = 0
-        """To when the data reach."""
+        """End of the newest data, ns."""
         self._records: deque[Record] = deque(maxlen=limit)
 
     def add(self, record: Record) -> None:
-        """Add the record that has the next number; the oldest may go."""
+        """Add a record with the next number; the oldest may be dropped."""
         self._records.append(record)
         self.next_sequence = record.sequence + 1
         self.newest_ns = max(self.newest_ns, record.end_ns)
@@ -70,7 +70,7 @@ class Ring:
         return list(islice(reversed(self._records), count))[::-1]
 
     def streams(self) -> dict[str, Stream]:
-        """What there is of each stream, by SEED id in order."""
+        """The streams by SEED id, in order."""
         found: dict[str, Stream] = {}
         for record in self._records:
             stream = found.get(record.seed_id)

@@ -1,4 +1,4 @@
-"""PURE: one client's talk with the SeedLink server: commands in, answers and packets out.
+"""PURE: one client's session at the SeedLink server: commands in, answers and packets out.
 
 Written from the specifications and not from the client, so that the two do not share a mistake.
 """
@@ -25,14 +25,14 @@ GREETING = {
 OK = b"OK\r\n"
 END_OF_FETCH = b"END"
 INFO_BYTES = 448
-"""So much of an answer in XML goes into a record of 512 bytes."""
+"""Bytes of an answer in XML in a record of 512 bytes."""
 
 
 @dataclass(slots=True)
 class _Wish:
     """One STATION command and what followed it; ``since`` ``None``: from the next record on.
 
-    Of a time window, records that end after ``begin_ns`` and begin no later than ``until_ns``.
+    With a time window: records that end after ``begin_ns`` and begin no later than ``until_ns``.
     """
 
     station: str
@@ -62,8 +62,8 @@ class _Wish:
 class Session:
     """The state of one connection.
 
-    Without STATION a client of version 3 is in uni-station mode: what it selects is of all
-    stations, and DATA, FETCH or TIME begins the stream, without an answer and without END.
+    Without STATION a client of version 3 is in uni-station mode: it selects from all stations, and
+    DATA, FETCH or TIME begins the stream, without an answer and without END.
     """
 
     def __init__(self, protocols: tuple[int, ...], software: str = slinfo.SOFTWARE) -> None:
@@ -127,9 +127,9 @@ class Session:
         return b""
 
     def wants(self, record: Record) -> bool:
-        """Whether the client is to have this record."""
+        """Whether the client wants this record."""
         wishes = self._wishes_of.get(record.seed_id)
-        if wishes is None:  # once a stream: a client may name hundreds of stations
+        if wishes is None:  # once for each stream: a client may name hundreds of stations
             wishes = self._wishes_of[record.seed_id] = self._fitting(record)
         return any(
             record.sequence >= (wish.since or 0)
@@ -139,11 +139,11 @@ class Session:
         )
 
     def is_over(self, newest_ns: int) -> bool:
-        """Whether no more is wanted once all has been sent; data reach to ``newest_ns``."""
+        """Whether no more is wanted once all has been sent; the data end at ``newest_ns``."""
         return self.is_fetch or all(newest_ns > wish.until_ns for wish in self._wishes)
 
     def _fitting(self, record: Record) -> list[_Wish]:
-        """The wishes a stream fits."""
+        """The wishes that match a stream."""
         _, _, loc, cha = record.seed_id.split(".")
         found = []
         for wish in self._wishes:
@@ -152,12 +152,12 @@ class Session:
             names = (record.stream,) if self.version == 4 else (cha, (loc or "--") + cha)
             if wish.selects(names):
                 found.append(wish)
-            if self.version == 4:  # a station is the first matching command's alone
+            if self.version == 4:  # a station belongs to the first matching command alone
                 break
         return found
 
     def packet(self, record: Record) -> bytes:
-        """A record as it goes over the line."""
+        """A record as bytes for the connection."""
         if self.version == 3:
             return b"SL%06X" % (record.sequence & 0xFFFFFF) + record.plain
         net, sta, *_ = record.seed_id.split(".")
@@ -231,7 +231,7 @@ class Session:
         return self._end(ring, is_fetch=self.is_fetch) if self._is_uni else OK
 
     def _number(self, word: str, ring: Ring) -> int | None:
-        """The number a client wants next; ``None``: it can not have been sent."""
+        """The number a client wants next; ``None``: no such record was sent."""
         if self.version == 4:
             return int(word)
         number = ring.next_sequence & ~0xFFFFFF | int(word, 16)
@@ -257,7 +257,7 @@ class Session:
 
 
 def _go_on(wish: _Wish, number: int | None, times: list[int], ring: Ring) -> None:
-    """Go on from a number.
+    """Resume from a number.
 
     With a time, the packet before it must have begun in that second, else the time counts (as in
     ringserver).
@@ -271,7 +271,7 @@ def _go_on(wish: _Wish, number: int | None, times: list[int], ring: Ring) -> Non
 
 
 def _time_ns(word: str) -> int | None:
-    """A time as version 3 (``2024,1,31,12,0,0``) or 4 (ISO 8601) writes it, ``None`` for none."""
+    """A time in the form of version 3 (``2024,1,31,12,0,0``) or 4 (ISO 8601), ``None`` for none."""
     if re.fullmatch(r"\d{4}(,\d+){5}", word):
         moment = datetime.strptime(word, "%Y,%m,%d,%H,%M,%S").replace(tzinfo=UTC)
     elif re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z?", word):
@@ -282,7 +282,7 @@ def _time_ns(word: str) -> int | None:
 
 
 def _info_records(text: bytes | None) -> bytes:
-    """Text in records of SeedLink 3, all but the last marked as going on; ``None``: no such level."""
+    """Text in records of SeedLink 3, marked as continued except the last; ``None``: no level."""
     channel = "INF" if text is not None else "ERR"
     told = text or b'<?xml version="1.0"?><seedlink/>'
     packets = []

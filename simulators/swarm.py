@@ -1,9 +1,11 @@
-"""A crowd of bare MQTT clients that only stamp what they receive: the measuring end of the delivery benchmark.
+"""A crowd of bare MQTT clients that only stamp what they receive, for the delivery benchmark.
 
-``fleet`` plays devices that verify, count down and report; ten thousand of those on the machine that also runs the broker would
-measure themselves. Here a device is a TCP connection with two subscriptions, an acknowledgement and a time stamp, about
-3 KiB and a few microseconds a message. ``python -m simulators.swarm`` takes its orders as a line of JSON from standard input and
-answers ``ready`` and ``report`` lines; ``Swarm`` starts several such processes and adds up what they say.
+``fleet`` plays devices that verify, count down and report; ten thousand of those on the machine
+that also runs the broker would measure themselves. Here a device is a TCP connection with two
+subscriptions, an acknowledgement and a time stamp, about 3 KiB and a few microseconds for each
+message. ``python -m simulators.swarm`` takes its orders as a line of JSON from standard input and
+answers ``ready`` and ``report`` lines; ``Swarm`` starts several such processes and adds their
+reports up.
 """
 
 import asyncio
@@ -26,16 +28,16 @@ from mqtt_broker.loop import fast_run
 from mqtt_broker.packets import V311, Type
 
 MARK = b"round-"
-"""Stands in a message before its round's number of three digits."""
+"""Precedes the three digits of a round's number in a message."""
 SOURCE_ADDRESS_FROM = 2
-"""Processes bind to 127.0.0.2, .3, …: 28,000 local ports are had for each address."""
+"""Processes bind to 127.0.0.2, .3, …: each address has 28,000 local ports."""
 CONNECT_WITHIN_S = 90.0
 KEEP_ALIVE_S = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SwarmOrders:
-    """What one process is to do; ``topics`` are each client's own, ``is_raw``: no MQTT, only receive."""
+    """The orders of one process; ``topics``: each client's; ``is_raw``: no MQTT, only receive."""
 
     nodes: list[tuple[str, int]]
     source: str
@@ -48,7 +50,10 @@ class SwarmOrders:
 
 @dataclass(frozen=True, slots=True)
 class SwarmReport:
-    """What all clients received in one round: a time (epoch ns) and a client for each receipt, and how many clients that is."""
+    """What all clients received in one round: a time (epoch ns) and a client for each receipt.
+
+    ``reached``: the number of these clients.
+    """
 
     times_ns: list[int]
     reached: int
@@ -78,7 +83,8 @@ class _Client(asyncio.Protocol):
         self.is_lost = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment] # uvloop's transport is not asyncio's class
+        # uvloop's transport is not of asyncio's class
+        self._transport = transport  # type: ignore[assignment]
         orders = self._crowd.orders
         if orders.is_raw:
             self._crowd.subscribed.add(self._number)
@@ -117,7 +123,7 @@ class _Client(asyncio.Protocol):
 
 
 async def _keep(crowd: _Crowd, number: int) -> None:
-    """Keep one client connected: a steady rate at first, a wait with jitter after a loss."""
+    """Keep one client connected: at a steady rate at first, after a loss with jitter."""
     loop, orders = asyncio.get_running_loop(), crowd.orders
     spread_s = len(orders.topics) / orders.connects_per_s
     await asyncio.sleep(number / orders.connects_per_s)
@@ -193,7 +199,7 @@ class Swarm:
 
     @property
     def pids(self) -> list[int]:
-        """Its processes, for their memory and CPU."""
+        """The ids of its processes, to measure their memory and CPU."""
         return [process.pid for process in self._processes]
 
     async def __aenter__(self) -> Self:

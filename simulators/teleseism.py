@@ -1,13 +1,16 @@
-"""PURE: a large earthquake 30-90 degrees away as a regional network sees it: P, pP, PP, S, SS and surface waves.
+"""PURE: the waves of a large earthquake 30-90 degrees away in a regional network.
 
-Onsets are TauP's (ak135) at each station, so that every phase crosses the network with its own apparent velocity. Body
-waves are noise under an envelope as long as the rupture, flat in acceleration above the corner and damped by
-exp(-pi f t*); most of it is common to all stations, the rest their own scattering. Sizes:
+P, pP, PP, S, SS and surface waves. Onsets are TauP's (ak135) at each station, so that every phase
+crosses the network with its own apparent velocity. Body waves are noise under an envelope as long
+as the rupture, flat in acceleration above the corner and damped by exp(-pi f t*); most of it is
+common to all stations, the rest is scattering of each. Sizes:
 
-    P of 1 s period      velocity = 2 pi 10^(mb - Q) µm/s, Q = 6.8 (Gutenberg & Richter 1956, 30-90 degrees, shallow)
-    Rayleigh of 20 s     velocity = 2 pi 10^(Ms - 1.66 log10 D - 3.3) µm/s (Karnik et al. 1962, the Prague formula)
+    P of 1 s period    velocity = 2 pi 10^(mb - Q) µm/s, Q = 6.8
+                       (Gutenberg & Richter 1956, 30-90 degrees, shallow)
+    Rayleigh of 20 s   velocity = 2 pi 10^(Ms - 1.66 log10 D - 3.3) µm/s
+                       (Karnik et al. 1962, the Prague formula)
 
-with mb = min(0.6 M + 2.2, 7.2), for mb saturates (Kanamori 1983), and Ms = M.
+with mb = min(0.6 M + 2.2, 7.2), since mb saturates (Kanamori 1983), and Ms = M.
 """
 
 import math
@@ -27,13 +30,17 @@ Q_FACTOR = 6.8
 KM_PER_DEGREE = 111.195
 RAYLEIGH_KM_S = 3.4
 COMMON = 0.85
-"""Share of the wave that all stations have in common, in amplitude: 1 Hz P is alike over tens of km, not over hundreds."""
+"""Share of the wave that all stations have in common, in amplitude: 1 Hz P is coherent over tens of
+km, not over hundreds."""
 SITE_SPREAD = 0.15  # log10 of amplitude, station to station
 
 
 @dataclass(frozen=True, slots=True)
 class _Phase:
-    """Size beside P, t* (s; Der 1998 has about 0.5 for P at 1 Hz, S four times that), share on Z and on N and E."""
+    """Size relative to P, t* (s), share on Z and on N and E.
+
+    Der 1998 has a t* of about 0.5 s for P at 1 Hz, S four times that.
+    """
 
     size: float
     t_star_s: float
@@ -52,10 +59,10 @@ PHASES = {
 
 @dataclass(frozen=True, slots=True)
 class Teleseism:
-    """An earthquake of magnitude ``magnitude`` whose P reaches ``latitude``, ``longitude`` at ``p_s`` (epoch seconds).
+    """An earthquake whose P reaches ``latitude``, ``longitude`` at ``p_s`` (epoch seconds).
 
-    ``distance_degrees`` and ``azimuth`` (degrees, from there to the epicentre); ``rise_s``: how long P takes to its full
-    size, below a second impulsive, several seconds emergent.
+    ``distance_degrees`` and ``azimuth`` (degrees, from there to the epicentre); ``rise_s``: the
+    time P takes to its full size, below a second impulsive, several seconds emergent.
     """
 
     latitude: float
@@ -75,11 +82,11 @@ class Teleseism:
 
     @property
     def duration_s(self) -> float:
-        """How long the rupture lasts: 15 s at M 7, growing as the cube root of the moment."""
+        """Duration of the rupture, s: 15 s at M 7, growing as the cube root of the moment."""
         return 15.0 * 10 ** (0.5 * (self.magnitude - 7.0))
 
     def onsets_s(self, station: Station) -> dict[str, float]:
-        """When each phase comes, epoch seconds; phases that do not exist at its distance are left out."""
+        """Onset of each phase that exists at the station's distance, epoch seconds."""
         degrees = self.degrees(station)
         grid, times = _times(round(self.distance_degrees), self.depth_km)
         first_p_s = float(np.interp(self.distance_degrees, grid, times["P"]))
@@ -119,7 +126,7 @@ class Teleseism:
         return ground
 
     def _pulse(self, rng: np.random.Generator, t_star_s: float) -> Floats:
-        """A body wave whose velocity would peak at 1 m/s around 1 s period if ``t_star_s`` were P's; acceleration, m/s²."""
+        """A body wave's acceleration, m/s²; with P's t* its 1 s velocity would peak at 1 m/s."""
         count = int((3 * self.duration_s + self.rise_s + 20) * SAMPLING_RATE)
         size = 1 << (count - 1).bit_length()
         t = np.arange(count) / SAMPLING_RATE
@@ -127,7 +134,8 @@ class Teleseism:
         f = np.fft.rfftfreq(size, 1 / SAMPLING_RATE)
         noise = np.fft.rfft(rng.normal(size=count) * envelope, size)
         wave = np.fft.irfft(noise * np.exp(-np.pi * f * t_star_s) * (f > 0.05), size)[:count]
-        # Normalised by what P's own t* leaves in the 1 s band, so that S comes out poor in 1 Hz and rich in 10 s
+        # Normalised by what P's own t* leaves in the 1 s band, so that S comes out poor in 1 Hz and
+        # rich in 10 s
         band = np.exp(-np.pi * f * PHASES["P"].t_star_s) * ((f > 0.6) & (f < 1.6))
         level = np.abs(np.fft.irfft(noise * band, size)).max() / (2 * np.pi)
         scaled: Floats = wave / level * np.minimum(t / min(self.rise_s, 0.3), 1.0)

@@ -1,7 +1,7 @@
-"""PURE: what is no earthquake near by and must not pass for one: glitches, lightning, blasts, S-waves without their P.
+"""PURE: disturbances that must not pass for a local earthquake: glitches, blasts, lone S.
 
-A ``Change`` adds to the samples of packets, as instruments and telemetry do; a ``Source`` (``simulators.scenario``) moves the
-ground; ``without`` drops packets.
+A ``Change`` adds to the samples of packets, as instruments and telemetry do; a ``Source``
+(``simulators.scenario``) moves the ground; ``without`` drops packets.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,14 +20,14 @@ from simulators.scenario import SAMPLING_RATE, Station, arrivals
 Floats: TypeAlias = NDArray[np.float64]
 Packets: TypeAlias = Iterable[tuple[int, Packet]]
 Change: TypeAlias = Callable[[str, Floats, Floats], Floats]
-"""(station code, seconds since the start, samples in counts) to samples."""
+"""A function of (station code, seconds since the start, samples in counts) that returns samples."""
 
 SOUND_KM_S = 0.34
 GROUND_KM_S = 6.0
 
 
 def changed(packets: Packets, start_s: float, change: Change) -> Iterator[tuple[int, Packet]]:
-    """The packets with something done to their samples."""
+    """The packets with changed samples."""
     for arrival_ns, packet in packets:
         t = packet.start_ns / 1e9 - start_s + np.arange(len(packet.samples)) / packet.sampling_rate
         samples = change(packet.seed_id.split(".")[1], t, packet.samples.astype(np.float64))
@@ -37,7 +37,7 @@ def changed(packets: Packets, start_s: float, change: Change) -> Iterator[tuple[
 def without(
     packets: Packets, start_s: float, since_s: float, until_s: float, codes: set[str] | None = None
 ) -> Iterator[tuple[int, Packet]]:
-    """The packets but those of an outage between two moments (seconds since the start); of all stations or of some."""
+    """The packets except those of an outage of some or all stations (seconds since the start)."""
     for arrival_ns, packet in packets:
         is_off = since_s <= packet.start_ns / 1e9 - start_s < until_s
         if not (is_off and (codes is None or packet.seed_id.split(".")[1] in codes)):
@@ -60,7 +60,7 @@ def calibration(since_s: float) -> Change:
 
 
 def flood(codes: set[str], seed: int) -> Change:
-    """Lorries beside some stations, one every 4 s: each is flooded with triggers."""
+    """Lorries beside some stations, one every 4 s, which flood them with triggers."""
     rng = np.random.default_rng(seed)
 
     def change(code: str, t: Floats, x: Floats) -> Floats:
@@ -74,7 +74,11 @@ def flood(codes: set[str], seed: int) -> Change:
 def lightning(
     stations: Sequence[Station], latitude: float, longitude: float, at_s: float
 ) -> Change:
-    """A strike: the same instant a surge on every station within 80 km that rings for 0.1 s, then thunder within 15 km."""
+    """A lightning strike.
+
+    A surge that rings for 0.1 s on every station within 80 km at one instant, then thunder within
+    15 km.
+    """
     away = _away_km(stations, latitude, longitude)
 
     def change(code: str, t: Floats, x: Floats) -> Floats:
@@ -96,7 +100,7 @@ def lightning(
 def blast(
     stations: Sequence[Station], latitude: float, longitude: float, at_s: float, seed: int
 ) -> Change:
-    """A quarry blast that the nearest three stations hear."""
+    """A quarry blast that the nearest three stations record."""
     rng = np.random.default_rng(seed)
     away = _away_km(stations, latitude, longitude)
     heard = sorted(away, key=lambda code: away[code])[:3]
@@ -121,7 +125,7 @@ def _away_km(stations: Sequence[Station], latitude: float, longitude: float) -> 
 
 @dataclass(frozen=True, slots=True)
 class HiddenP:
-    """An earthquake whose P hides in the noise, at all stations or at those in ``codes``: only S and its coda are seen."""
+    """An earthquake whose P is below the noise, at all stations or at those in ``codes``."""
 
     origin: Origin
     table: TravelTimes
@@ -150,8 +154,9 @@ def aftershocks(
 ) -> list[Origin]:
     """A mainshock and ``count - 1`` aftershocks within ``seconds``, oldest first.
 
-    Rates fall as 1 / (t + 30 s) (Omori 1894), magnitudes follow Gutenberg & Richter with b = 1 from ``least`` up to 1.2 below the
-    mainshock's (Båth 1965), places scatter over the rupture's length (Wells & Coppersmith 1994: log10 km = 0.69 M - 3.22).
+    Rates fall as 1 / (t + 30 s) (Omori 1894), magnitudes follow Gutenberg & Richter with b = 1 from
+    ``least`` up to 1.2 below the mainshock's (Båth 1965), places scatter over the rupture's length
+    (Wells & Coppersmith 1994: log10 km = 0.69 M - 3.22).
     """
     rng = np.random.default_rng(seed)
     after_s = 30.0 * ((1 + seconds / 30.0) ** rng.uniform(0.05, 1, count - 1) - 1)

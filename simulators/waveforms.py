@@ -1,11 +1,14 @@
-"""PURE: seismograms of a point source by the stochastic method (Boore 2003, Pure Appl. Geophys. 160).
+"""PURE: seismograms of a point source by the stochastic method (Boore 2003, PAGEOPH 160).
 
-White noise is given the envelope of the wave's duration, and its spectrum the shape of source, path and site:
+White noise is given the envelope of the wave's duration, and its spectrum the shape of source, path
+and site:
 
-    A(f) = C M0 (2 pi f)² / (1 + (f / fc)²) / R' exp(-pi f R / (Q(f) c)) exp(-pi kappa f),   C = F V Rp / (4 pi rho c³)
+    A(f) = C M0 (2 pi f)² / (1 + (f / fc)²) / R' exp(-pi f R / (Q(f) c)) exp(-pi kappa f)
+    C = F V Rp / (4 pi rho c³)
 
-P and S are made apart, each with its own velocity, corner, duration and share of radiation, and put in at their travel
-times. Constants are for western China (Hua et al. 2009: Q = 180 f^0.5; stress drop 50 bar).
+P and S are made separately, each with its own velocity, corner, duration and share of radiation,
+and put in at their travel times. Constants are for western China (Hua et al. 2009: Q = 180 f^0.5;
+stress drop 50 bar).
 """
 
 from dataclasses import dataclass
@@ -26,7 +29,7 @@ GUIDED_M = 150e3
 
 @dataclass(frozen=True, slots=True)
 class _Wave:
-    """What tells P from S: velocity (m/s), radiation (rms), share on vertical and horizontals, corner and path terms."""
+    """What P and S differ in: velocity (m/s), rms radiation, shares of components, corner, path."""
 
     velocity: float
     radiation: float
@@ -42,8 +45,9 @@ class _Wave:
 ROCK_HZ = np.array([0.01, 0.09, 0.16, 0.51, 0.84, 1.25, 2.26, 3.17, 6.05, 16.6, 61.2])
 ROCK = np.array([1.00, 1.10, 1.18, 1.42, 1.58, 1.74, 2.06, 2.25, 2.58, 3.13, 4.00])
 
-# P comes in flat (60-70 degrees from the vertical) and loses what it converts: its vertical share is set so that Pd has no
-# offset from Kuyuk & Allen 2013 (tests/simulators). Radiation: Boore & Boatwright 1984; corner: Madariaga 1976; P loses less on the way (Q_P = 1.5 Q_S is usual)
+# P arrives flat (60-70 degrees from the vertical) and loses what it converts: its vertical share is
+# set so that Pd has no offset from Kuyuk & Allen 2013 (tests/simulators). Radiation: Boore &
+# Boatwright 1984; corner: Madariaga 1976; P loses less on the way (Q_P = 1.5 Q_S is usual)
 P_WAVE = _Wave(6000.0, 0.52, 0.35, 0.45, 1.5, 0.03, 1.5, 0.6 * KAPPA_S)
 S_WAVE = _Wave(3500.0, 0.63, 0.4, 0.71, 1.0, 0.06, 1.0, KAPPA_S)
 
@@ -61,7 +65,8 @@ def corner_hz(magnitude: float) -> float:
 def _spectrum(f: Floats, wave: _Wave, magnitude: float, distance_km: float) -> Floats:
     """Fourier amplitude of acceleration, m/s."""
     distance = max(distance_km * 1000.0, NEAREST_M)
-    # Spherical in the crust, cylindrical once waves guided by it lead (Herrmann & Kijko 1983, at 150 km)
+    # Spherical in the crust, cylindrical once waves guided by it lead (Herrmann & Kijko 1983, at
+    # 150 km)
     spreading = 1 / distance if distance < GUIDED_M else 1 / np.sqrt(distance * GUIDED_M)
     scale = FREE_SURFACE * wave.radiation / (4 * np.pi * DENSITY * wave.velocity**3)
     corner = corner_hz(magnitude) * wave.corner
@@ -74,7 +79,7 @@ def _spectrum(f: Floats, wave: _Wave, magnitude: float, distance_km: float) -> F
 
 
 def _envelope(t: Floats, duration_s: float) -> Floats:
-    """Saragoni & Hart 1974 with its peak at 0.2 and 5 % at 2 durations: rises fast, dies slowly (Boore 2003, eq. 20)."""
+    """Envelope with its peak at 0.2 and 5 % at 2 durations (Saragoni & Hart 1974)."""
     epsilon, eta, reach = 0.2, 0.05, 2.0
     b = -epsilon * np.log(eta) / (1 + epsilon * (np.log(epsilon) - 1))
     c = b / epsilon
@@ -85,7 +90,7 @@ def _envelope(t: Floats, duration_s: float) -> Floats:
 
 
 def duration_s(wave: _Wave, magnitude: float, distance_km: float) -> float:
-    """Source duration 1/fc and what the path adds."""
+    """Source duration 1/fc and the path's, s."""
     return 1 / (corner_hz(magnitude) * wave.corner) + 0.3 + wave.duration_per_km * distance_km
 
 
@@ -98,7 +103,7 @@ def _arrival(
     distance_km: float,
     onset_s: float,
 ) -> Floats:
-    """Acceleration of one wave on one component of full share, (count,) m/s², zero before ``onset_s``."""
+    """Acceleration of one wave on one component, (count,) m/s², 0 before ``onset_s``."""
     lasts = duration_s(wave, magnitude, distance_km)
     first = max(int(np.ceil(onset_s * sampling_rate)), 0)
     n = min(count - first, int((4 * lasts + 10) * sampling_rate))
@@ -134,7 +139,8 @@ def ground_acceleration(
 ) -> Floats:
     """Acceleration at one station: (3, count) float64 m/s², rows Z, N, E.
 
-    ``distance_km`` is hypocentral; onsets are seconds from the first sample and may lie outside the window.
+    ``distance_km`` is hypocentral; onsets are seconds from the first sample and may lie outside the
+    window.
     """
     site = 10 ** rng.normal(0, 0.12)  # the station's own amplification, the same for all its waves
     rows = np.zeros((3, count))
@@ -151,7 +157,7 @@ def ground_acceleration(
 
 
 def velocity(acceleration: Floats, sampling_rate: float) -> Floats:
-    """Ground velocity (m/s) of an acceleration, by division in the frequency domain; the mean is removed."""
+    """Ground velocity (m/s) of an acceleration, by division in the frequency domain."""
     count = acceleration.shape[-1]
     f = np.fft.rfftfreq(count, 1 / sampling_rate)
     spectrum = np.fft.rfft(acceleration, axis=-1)
