@@ -9,7 +9,7 @@ import citiesUrl from "../../../../seeds/map/cities.json?url";
 import provincesUrl from "../../../../seeds/map/provinces.json?url";
 import { wrapLongitude } from "../geo";
 import type { Place } from "../types";
-import { SlowLayer } from "./layer";
+import { SLICE_MS, SlowLayer } from "./layer";
 import type { MapView } from "./view";
 
 export type City = Place & { name: string; country: string; population: number };
@@ -30,11 +30,14 @@ export class BaseMap {
   /** Loads the shapes; land first, so that there is soon something to see. */
   async load(): Promise<void> {
     const countries = (await json(countriesUrl)) as Topology<{ countries: GeometryCollection }>;
-    this.land = feature(countries, countries.objects.countries).features.map(bounded);
+    await nextFrame();
+    this.land = await inSlices(feature(countries, countries.objects.countries).features, bounded);
     this.borders = mesh(countries, countries.objects.countries, (a, b) => a !== b);
     this.layer.redraw();
     const [provinces, cities] = await Promise.all([json(provincesUrl), json(citiesUrl)]);
-    this.provinces = splitLines(provinces as Topology);
+    await nextFrame();
+    this.provinces = await inSlices(splitLines(provinces as Topology), bounded);
+    await nextFrame();
     this.cities = (cities as { rows: [string, string, number, number, number][] }).rows.map(
       ([name, country, latitude, longitude, population]) => ({
         name,
@@ -157,7 +160,7 @@ function bounded(shape: Feature): Shape {
 }
 
 /** The lines of a topology's only object in groups, so that those out of view cost nothing. */
-function splitLines(topology: Topology): Shape[] {
+function splitLines(topology: Topology): Feature[] {
   const object = Object.values(topology.objects)[0]!;
   const whole = feature(topology, object) as Feature | { features: Feature[] };
   const features = "features" in whole ? whole.features : [whole];
@@ -171,8 +174,25 @@ function splitLines(topology: Topology): Shape[] {
   }
   return [...groups.values()].map((coordinates) => {
     const geometry: MultiLineString = { type: "MultiLineString", coordinates };
-    return bounded({ type: "Feature", properties: {}, geometry });
+    return { type: "Feature", properties: {}, geometry };
   });
+}
+
+function nextFrame(): Promise<number> {
+  return new Promise(requestAnimationFrame);
+}
+
+/** Makes something of each item, some milliseconds at a time: no frame waits for all of them. */
+async function inSlices<Item, Made>(items: Item[], make: (item: Item) => Made): Promise<Made[]> {
+  const made: Made[] = [];
+  let end = performance.now() + SLICE_MS;
+  for (const item of items) {
+    made.push(make(item));
+    if (performance.now() < end) continue;
+    await nextFrame();
+    end = performance.now() + SLICE_MS;
+  }
+  return made;
 }
 
 async function json(url: string): Promise<unknown> {

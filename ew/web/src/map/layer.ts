@@ -6,7 +6,7 @@ import { zoomIdentity } from "d3-zoom";
 import type { MapView } from "./view";
 
 /** A slice of drawing leaves the rest of a frame of 16 ms to everything else. */
-const SLICE_MS = 6;
+export const SLICE_MS = 6;
 
 export class Layer {
   readonly canvas = document.createElement("canvas");
@@ -83,6 +83,11 @@ export class SlowLayer extends Layer {
       requestAnimationFrame(slice);
     };
     slice();
+  }
+
+  /** Whether nothing is left to draw. */
+  get isWhole(): boolean {
+    return this.drawing === null;
   }
 
   /** Moves the picture drawn for an earlier view to where it belongs now. */

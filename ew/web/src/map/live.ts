@@ -56,6 +56,8 @@ export function stationCode(seedId: string): string {
 }
 
 export class LiveLayer extends Layer {
+  /** How many stations the scene drawn last had. */
+  stations = 0;
   private colours = new Map<string, string>();
 
   constructor(view: MapView) {
@@ -90,7 +92,9 @@ export class LiveLayer extends Layer {
     const { pen } = this;
     const size = this.view.current.k > 30 ? 4 : 2.5;
     const marked: [number, number, string][] = [];
+    this.stations = 0;
     for (const station of scene.stations) {
+      this.stations += 1;
       const spot = this.view.at(station);
       if (!spot || !this.isInView(spot)) continue;
       const isMoving = scene.nowUs - station.movedUs < MOTION_SHOWN_S * 1e6;

@@ -56,6 +56,7 @@ export class EventMap {
       this.cellsKey = key;
     }
     this.live.draw(scene);
+    this.tell();
     this.isWanted = false;
   }
 
@@ -73,6 +74,14 @@ export class EventMap {
   themeChanged(): void {
     this.live.readTheme();
     this.redraw();
+  }
+
+  /** What the map shows, for those who can't see it: tests, and an operator's own scripts. */
+  private tell(): void {
+    const { dataset } = this.element;
+    dataset["stations"] = String(this.live.stations);
+    dataset["cells"] = String(this.cells.count);
+    dataset["drawn"] = this.base.layer.isWhole && this.cells.layer.isWhole ? "whole" : "partly";
   }
 
   private moved(): void {
