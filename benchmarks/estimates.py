@@ -14,7 +14,7 @@ from ew.alerts.planner import AlertPlanner
 from ew.alerts.signing import Signer
 from ew.geo import distance_km, ecef_km, local_radius_km
 from ew.shaking import event_rows, lane_reach_km
-from ew.shaking.kernels import rank_targets
+from ew.shaking.kernels import order_by_key, rank_targets
 from ew.shaking.relations import intensity
 from ew.shaking.targets import Targets, cell_targets, cells_around, device_targets
 from ew.traveltimes import TravelTimes
@@ -50,6 +50,7 @@ def ours(targets: Targets, table: TravelTimes) -> Callable[[], np.ndarray]:
         np.empty(count, np.float32),
         np.empty(count, np.float32),
     )
+    order = np.empty(count, np.int64)
     least, lanes = np.full(count, 2.0, np.float32), Config().policy.lanes
 
     def estimate() -> np.ndarray:
@@ -60,7 +61,8 @@ def ours(targets: Targets, table: TravelTimes) -> Callable[[], np.ndarray]:
             lane_reach_km(rows, lanes), STEPS_PER_S,
             keys, s_s, strength,
         )  # fmt: skip
-        return np.argsort(keys, kind="stable")
+        order_by_key(keys, order)
+        return order
 
     return estimate
 

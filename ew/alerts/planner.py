@@ -20,7 +20,7 @@ from ew.config import Config
 from ew.geo import ecef_km, local_radius_km
 from ew.records import EventVersion, VersionKind
 from ew.shaking import event_rows, lane_reach_km
-from ew.shaking.kernels import rank_targets
+from ew.shaking.kernels import order_by_key, rank_targets
 from ew.shaking.observed import raise_by_observed
 from ew.shaking.relations import RELATIONS
 from ew.shaking.targets import Address, Targets
@@ -76,7 +76,9 @@ class SendingOrder:
         low = len(self._sorted) << LANE_BITS
         is_inside = self._keys - np.uint16(low) < 1 << LANE_BITS  # below ``low`` it wraps around
         inside = np.flatnonzero(is_inside & self.is_chosen)
-        self._sorted.append(inside[np.argsort(self._keys[inside], kind="stable")])
+        order = np.empty(len(inside), np.int64)
+        order_by_key(self._keys[inside], order)
+        self._sorted.append(inside[order])
         self._ends.append(len(inside) + (self._ends[-1] if self._ends else 0))
 
 

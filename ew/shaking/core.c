@@ -122,6 +122,36 @@ static PyObject *rank_targets(PyObject *Py_UNUSED(module), PyObject *args)
     return finish(&arrays, Py_NewRef(Py_None));
 }
 
+/* ---- Sending order -------------------------------------------------------------------------------------------- */
+
+/* A counting sort: as many counters as there are keys fit the second-level cache. */
+static PyObject *order_by_key(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    enum { KEYS = 1 << 16 };
+    static const npy_intp most = UINT32_MAX;
+    PyObject *in, *out;
+    if (!PyArg_ParseTuple(args, "OO", &in, &out)) return NULL;
+    struct arrays arrays = {.count = 0};
+    struct array keys, order;
+    if (!take(&arrays, in, NPY_UINT16, 1, &keys) || !take_output(out, NPY_INT64, 1, &order))
+        return finish(&arrays, NULL);
+    const npy_intp count = keys.shape[0];
+    if (order.shape[0] != count || count > most) return wrong_shape(&arrays);
+    uint32_t *place = PyMem_Calloc(KEYS, sizeof *place); /* where the next target of each key goes */
+    if (!place) return finish(&arrays, PyErr_NoMemory());
+    const uint16_t *key = keys.data;
+    int64_t *sorted = order.data;
+    for (npy_intp i = 0; i < count; i++) place[key[i]]++;
+    for (uint32_t k = 0, before = 0; k < KEYS; k++) {
+        const uint32_t with_key = place[k];
+        place[k] = before;
+        before += with_key;
+    }
+    for (npy_intp i = 0; i < count; i++) sorted[place[key[i]]++] = i;
+    PyMem_Free(place);
+    return finish(&arrays, Py_NewRef(Py_None));
+}
+
 /* ---- What stations feel -------------------------------------------------------------------------------------- */
 
 static PyObject *second_strongest(PyObject *Py_UNUSED(module), PyObject *args)
@@ -160,6 +190,7 @@ static PyObject *second_strongest(PyObject *Py_UNUSED(module), PyObject *args)
 static PyMethodDef methods[] = {
     {"estimate_targets", estimate_targets, METH_VARARGS, "See twin.py."},
     {"rank_targets", rank_targets, METH_VARARGS, "See twin.py."},
+    {"order_by_key", order_by_key, METH_VARARGS, "See twin.py."},
     {"second_strongest", second_strongest, METH_VARARGS, "See twin.py."},
     {NULL, NULL, 0, NULL},
 };

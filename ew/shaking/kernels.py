@@ -11,4 +11,5 @@ with suppress(ImportError):
     core = import_module("ew.shaking._core")
 estimate_targets = core.estimate_targets
 rank_targets = core.rank_targets
+order_by_key = core.order_by_key
 second_strongest = core.second_strongest

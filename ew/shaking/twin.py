@@ -85,6 +85,14 @@ def rank_targets(
     keys[:] = np.where(intensity >= least, (lane << LANE_BITS) | step, NOT_TOLD)
 
 
+def order_by_key(keys: NDArray[np.uint16], order: NDArray[np.int64], /) -> None:
+    """Indices of targets by their sending keys, smallest first; equal keys stay in their order.
+
+    ``keys`` (D,) u2. Out: ``order`` (D,) i8.
+    """
+    order[:] = np.argsort(keys, kind="stable")
+
+
 def second_strongest(
     ecef: Array, radius_km: Array, places: Array, seen: Array, reach_km: float, found: Array, /
 ) -> None:

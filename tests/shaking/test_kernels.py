@@ -45,6 +45,17 @@ def test_sending_keys_are_the_twins_to_the_last_bit(count: int) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("most", [1, 3, 65_536])
+def test_order_by_key_is_a_stable_sort(most: int) -> None:
+    keys = np.random.default_rng(2).integers(0, most, 10_000).astype(np.uint16)
+    ours, theirs = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
+    kernels.order_by_key(keys, ours)
+    twin.order_by_key(keys, theirs)
+    assert (ours == theirs).all()
+    with pytest.raises(ValueError, match="do not fit"):
+        kernels.order_by_key(keys, np.empty(9, np.int64))
+
+
 def test_second_strongest_is_the_twins() -> None:
     ecef, radius = (a.astype(np.float32) for a in targets(500))
     places = targets(40, seed=5)[0].astype(np.float32)
