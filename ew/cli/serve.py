@@ -15,7 +15,7 @@ from ew.config import Config, load_config
 from ew.delivery.broker import open_broker
 from ew.errors import EwError, InputError
 from ew.service.detector import Detector
-from ew.service.loading import load_inventory, load_keys
+from ew.service.loading import inventory_location, load_inventory, load_keys
 from ew.service.runtime import Service
 from ew.service.tasks import Watch
 from ew.service.web_process import WebProcess
@@ -38,6 +38,7 @@ def run_serve(path: Path | None) -> None:
         BrokerError: the broker can't be started or reached.
     """
     config = load_config(path)
+    inventory_location(config)  # before anything is written or started
     logs.set_up(config.service.log_level)
     try:
         asyncio.run(_serve(config, path))

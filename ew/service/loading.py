@@ -13,12 +13,11 @@ from ew.storage.keyring import ServiceKeys, load_service_keys
 log = logging.getLogger("ew.service")
 
 
-def load_inventory(config: Config) -> dict[str, Channel]:
-    """The channels of the configured inventory.
+def inventory_location(config: Config) -> str:
+    """The file or URL of the configured inventory.
 
     Raises:
         ConfigError: none is configured.
-        InputError: the file or the station service can't be used.
     """
     where = config.service.inventory
     if where is None:
@@ -27,6 +26,17 @@ def load_inventory(config: Config) -> dict[str, Channel]:
             "service's URL\n`ew init DIR --inventory FILE` writes a configuration; then "
             "`ew serve --config DIR/ew.toml`"
         )
+    return where
+
+
+def load_inventory(config: Config) -> dict[str, Channel]:
+    """The channels of the configured inventory.
+
+    Raises:
+        ConfigError: none is configured.
+        InputError: the file or the station service can't be used.
+    """
+    where = inventory_location(config)
     if fdsn.is_url(where):
         kept = config.service.files.with_suffix(".stations.xml")
         stations = fdsn.read_stations(where, kept)

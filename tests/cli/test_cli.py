@@ -135,3 +135,43 @@ def test_config_mistakes_are_explained_by_key(tmp_path: Path) -> None:
         assert part in done.stderr
     file.write_text("[picker]\nsta_s = 0.4\n")
     assert ew("config", "check", str(file)).returncode == 0
+
+
+def test_serve_without_a_configuration_says_what_to_do_and_leaves_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ew", "serve"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    first, second = done.stderr.splitlines()
+    assert "inventory" in first
+    assert "ew init" in second
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, contextlib, io\n"
+        "from ew.cli.main import main\n"
+        "sys.argv = ['ew', '--help']\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main()\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    heavy = {
+        "numpy",
+        "obspy",
+        "scipy",
+        "fastapi",
+        "pydantic",
+        "sqlalchemy",
+        "matplotlib",
+        "aiomqtt",
+    }
+    assert heavy.isdisjoint(done.stdout.split())
+    assert "typer" in done.stdout.split()
