@@ -1,1 +1,1 @@
-"""SHELL: the HTTP and WebSocket doors of the service."""
+"""SHELL: HTTP and WebSocket access to the service."""

@@ -1,9 +1,9 @@
-"""Who may do what over HTTP: keys with scopes, known by their hashes alone.
+"""Access rights over HTTP: keys with scopes, known by their hashes alone.
 
-Looking on (``viewer``) is open unless a key with that scope is configured. Registering devices
-(``vendor``), another agency's origins (``partner``) and what an operator does need a key with the
-scope; an operator's key has all scopes. Without any key, devices can be registered, for then the API
-listens on this machine alone.
+Reading (``viewer``) is open unless a key with that scope is configured. Registering devices
+(``vendor``), another agency's origins (``partner``) and an operator's actions need a key with the
+scope; an operator's key has all scopes. Without any key, devices can be registered, since the API
+then listens on this machine alone.
 """
 
 import hmac
@@ -19,9 +19,9 @@ from ew.config.service import ApiKey, Scope, ServiceConfig, hash_of
 
 BEARER = HTTPBearer(auto_error=False, description="an API key")
 SCOPE = "x-scope"
-"""Where an operation of the OpenAPI document names its scope."""
+"""The member that names an operation's scope in the OpenAPI document."""
 SHARED = "api_token"
-"""The name of the plain token, which whoever has it shares."""
+"""The name of the plain token, which several clients share."""
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 
@@ -46,10 +46,10 @@ def known_key(config: ServiceConfig, secret: str) -> ApiKey | None:
 
 
 def may_speak_for(config: ServiceConfig, secret: str, source: str, event_id: str) -> bool:
-    """Whether the key with this secret may send an origin of ``source`` under ``event_id``, SOURCE-ID.
+    """Whether the key may send an origin of ``source`` under ``event_id`` (SOURCE-ID).
 
-    Of a source in ``service.partners`` it takes the key of that name, the token that all share, or an
-    operator's: else any partner could claim to be the one that is trusted alone, or end its events.
+    A source in ``service.partners`` needs the key of that name, the shared token, or an operator's:
+    else any partner could claim to be the one that is trusted alone, or end its events.
     """
     owner = next((p.name for p in config.partners if event_id.startswith(f"{p.name}-")), None)
     if owner is None:
@@ -61,7 +61,7 @@ def may_speak_for(config: ServiceConfig, secret: str, source: str, event_id: str
 
 
 def is_open(config: ServiceConfig, scope: Scope) -> bool:
-    """Whether what a scope is for needs no key."""
+    """Whether a scope needs no key."""
     keys = keys_of(config)
     if scope == "viewer":
         return not any("viewer" in key.scopes for key in keys)
@@ -69,7 +69,7 @@ def is_open(config: ServiceConfig, scope: Scope) -> bool:
 
 
 class Needs:
-    """A dependency that lets only holders of a key with a scope through; gives the key, if there is one."""
+    """A dependency that admits holders of a key with a scope; it returns the key, if any."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope: Scope = scope
@@ -96,7 +96,7 @@ class Needs:
 
 
 def may_look_on(config: ServiceConfig, socket: WebSocket) -> bool:
-    """Whether a WebSocket's client may look on; a browser can give its key as ``?key=`` alone."""
+    """Whether a WebSocket's client may read; a browser can give its key as ``?key=`` alone."""
     if is_open(config, "viewer"):
         return True
     bearer = socket.headers.get("authorization", "").removeprefix("Bearer ")
@@ -107,8 +107,9 @@ def may_look_on(config: ServiceConfig, socket: WebSocket) -> bool:
 def needing(scope: Scope, *codes: int, answers: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The keyword arguments a route is declared with: its scope, and what it may answer.
 
-    ``codes``: statuses of problems beyond those that every route may answer with. ``answers``: media
-    types of the answer with the JSON schema type of each, for a route that makes its response itself.
+    ``codes``: statuses of problems beyond those that every route may answer with. ``answers``:
+    media types of the answer with the JSON schema type of each, for a route that makes its response
+    itself.
     """
     declared: dict[str, Any] = {
         "dependencies": [Depends(Needs(scope))],

@@ -1,4 +1,7 @@
-"""The FastAPI application over a service that runs in another process: health, events, devices, a partner's origin, and what happens now."""
+"""The FastAPI application for a service that runs in another process.
+
+Health, events, devices, partners' origins, metrics, the page and live updates.
+"""
 
 from typing import Annotated, Any
 
@@ -41,7 +44,7 @@ HEALTH["responses"][503]["content"]["application/json"] = {"schema": {"type": "o
 
 @router.get("/health", **HEALTH)
 async def health(request: Request, response: Response) -> dict[str, Any]:
-    """How the service is; 503 when something is wrong."""
+    """Return the service's health; 503 when something is wrong."""
     status = _service(request).status()
     if status["health"] != "ok":
         response.status_code = 503
@@ -50,7 +53,7 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
 
 @router.get("/stations", **needing("viewer"))
 async def stations(request: Request) -> list[dict[str, Any]]:
-    """The channels of the inventory."""
+    """List the channels of the inventory."""
     return station_list(_service(request).inventory.values())
 
 
@@ -73,14 +76,14 @@ async def devices(
     after: Annotated[str, Query(max_length=64)] = "",
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> list[DeviceIn]:
-    """Registered devices by their ids; ``after``: the last id of the page before."""
+    """List registered devices by their ids; ``after``: the last id of the page before."""
     found = await _service(request).store.listed(after, limit)
     return [_device(one) for one in found]
 
 
 @router.get("/devices/{device_id}", **needing("vendor", 404))
 async def registered(request: Request, device_id: DeviceId) -> DeviceIn:
-    """One registered device."""
+    """Return one registered device."""
     device = await _service(request).store.device(device_id)
     if device is None:
         raise HTTPException(404, f"no device {device_id!r}")
@@ -107,9 +110,9 @@ async def unregister(request: Request, device_id: DeviceId) -> None:
 async def partner_origin(request: Request, origin: OriginIn, credentials: Credentials) -> OriginOut:
     """Take another agency's origin; it is merged with ours when they are the same earthquake.
 
-    The answer names what has been told; its kind is ``unchanged`` where nothing was: the version is
-    known or older than one that is, it cancels what stands on our own picks as well, or, in mode
-    actual, it is held back since no station of ours bears it out yet.
+    The answer names the published version. Its kind is ``unchanged`` where none was: the version is
+    known or older than a known one, it cancels an event that our own picks support too, or, in mode
+    actual, it is held back since no station of ours supports it yet.
     """
     event_id = f"{origin.source}-{origin.event_id}"
     secret = credentials.credentials if credentials else ""
@@ -150,12 +153,12 @@ async def partner_origin(request: Request, origin: OriginIn, credentials: Creden
 
 @router.get("/metrics", **needing("viewer", answers={"text/plain": "string"}))
 async def metrics(request: Request) -> Response:
-    """Counters and gauges in the form Prometheus reads."""
+    """Return counters and gauges in the text format of Prometheus."""
     return Response(exposition(_service(request).status()), media_type="text/plain; version=0.0.4")
 
 
 def create_app(service: Backend) -> FastAPI:
-    """The application over one service."""
+    """The application for one service."""
     app = FastAPI(title="ew", version=__version__, description="Earthquake early warning")
     app.state.service = service
     app.state.hub = service.hub
@@ -175,7 +178,7 @@ def create_app(service: Backend) -> FastAPI:
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the form of problems that all routes share, and what is open now."""
+    """The OpenAPI document, with the form of problems that all routes share."""
     if app.openapi_schema is None:
         made = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
@@ -187,7 +190,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
         problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= {"Problem": problem, **problem.pop("$defs", {})}
-        # Which kinds there are is configuration
+        # The kinds of devices are configuration
         kinds = list(app.state.service.config.policy.kinds)
         schemas["DeviceIn"]["properties"]["kind"]["enum"] = kinds
         app.openapi_schema = made

@@ -1,8 +1,8 @@
-"""SHELL: what the API works on: a service that runs in another process, heard and asked over the broker.
+"""SHELL: the service, in another process, as the API uses it over the broker.
 
-The service's status and what happens now come in on sealed topics (``ew.service.link``); partners'
-origins and notices of changed devices go out as commands, each of which is answered. Devices and past
-events are in the database, which both share.
+Its status and live updates come on sealed topics (``ew.service.link``); partners' origins and
+notices of changed devices go out as commands, each of which is answered. Devices and past events
+are in the database, which both share.
 """
 
 import asyncio
@@ -33,14 +33,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("ew.web")
 
 GONE_S = 2.5
-"""The service tells its status each second. One not heard for so long has ended or hangs, or the broker between does."""
+"""A service whose status is older than this, s, has ended or hangs, or the broker between does; it
+is sent each second."""
 ANSWER_WITHIN_S = 5.0
 NOTICE_WITHIN_S = 1.0
 NAMED_MOST = 1000
-"""Of more changed devices than this the service reads all again."""
+"""With more changed devices than this the service reads all of them again."""
 RETRY_S = 1.0
 WAITING_MOST = 10_000
-"""Messages from the broker that wait; beyond it new ones are dropped, and the next status makes up for it."""
+"""Most messages from the broker that wait; beyond it new ones are dropped, and the next status
+makes up for it."""
 
 
 class ServiceGoneError(MessageError):
@@ -48,9 +50,9 @@ class ServiceGoneError(MessageError):
 
 
 class Backend:
-    """A service seen from its web process; ``inventory`` is empty until it has been loaded.
+    """A service as its web process knows it; ``inventory`` is empty until it has been loaded.
 
-    ``broker`` is ``None`` until it is known where the service publishes.
+    ``broker`` is ``None`` until the service's broker is known.
     """
 
     def __init__(self, config: Config, store: Store, secret: bytes) -> None:
@@ -64,7 +66,7 @@ class Backend:
         self.broker: BrokerAddress | None = None
         self.refused = 0
         self._status: dict[str, Any] | None = None
-        self._heard_s = -math.inf  # by the monotonic clock: the wall's may be set
+        self._status_at_s = -math.inf  # by the monotonic clock: the wall's may be set
         self._name = config.service.name
         self._me = f"{self._name}-{secrets.token_hex(6)}"
         self._seal = Seal(secret)
@@ -72,7 +74,7 @@ class Backend:
         self._answers: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._has_changed_devices = asyncio.Event()
 
-    # How the service is
+    # The service's state
 
     @property
     def health(self) -> str:
@@ -80,12 +82,12 @@ class Backend:
         return str(self.status()["health"])
 
     def status(self) -> dict[str, Any]:
-        """The service's status as it told it last; ``health`` says so when that is too long ago."""
-        silent_s = time.monotonic() - self._heard_s
+        """The newest status of the service; if it is too old, its ``health`` says so."""
+        silent_s = time.monotonic() - self._status_at_s
         if self._status is None:
-            return {"health": "starting: the service has not told its status yet", **self._own()}
+            return {"health": "starting: no status of the service yet", **self._own()}
         if silent_s > GONE_S:
-            said = f"service or broker silent: last heard {silent_s:.0f} s ago"
+            said = f"service or broker silent: last status {silent_s:.0f} s ago"
             return {**self._status, "health": said, **self._own()}
         reasons = [reason for reason in [self._status["health"]] if reason != "ok"]
         reasons += [f"web: {what}: {why}" for what, why in self.trouble.items()]
@@ -101,13 +103,13 @@ class Backend:
         }
 
     def take_status(self, status: dict[str, Any]) -> None:
-        """The service has told its status."""
-        self._status, self._heard_s = status, time.monotonic()
+        """Take a status of the service."""
+        self._status, self._status_at_s = status, time.monotonic()
 
     # Tasks
 
     async def listen(self, broker: BrokerAddress) -> None:
-        """Hear the service over its broker until cancelled; a lost broker is tried again each second."""
+        """Receive from the service's broker until cancelled; retry a lost one each second."""
         self.broker = broker
         for node in itertools.count():
             try:
@@ -142,8 +144,8 @@ class Backend:
                 return
             await asyncio.sleep(RETRY_S)
 
-    async def keep_devices_told(self) -> None:
-        """Tell the service that devices have changed until it has answered, for as long as it is away."""
+    async def repeat_notices(self) -> None:
+        """Notify the service of changed devices until it answers, for as long as it is away."""
         while True:
             await self._has_changed_devices.wait()
             try:
@@ -156,7 +158,7 @@ class Backend:
         try:
             _, body = self._seal.open(topic, payload, time.time_ns() // 1000)
         except MessageError:
-            self.refused += 1  # a stranger's, or the status kept from an earlier run
+            self.refused += 1  # a stranger's, or the status retained from an earlier run
             return
         if topic.startswith(TOPIC_STATUS.format("")):
             self.take_status(body)
@@ -168,12 +170,12 @@ class Backend:
             if waiting is not None and not waiting.done():
                 waiting.set_result(body)
 
-    # What it can be asked
+    # Commands
 
     async def command(
         self, kind: str, body: dict[str, Any], within_s: float = ANSWER_WITHIN_S
     ) -> dict[str, Any]:
-        """Have the service do something; the body of its answer.
+        """Send a command to the service; returns the body of its answer.
 
         Raises:
             ServiceGoneError: it can't be reached or does not answer in time.
@@ -206,7 +208,7 @@ class Backend:
         return found
 
     async def partner_origin(self, version: EventVersion) -> EventVersion | None:
-        """Have the service act on another agency's origin; the version it has told, if any.
+        """Have the service take another agency's origin; returns the published version, if any.
 
         Raises:
             MessageError: the service refuses it, or can't be reached.
@@ -215,7 +217,7 @@ class Backend:
         return version_of(answer) if answer else None
 
     async def cancel(self, event_id: str) -> EventVersion | None:
-        """Have the service cancel an event; the cancel it has told, if the event was under way.
+        """Have the service cancel an event; returns the published cancel, if any.
 
         Raises:
             MessageError: the service refuses it, or can't be reached.
@@ -224,7 +226,7 @@ class Backend:
         return version_of(answer) if answer else None
 
     async def use_cells(self, cells: set[str]) -> None:
-        """Alert these cells (as well).
+        """Have the service alert these cells as well.
 
         Raises:
             MessageError: the service refuses them, or can't be reached.
@@ -232,19 +234,19 @@ class Backend:
         await self.command(command_handlers.CELLS, {"cells": sorted(cells)})
 
     async def register(self, device: RegisteredDevice) -> None:
-        """Add or move a device; the service knows it when this returns, or as soon as it can be reached."""
+        """Add or move a device; the service has it on return, or once it can be reached."""
         await self.store.register(device)
         await self.devices_changed([device.device_id])
 
     async def unregister(self, device_id: str) -> bool:
-        """Remove a device; whether it was there."""
+        """Remove a device; returns whether it was there."""
         was_there = await self.store.unregister(device_id)
         if was_there:
             await self.devices_changed([device_id])
         return was_there
 
     async def devices_changed(self, ids: list[str] | None = None) -> None:
-        """Have the service read these devices, or all, again; call it after any change in the database."""
+        """Have the service read these devices, or all, again; call it after any change of them."""
         body = {} if ids is None or len(ids) > NAMED_MOST else {"ids": ids}
         try:
             await self.command(command_handlers.DEVICES, body, NOTICE_WITHIN_S)
@@ -253,4 +255,4 @@ class Backend:
 
 
 DATABASE_ERRORS = (SQLAlchemyError,)
-"""What a request meets while the database can't be used: it is answered with 503."""
+"""Errors of a request while the database can't be used; it is answered with 503."""

@@ -1,4 +1,4 @@
-"""Past and present events over HTTP, in the forms programs read, and as FDSN event services give them."""
+"""Past and present events over HTTP, as JSON, GeoJSON, QuakeML and CAP, and by fdsnws-event."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -43,27 +43,27 @@ async def _history(request: Request, event_id: str) -> list[dict[str, Any]]:
 
 @router.get("/events", **READ)
 async def events(request: Request, limit: Limit = 50) -> list[dict[str, Any]]:
-    """The newest version of the newest events, newest first."""
+    """List the newest version of the newest events, newest first."""
     return await _backend(request).store.events(limit)
 
 
 @router.get("/events.geojson", **needing("viewer", 404, answers={GEOJSON: "object"}))
 async def events_geojson(request: Request, limit: Limit = 50) -> Response:
-    """The same as GeoJSON."""
+    """List the newest version of the newest events as GeoJSON."""
     found = formats.geojson(await _backend(request).store.events(limit))
     return formats.json_response(found, GEOJSON)
 
 
 @router.get("/events/{event_id}.quakeml", **needing("viewer", 404, answers={QUAKEML: "string"}))
 async def event_quakeml(request: Request, event_id: EventId) -> Response:
-    """All versions of one event as QuakeML 1.2."""
+    """Return all versions of one event as QuakeML 1.2."""
     history = await _history(request, event_id)
     return Response(await asyncio.to_thread(formats.quakeml, history), media_type=QUAKEML)
 
 
 @router.get("/events/{event_id}.cap", **needing("viewer", 404, answers={CAP: "string"}))
 async def event_cap(request: Request, event_id: EventId) -> Response:
-    """The newest version of one event as a CAP 1.2 message."""
+    """Return the newest version of one event as a CAP 1.2 message."""
     history, backend = await _history(request, event_id), _backend(request)
     made = await asyncio.to_thread(
         lambda: cap_of_event(
@@ -79,7 +79,7 @@ async def event_cap(request: Request, event_id: EventId) -> Response:
 
 @router.get("/events/{event_id}", **READ)
 async def event(request: Request, event_id: EventId) -> list[dict[str, Any]]:
-    """All versions of one event."""
+    """Return all versions of one event."""
     return await _history(request, event_id)
 
 
@@ -108,7 +108,7 @@ async def query(
     format: Literal["xml", "text", "geojson"] = "xml",  # noqa: A002 - the standard's name
     nodata: Literal["204", "404"] = "204",
 ) -> Response:
-    """Events as FDSN event services give them (fdsnws-event 1.2): times without a zone are UTC."""
+    """Query events as in FDSN event services (fdsnws-event 1.2); times without a zone are UTC."""
     store = _backend(request).store
     found = await store.events(500) if eventid is None else (await store.history(eventid))[-1:]
     start, end = _us(starttime), _us(endtime)
@@ -133,13 +133,13 @@ async def query(
 
 @fdsn.get("/fdsnws/event/1/application.wadl", **needing("viewer", 404, answers={QUAKEML: "string"}))
 async def application(request: Request) -> Response:
-    """Which parameters ``query`` takes, as clients of FDSN services ask for it (WADL)."""
+    """Describe the parameters of ``query`` for clients of FDSN services (WADL)."""
     return Response(wadl(str(request.base_url)), media_type=QUAKEML)
 
 
 @fdsn.get("/fdsnws/event/1/version", **needing("viewer", 404, answers={"text/plain": "string"}))
 async def version() -> Response:
-    """The version of the specification."""
+    """Return the version of the specification."""
     return Response(VERSION, media_type="text/plain")
 
 
@@ -156,7 +156,7 @@ def _is_in(value: float | None, least: float | None, most: float | None) -> bool
 
 
 def _is_between(longitude: float, west: float | None, east: float | None) -> bool:
-    """Longitudes from west to east, also over the date line."""
+    """Whether a longitude lies between west and east, also over the date line."""
     if west is None or east is None or west <= east:
         return _is_in(longitude, west, east)
     return longitude >= west or longitude <= east

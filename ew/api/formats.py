@@ -1,4 +1,4 @@
-"""Events in the forms other programs read: GeoJSON, QuakeML, and the text of FDSN event services."""
+"""Events in other programs' formats: GeoJSON, QuakeML, and the text of FDSN event services."""
 
 import io
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from ew.records import EventVersion
 from ew.times import iso_from_us
 
 Body = Mapping[str, Any]
-"""An event version as it was published and stands in the journal."""
+"""An event version as published and as stored in the journal."""
 
 TEXT_HEADER = (
     "#EventID|Time|Latitude|Longitude|Depth/km|Author|Catalog|Contributor|ContributorID|"
@@ -22,7 +22,7 @@ TEXT_HEADER = (
 
 
 def json_response(found: dict[str, Any], media_type: str) -> Response:
-    """Plain values as JSON of another type."""
+    """Plain values as JSON of another media type."""
     return Response(orjson.dumps(found), media_type=media_type)
 
 
@@ -39,7 +39,7 @@ def geojson(bodies: Iterable[Body]) -> dict[str, Any]:
         place = [origin["longitude"], origin["latitude"]]
         if origin["depth_km"] is not None:
             place.append(-1000.0 * origin["depth_km"])
-        told = {name: value for name, value in body.items() if name not in ("v", "origin")}
+        members = {name: value for name, value in body.items() if name not in ("v", "origin")}
         features.append(
             {
                 "type": "Feature",
@@ -49,7 +49,7 @@ def geojson(bodies: Iterable[Body]) -> dict[str, Any]:
                     "time": iso_from_us(origin["time_us"]),
                     "magnitude": origin["magnitude"],
                     "depth_km": origin["depth_km"],
-                    **told,
+                    **members,
                 },
             }
         )
@@ -57,14 +57,14 @@ def geojson(bodies: Iterable[Body]) -> dict[str, Any]:
 
 
 def quakeml(bodies: Iterable[Body]) -> bytes:
-    """QuakeML 1.2 of all versions of all these events."""
+    """QuakeML 1.2 of all versions of these events."""
     buffer = io.BytesIO()
     catalogue(versions_of(bodies)).write(buffer, format="QUAKEML")
     return buffer.getvalue()
 
 
 def fdsn_text(bodies: Iterable[Body]) -> str:
-    """The text form of FDSN event services: a line an event."""
+    """The text form of FDSN event services: a line for each event."""
     lines = [TEXT_HEADER]
     for body in bodies:
         origin, source = body["origin"], body["source"]

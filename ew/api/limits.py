@@ -1,4 +1,4 @@
-"""How much one client may ask: requests a second, and bytes a request."""
+"""Limits for one client: requests a second, and bytes of a request."""
 
 import time
 from collections import OrderedDict
@@ -14,7 +14,7 @@ BULK_MOST_BYTES = 32 * 1024 * 1024
 BULK = ("/api/v1/devices/bulk", "/devices/bulk")
 CLIENTS_KEPT = 10_000
 BURST_S = 2.0
-"""A client may ask for so many seconds' requests at once: a page asks for a dozen files."""
+"""A client may send the requests of this many seconds at once: a page needs a dozen files."""
 
 
 @dataclass(slots=True)
@@ -24,7 +24,10 @@ class _Bucket:
 
 
 class Limits:
-    """ASGI middleware: 429 beyond ``requests_per_s`` of one address (0: no limit), 413 for large bodies."""
+    """ASGI middleware: 429 beyond ``requests_per_s`` of one address, 413 for large bodies.
+
+    ``requests_per_s`` 0: no limit.
+    """
 
     def __init__(self, app: ASGIApp, requests_per_s: float) -> None:
         self._app = app

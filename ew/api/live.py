@@ -1,4 +1,4 @@
-"""The live stream of happenings, and the page of a demo."""
+"""The stream of live updates, and the application of a demo's page."""
 
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -18,7 +18,7 @@ router = APIRouter()
 @router.websocket("/api/v1/live")
 @router.websocket("/live")
 async def live(socket: WebSocket) -> None:
-    """Picks, event versions and heartbeats as they happen, as JSON objects with a ``type``."""
+    """Send picks, event versions and heartbeats as they come: JSON objects with a ``type``."""
     service = getattr(socket.app.state, "service", None)  # a demo's page has none
     if service is not None and not may_look_on(service.config.service, socket):
         await socket.close(1008, "a key with scope 'viewer' is needed: ?key=…")
@@ -38,10 +38,10 @@ streams = APIRouter()
 
 @streams.get("/live", **needing("viewer"), response_class=StreamingResponse)
 async def live_events(request: Request) -> StreamingResponse:
-    """The same as server-sent events: ``event`` is the type, ``data`` the JSON object."""
+    """Send live updates as server-sent events: ``event`` is the type, ``data`` the JSON object."""
     hub: Hub = request.app.state.hub
 
-    async def told() -> AsyncIterator[bytes]:
+    async def messages() -> AsyncIterator[bytes]:
         with hub.subscribe() as queue:
             yield b": ew\n\n"
             while True:
@@ -50,7 +50,7 @@ async def live_events(request: Request) -> StreamingResponse:
                 yield b"event: " + happening["type"].encode() + b"\ndata: " + data + b"\n\n"
 
     return StreamingResponse(
-        told(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        messages(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
     )
 
 
@@ -69,7 +69,7 @@ def station_list(channels: Iterable[Channel]) -> list[dict[str, Any]]:
 
 
 def demo_app(hub: Hub, channels: Iterable[Channel], source: PageSource) -> FastAPI:
-    """The page of a demo: its stations, its versions so far, and what happens from now on."""
+    """The application of a demo's page: stations, versions so far, and live updates."""
     app = FastAPI(title="ew demo", docs_url=None, redoc_url=None)
     app.state.hub = hub
     shown = station_list(channels)

@@ -1,4 +1,4 @@
-"""What goes in and out over HTTP; checked here and nowhere else."""
+"""Bodies of HTTP requests and answers; validated here and nowhere else."""
 
 import time
 from datetime import datetime
@@ -8,16 +8,17 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 ORIGIN_OLD_MOST_S = 600.0
 ORIGIN_AHEAD_MOST_S = 60.0
-"""A partner's origin is of now: what is older or lies ahead is a mistake or a test of somebody's."""
+"""Most that a partner's origin may lie ahead, s; an older one, or one farther ahead, is a mistake
+or a test."""
 
 
 def is_of_now(moment: datetime) -> bool:
-    """Whether an origin's time is one that can be acted on."""
+    """Whether an origin's time is recent."""
     return -ORIGIN_AHEAD_MOST_S <= time.time() - moment.timestamp() <= ORIGIN_OLD_MOST_S
 
 
 def _whole(value: object) -> object:
-    """JSON does not tell 5.0 from 5."""
+    """An integer written as 5.0, which JSON does not tell from 5."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -31,7 +32,7 @@ Longitude = Annotated[float, Field(strict=True, ge=-180, le=180)]
 
 
 class DeviceIn(_Body):
-    """A device that registers for alerts at its own place."""
+    """A device to be alerted for its own place."""
 
     device_id: DeviceId
     kind: str
@@ -54,7 +55,7 @@ class OriginIn(_Body):
 
 
 class OriginOut(BaseModel):
-    """What has been told of it; ``unchanged``: nothing new was."""
+    """The version published for an origin; ``unchanged``: none was."""
 
     event_id: str
     version: int

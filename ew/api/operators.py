@@ -1,7 +1,7 @@
-"""What an operator asks for and a second operator has to confirm: a drill, and a cancel by hand.
+"""Actions of an operator that a second one has to confirm: drills, and cancels by hand.
 
-Both are told to everybody and can't be taken back, so that one person's slip must not be enough. What
-waits for its second word is kept in this process, for ten minutes.
+Both reach everybody and can't be taken back, so one person's slip must not be enough. Requests that
+wait for confirmation are kept in this process, for ten minutes.
 """
 
 import json
@@ -32,7 +32,7 @@ Act = Callable[[], Awaitable[EventVersion | None]]
 
 
 class DrillIn(BaseModel):
-    """A drill: a scenario of seeds/, played by its origin as if it began now."""
+    """A drill: a scenario of seeds/, published by its origin as if it began now."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,7 +40,7 @@ class DrillIn(BaseModel):
 
 
 class RequestOut(BaseModel):
-    """What an operator has asked for."""
+    """An operator's request."""
 
     request_id: str
     what: str
@@ -58,18 +58,18 @@ class _Asked:
 
 
 class Requests:
-    """What has been asked for and what became of it."""
+    """The operators' requests and their state."""
 
     def __init__(self) -> None:
         self._asked: dict[str, _Asked] = {}
 
     def listed(self) -> list[RequestOut]:
-        """All that are not over, oldest first."""
+        """All requests that are not over, oldest first."""
         self._forget()
         return [asked.out for asked in self._asked.values()]
 
     def ask(self, what: str, operator: str, act: Act) -> RequestOut:
-        """Keep a request until a second operator has confirmed it.
+        """Add a request that waits for a second operator.
 
         Raises:
             HTTPException: too many wait.
@@ -87,7 +87,7 @@ class Requests:
         return out
 
     async def confirm(self, request_id: str, operator: str) -> RequestOut:
-        """Carry out what another operator has asked for.
+        """Carry out another operator's request.
 
         Raises:
             HTTPException: there is no such request, it is done, or it is the operator's own.
@@ -101,9 +101,9 @@ class Requests:
         if asked.out.asked_by == operator:
             raise HTTPException(409, "a second operator has to confirm it, with a key of their own")
         asked.out.state = "done"  # before it is awaited: two confirmations act once
-        told = await asked.act()
-        if told is not None:
-            asked.out.event_id, asked.out.version = told.event_id, told.version
+        published = await asked.act()
+        if published is not None:
+            asked.out.event_id, asked.out.version = published.event_id, published.version
         return asked.out
 
     def _forget(self) -> None:
@@ -139,19 +139,19 @@ def scenario_list() -> list[dict[str, Any]]:
 
 @router.get("/scenarios", **needing("viewer"))
 async def scenarios() -> list[dict[str, Any]]:
-    """Earthquakes that can be played as drills."""
+    """List earthquakes that can be played as drills."""
     return scenario_list()
 
 
 @router.get("/drills", **needing("viewer"))
 async def drills(request: Request) -> list[RequestOut]:
-    """Drills and cancels that wait for a second operator, and those of the last minutes."""
+    """List drills and cancels that wait for a second operator, and those of the last minutes."""
     return _requests(request).listed()
 
 
 @router.post("/drills", status_code=202, **needing("operator", 404, 409))
 async def ask_for_drill(request: Request, drill: DrillIn) -> RequestOut:
-    """Ask for a drill; ``POST /drills/{request_id}/confirm`` by another operator begins it.
+    """Request a drill; ``POST /drills/{request_id}/confirm`` by another operator begins it.
 
     Only a service whose mode is exercise or test plays drills: its key can't sign anything else.
     """
@@ -187,7 +187,7 @@ async def ask_for_drill(request: Request, drill: DrillIn) -> RequestOut:
 
 @router.post("/events/{event_id}/cancel", status_code=202, **needing("operator", 404, 409))
 async def ask_for_cancel(request: Request, event_id: EventId) -> RequestOut:
-    """Ask for an event to be cancelled by hand; confirmed as a drill is."""
+    """Request to cancel an event by hand; it is confirmed as a drill is."""
     backend = _backend(request)
     if not await backend.store.history(event_id):
         raise HTTPException(404, f"no event {event_id!r}")
@@ -198,5 +198,5 @@ async def ask_for_cancel(request: Request, event_id: EventId) -> RequestOut:
 
 @router.post("/drills/{request_id}/confirm", **needing("operator", 404, 409))
 async def confirm(request: Request, request_id: RequestId) -> RequestOut:
-    """The second operator's word for a drill or a cancel."""
+    """Confirm a drill or a cancel, as the second operator."""
     return await _requests(request).confirm(request_id, _operator(request))

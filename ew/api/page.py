@@ -1,7 +1,7 @@
-"""The page, the phone and the TV in a browser: built files, and what they ask for beside the API.
+"""The page, the phone and the TV in a browser: built files, and what they need beside the API.
 
 The files are built from ``ew/web`` by ``scripts/build-web`` and lie in ``ew/web/dist``. Nothing is
-fetched from elsewhere, and the content security policy says so to the browser.
+fetched from elsewhere, which the content security policy enforces in the browser.
 """
 
 import asyncio
@@ -28,7 +28,8 @@ PAGES = {"/": "index.html", "/phone": "device.html", "/tv": "device.html"}
 FILES = ("worker.js", "icon.svg", "device.webmanifest")
 POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "worker-src 'self' blob:; img-src 'self' data:; connect-src 'self' ws: wss:; object-src 'none'; base-uri 'none'; "
+    "worker-src 'self' blob:; img-src 'self' data:; connect-src 'self' ws: wss:; object-src "
+    "'none'; base-uri 'none'; "
     "frame-ancestors 'self'"
 )
 HEADERS = {
@@ -42,7 +43,7 @@ CHUNK_BYTES = 1 << 14
 
 @dataclass(slots=True)
 class PageSource:
-    """What the pages are made with: the configuration, the devices' roots (PEM), the broker."""
+    """What the pages need: the configuration, the devices' roots (PEM), the broker."""
 
     config: Config
     roots: Callable[[], list[str]]
@@ -50,7 +51,7 @@ class PageSource:
 
 
 def root_of(config: Config) -> list[str]:
-    """The public root key (PEM) that devices of this service believe; none where it can't be read."""
+    """The public root key (PEM) of this service's devices; empty where it can't be read."""
     service = config.service
     if service.keys_document is not None:
         file = service.root or service.keys_document.with_name("root.pub.pem")
@@ -90,12 +91,12 @@ def page_router(source: PageSource) -> APIRouter:
         magnitude: Annotated[float, Query(ge=-1, le=10)],
         depth_km: Annotated[float, Query(ge=-5, le=800)] = DEFAULT_MAGNITUDE_DEPTH_KM,
     ) -> dict[str, Any]:
-        """Arrivals and intensity against distance, for the page's countdowns and wavefronts."""
+        """Return arrivals and intensity against distance, for countdowns and wavefronts."""
         return made(round(magnitude, 2), round(max(0.0, depth_km), 1))
 
     @router.get("/api/v1/device-settings")
     async def device_settings() -> dict[str, Any]:
-        """What a device in a browser is made with: its roots, its way to the broker, a table of S."""
+        """Return the settings of a device in a browser: roots, path to the broker, a table of S."""
         return {
             "roots": source.roots(),
             "mqtt_url": "mqtt",
@@ -104,7 +105,7 @@ def page_router(source: PageSource) -> APIRouter:
 
     @router.websocket("/mqtt")
     async def mqtt(socket: WebSocket) -> None:
-        """MQTT over WebSocket (OASIS MQTT 5.0, section 6), passed on to the broker byte for byte."""
+        """Pass MQTT over WebSocket (OASIS MQTT 5.0, section 6) on to the broker, byte for byte."""
         await _pass_on(socket, source.broker())
 
     return router

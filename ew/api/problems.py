@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): one form for whatever goes wrong, documented at each route."""
+"""Errors as problem details (RFC 9457), documented at each route."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ class Problem(BaseModel):
     type: str = "about:blank"
     title: str = Field(description="the status in words")
     status: int = Field(description="the HTTP status")
-    detail: str = Field(description="what went wrong, and where it can be told, what would do")
+    detail: str = Field(description="what went wrong, and, where known, how to mend it")
     errors: list[Mistake] = Field(default=[], description="mistakes in the request, one by one")
 
 
@@ -59,7 +59,7 @@ def documented(*codes: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install(app: FastAPI) -> None:
-    """Have an application answer all errors so."""
+    """Make an application answer all errors with problem details."""
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ServiceGoneError, _gone)
@@ -70,8 +70,8 @@ def install(app: FastAPI) -> None:
 
 
 async def _http(_: Request, error: Exception) -> Response:
-    told = cast("HTTPException", error)
-    return problem(told.status_code, str(told.detail), headers=told.headers)
+    known = cast("HTTPException", error)
+    return problem(known.status_code, str(known.detail), headers=known.headers)
 
 
 async def _invalid(_: Request, error: Exception) -> Response:

@@ -1,11 +1,11 @@
-"""PURE: what clients of FDSN web services ask for before they ask for events: which parameters there are."""
+"""PURE: the description of an fdsnws-event service that its clients ask for first (WADL)."""
 
 from collections.abc import Mapping
 
 from ew.xmltree import add, document, encoded
 
 VERSION = "1.2.0"
-"""Of the specification (FDSN web services 1.2)."""
+"""Version of the specification (FDSN web services 1.2)."""
 NAMESPACE = "http://wadl.dev.java.net/2009/02"
 PARAMETERS: Mapping[str, str] = {
     "starttime": "xs:dateTime",
@@ -21,7 +21,7 @@ PARAMETERS: Mapping[str, str] = {
     "format": "xs:string",
     "nodata": "xs:int",
 }
-"""As ``ew.api.events.query`` takes them."""
+"""The parameters of ``ew.api.events.query``."""
 
 
 def wadl(base: str) -> bytes:

@@ -116,7 +116,7 @@ async def _serve(
         watch = Watch(group)
         if listen is not None:
             watch.keep("broker", listen)
-            watch.keep("devices", backend.keep_devices_told)
+            watch.keep("devices", backend.repeat_notices)
         beside = [
             group.create_task(backend.keep_store(), name="store"),
             group.create_task(_load_inventory(backend), name="inventory"),

@@ -106,9 +106,9 @@ class Acquisition:
     def refused(self) -> dict[str, str]:
         """The stations (NET.STA) that a SeedLink server refuses, with its answer."""
         return {
-            station.replace("_", ".", 1): told
+            station.replace("_", ".", 1): answer
             for client in self.seedlink
-            for station, told in client.status.refused.items()
+            for station, answer in client.status.refused.items()
         }
 
     def left_aside(self) -> list[str]:

@@ -38,12 +38,12 @@ class CommandHandlers:
         }
 
     async def _origin(self, body: dict[str, Any]) -> dict[str, Any]:
-        told = await self._service.partner_origin(version_of(body))
-        return {} if told is None else version_body(told)
+        published = await self._service.partner_origin(version_of(body))
+        return {} if published is None else version_body(published)
 
     async def _cancel(self, body: dict[str, Any]) -> dict[str, Any]:
-        told = await self._service.cancel(str(body["event_id"]))
-        return {} if told is None else version_body(told)
+        published = await self._service.cancel(str(body["event_id"]))
+        return {} if published is None else version_body(published)
 
     async def _devices(self, body: dict[str, Any]) -> dict[str, Any]:
         targets = self._service.targets

@@ -62,12 +62,12 @@ class GroundMotion:
             _station(seed_id): self._intensity(seed_id, by_channel[seed_id])
             for seed_id in ranked[:STATIONS_MOST]
         }
-        told: list[dict[str, Any]] = [
+        messages: list[dict[str, Any]] = [
             {"type": "motion", "time_us": now_ns // NS_PER_US, "stations": motion}
         ]
         for seed_id in ranked[:TRACES_MOST]:
-            told += [_trace(packet) for packet in by_channel[seed_id][-PACKETS_MOST:]]
-        return told
+            messages += [_trace(packet) for packet in by_channel[seed_id][-PACKETS_MOST:]]
+        return messages
 
     def _in_turn(self, by_channel: Mapping[str, object]) -> list[str]:
         """Channels with data: stations with a recent pick first, then the others in turn."""

@@ -86,8 +86,8 @@ class StationHealth:
         if number is None:
             return
         end_s = packet.end_ns / NS_PER_S
-        is_heard = now_s - self._came_s[number] <= SILENT_S
-        if is_heard and (is_held or end_s < self._end_s[number]):
+        is_sending = now_s - self._came_s[number] <= SILENT_S
+        if is_sending and (is_held or end_s < self._end_s[number]):
             return
         self._came_s[number] = now_s
         self._end_s[number] = end_s
@@ -107,19 +107,21 @@ class StationHealth:
         says its clock is off.
         """
         delays = self._came_s - self._end_s
-        is_heard = now_s - self._came_s <= SILENT_S
-        heard = delays[is_heard]
-        median_s = float(np.median(heard)) if len(heard) else None
+        is_sending = now_s - self._came_s <= SILENT_S
+        delays_s = delays[is_sending]
+        median_s = float(np.median(delays_s)) if len(delays_s) else None
         states: dict[str, StationState] = {
-            station: _state(bool(is_heard[n]), float(delays[n]), station in (refused or {}))
+            station: _state(bool(is_sending[n]), float(delays[n]), station in (refused or {}))
             for n, station in enumerate(self.stations)
         }
         reasons: list[str] = []
         if now_s - started_s > GRACE_S:
-            reasons += _clock(heard, is_synchronized, offset_s)
+            reasons += _clock(delays_s, is_synchronized, offset_s)
             reasons += self._few(np.array([states[one] == "live" for one in self.stations], bool))
-        told = {one: float(delays[n]) for n, one in enumerate(self.stations) if is_heard[n]}
-        return Judgement(tuple(reasons), states, told, median_s)
+        delay_by_station = {
+            one: float(delays[n]) for n, one in enumerate(self.stations) if is_sending[n]
+        }
+        return Judgement(tuple(reasons), states, delay_by_station, median_s)
 
     def _few(self, is_live: NDArray[np.bool_]) -> list[str]:
         """Reasons if too few stations are live, in all or in an area."""
@@ -167,8 +169,8 @@ def _areas(places: list[tuple[float, float]], size: int) -> NDArray[np.intp]:
     return np.array(rows, np.intp)
 
 
-def _state(is_heard: bool, delay_s: float, is_refused: bool) -> StationState:
-    if not is_heard:
+def _state(is_sending: bool, delay_s: float, is_refused: bool) -> StationState:
+    if not is_sending:
         return "refused" if is_refused else "silent"
     if delay_s < -FUTURE_S:
         return "future"

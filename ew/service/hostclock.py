@@ -60,31 +60,31 @@ def read_clock() -> ClockState:
     program = shutil.which("chronyc")
     if program is not None:
         try:
-            told = subprocess.run(
+            answer = subprocess.run(
                 [program, "-c", "tracking"],
                 capture_output=True,
                 text=True,
                 timeout=ASKED_FOR_S,
                 check=True,
             ).stdout
-            return parse_tracking(told)
+            return parse_tracking(answer)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             log.debug("chronyc: %s", error)  # installed and not running: the kernel knows
     return _kernel()
 
 
-def parse_tracking(told: str) -> ClockState:
+def parse_tracking(answer: str) -> ClockState:
     """Parse the answer of ``chronyc -c tracking``.
 
     Raises:
         ValueError: it is no such answer.
     """
-    fields = told.strip().split(",")
+    fields = answer.strip().split(",")
     if len(fields) <= LEAP_FIELD:
-        raise ValueError(f"chronyc tells {told!r}")
+        raise ValueError(f"chronyc answers {answer!r}")
     offset_s = float(fields[OFFSET_FIELD])
     if not math.isfinite(offset_s):
-        raise ValueError(f"chronyc tells an offset of {offset_s}")
+        raise ValueError(f"chronyc answers an offset of {offset_s}")
     return ClockState(fields[LEAP_FIELD] != "Not synchronised", -offset_s, "chrony")
 
 

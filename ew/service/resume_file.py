@@ -75,7 +75,7 @@ class ResumeFile:
             self._versions = [v for v in kept.versions if now_s - v.issued_s < KEPT_S]
         elif kept.versions:
             # A drill must not continue as a real event, nor the other way round
-            log.warning("%s: told in mode %s, not gone on from", self.path, kept.mode)
+            log.warning("%s: published in mode %s, not continued", self.path, kept.mode)
         if not kept.sequences or now_s - kept.sequences_s > OLD_S:
             return {}
         self._snapshots.append((kept.sequences_s, kept.sequences))

@@ -21,7 +21,7 @@ async def resume(service: "Service", *, will_repeat: bool) -> None:
     """
     published = service.resume_file.versions
     if published:
-        log.info("going on from %d versions told before", len(published))
+        log.info("continuing %d published versions", len(published))
         service.last_event_id = published[-1].event_id
         for plan in await service.in_pipeline_thread(_restore, service, published):
             service.publisher.submit(plan)

@@ -46,9 +46,9 @@ async def retained_events(
                     try:
                         found.append(check(payload))
                     except MessageError as error:
-                        log.warning("%s is not gone on from: %s", message.topic, error)
+                        log.warning("%s is not continued: %s", message.topic, error)
     except TimeoutError:
         pass  # no more came
     except aiomqtt.MqttError as error:
-        log.warning("events told before can't be asked for: %s", error)
+        log.warning("retained events can't be read: %s", error)
     return found

@@ -335,9 +335,9 @@ class Service:
 
     async def _listen_for_commands(self) -> None:
         wanted = [*self.commands.wanted, (TOPIC_KEYS, 1)]
-        await listen(self.broker, wanted, self._take_heard, "commands")
+        await listen(self.broker, wanted, self._take_commands, "commands")
 
-    def _take_heard(self, messages: Sequence[tuple[str, bytes]]) -> None:
+    def _take_commands(self, messages: Sequence[tuple[str, bytes]]) -> None:
         for topic, payload in messages:
             if topic == TOPIC_KEYS:
                 self.keys_publisher.take(payload, time.time())

@@ -114,7 +114,8 @@ class AlertTargets:
             self._is_database_lost = True  # for good: a new file may get the old one's inode
         if not self._is_database_lost:
             return None
-        return f"{self._where.name} was deleted or replaced: those registered before stay until a restart"
+        name = self._where.name
+        return f"{name} was deleted or replaced: those registered before stay until a restart"
 
     async def _cell_targets(self) -> Targets:
         if self._cell_group is None:

@@ -86,16 +86,16 @@ class WebProcess:
             stdin.write(line)
 
 
-def broker_of(told: dict[str, Any]) -> BrokerAddress:
+def broker_of(message: dict[str, Any]) -> BrokerAddress:
     """The broker's address in a message to the child."""
-    ca_file = told["ca_file"]
+    ca_file = message["ca_file"]
     return BrokerAddress(
-        host=told["host"],
-        port=told["port"],
-        others=tuple((host, port) for host, port in told["others"]),
-        username=told["username"],
-        password=told["password"],
-        is_tls=told["is_tls"],
+        host=message["host"],
+        port=message["port"],
+        others=tuple((host, port) for host, port in message["others"]),
+        username=message["username"],
+        password=message["password"],
+        is_tls=message["is_tls"],
         ca_file=None if ca_file is None else Path(ca_file),
     )
 

@@ -1,1 +1,1 @@
-"""SHELL: what must outlive the process: devices and the event journal."""
+"""SHELL: stores devices and the event journal in a database, and keys and state in files."""

@@ -15,20 +15,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from ew.errors import InputError
 
 SCHEMA = "0001"
-"""The newest migration this version of ``ew`` knows."""
+"""The newest migration that this version of ``ew`` knows."""
 LOCK_S = 1.0
-"""How long another's lock is waited for before that is an error."""
+"""Longest wait for another process's lock before it is an error, s."""
 CONNECT_WITHIN_S = 3
 STATEMENT_WITHIN_S = 30
-"""Of a PostgreSQL server; reading a million devices takes a few seconds."""
+"""Longest statement on a PostgreSQL server, s; reading a million devices takes a few seconds."""
 MIGRATE_WITHIN_S = 10
-"""How long another process that migrates the same file is waited for."""
+"""Longest wait for another process that migrates the same file, s."""
 MIGRATION_LOCK = 0x6577
 """Key of PostgreSQL's advisory lock under which one process at a time migrates ("ew")."""
 
 
 class Database:
-    """Where registry and journal are: the path of an SQLite file, or a ``postgresql://`` URL.
+    """The location of registry and journal: an SQLite file's path, or a ``postgresql://`` URL.
 
     Raises:
         InputError: the URL can't be read, or the driver of PostgreSQL is not installed.
@@ -53,11 +53,11 @@ class Database:
             raise InputError(f"{self.name} needs psycopg: pip install 'ew[postgres]'") from error
 
     def engine(self) -> Engine:
-        """An engine; nothing is opened before it is used."""
+        """A new engine; nothing is opened before it is used."""
         return create_engine(self._url, connect_args=self._arguments())
 
     def async_engine(self) -> AsyncEngine:
-        """An asynchronous engine; connections that a server has closed are replaced."""
+        """A new asynchronous engine; connections that a server has closed are replaced."""
         url = self._url if self.path is None else self._url.set(drivername="sqlite+aiosqlite")
         return create_async_engine(url, pool_pre_ping=True, connect_args=self._arguments())
 
@@ -69,15 +69,15 @@ class Database:
         return {"connect_timeout": CONNECT_WITHIN_S, "options": options}
 
     def insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
-        """An INSERT that can say what is done on a conflict."""
+        """An INSERT that can say what happens on a conflict."""
         return postgresql.insert(table) if self.path is None else sqlite.insert(table)
 
     def is_missing(self) -> bool:
-        """Whether the file is not there (yet, or any more)."""
+        """Whether the file does not exist."""
         return self.path is not None and not self.path.exists()
 
     def file_id(self) -> tuple[int, int] | None:
-        """What tells the file from another that takes its name (device, inode), if there is one."""
+        """The file's device and inode, by which another of its name differs, or ``None``."""
         try:
             found = None if self.path is None else self.path.stat()
         except OSError:
@@ -85,7 +85,7 @@ class Database:
         return None if found is None else (found.st_dev, found.st_ino)
 
     async def prepare(self) -> None:
-        """``migrate`` in a thread."""
+        """Run ``migrate`` in a thread."""
         await asyncio.to_thread(self._migrate_once)
 
     def _migrate_once(self) -> None:
@@ -96,7 +96,7 @@ class Database:
             engine.dispose()
 
     def migrate(self, engine: Engine) -> None:
-        """Bring the schema up to date; blocking. Two processes may do so at once.
+        """Bring the schema up to date; it blocks. Two processes may do so at once.
 
         Raises:
             InputError: the database is of a newer version of ``ew``.
@@ -106,7 +106,7 @@ class Database:
             found = _schema_of(connection)
         if found == SCHEMA:
             return
-        # Only a new or an old database needs what takes a third of a second to import
+        # Imported for a new or an old database alone: it takes a third of a second
         from alembic import command  # noqa: PLC0415
         from alembic.config import Config  # noqa: PLC0415
         from alembic.util import CommandError  # noqa: PLC0415
@@ -131,7 +131,7 @@ class Database:
 
 
 def _schema_of(connection: Connection) -> str | None:
-    """The migration a database is at; ``None``: it has none, as before there were migrations."""
+    """The migration a database is at; ``None``: none, as before there were migrations."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

@@ -1,6 +1,6 @@
-"""SHELL: the journal: what was published goes to the database from a thread of its own.
+"""SHELL: the journal of published events, written to the database by a thread of its own.
 
-The alert path hands entries to a bounded queue and never waits. A database that is locked, full,
+The alert path puts entries into a bounded queue and never waits. A database that is locked, full,
 read-only or gone is tried again; meanwhile entries wait, and beyond the queue's size the oldest are
 lost and counted. History may suffer, alerts do not.
 """
@@ -25,7 +25,8 @@ from ew.storage.tables import latencies, versions
 log = logging.getLogger("ew.journal")
 
 WAITING_MOST = 20_000
-"""Entries that wait for the database: some hours of versions and receipts of a busy network."""
+"""Most entries that wait for the database: some hours of versions and receipts of a busy
+network."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
 BATCH_MOST = 200
 STOP_WITHIN_S = 2.0
@@ -68,15 +69,15 @@ class Journal:
         self._thread.join(STOP_WITHIN_S)
 
     def note_version(self, body: dict[str, Any]) -> None:
-        """Keep an event version, the body of its message."""
+        """Add an event version, the body of its message."""
         self._put("versions", body["event_id"], body["version"], body["issued_us"] / 1e6, body)
 
     def note_latency(self, event_id: str, version: int, body: dict[str, Any]) -> None:
-        """Keep a version's latency receipt, in the place of what was known before."""
+        """Add a version's latency receipt, in place of an earlier one."""
         self._put("latencies", event_id, version, 0.0, body)
 
     def status(self) -> dict[str, Any]:
-        """What the journal is doing, for health and metrics."""
+        """The journal's state, for health and metrics."""
         return {
             "waiting": len(self._waiting),
             "written": self.written,
@@ -103,7 +104,7 @@ class Journal:
             engine.dispose()
 
     def _keep_writing(self, engine: Engine) -> None:
-        """Write what waits, as it comes, until the end is asked for."""
+        """Write entries as they come, until ``stop``."""
         has_tables = False
         wait_s = RETRY_FIRST_S
         while (batch := self._next_batch()) is not None:
@@ -125,7 +126,7 @@ class Journal:
                 wait_s = RETRY_FIRST_S
 
     def _next_batch(self) -> list[Entry] | None:
-        """The oldest entries, which stay in the queue until they are written; ``None`` at the end."""
+        """The oldest entries, which stay in the queue until written; ``None`` at the end."""
         with self._changed:
             while not self._waiting and not self._is_stopping:
                 self._changed.wait()
@@ -152,7 +153,7 @@ class Journal:
         self.error = reason
 
     def _pause(self, seconds: float) -> bool:
-        """Wait before the next try; whether the journal is to end."""
+        """Wait before the next try; returns whether the journal is to end."""
         deadline = time.monotonic() + seconds
         with self._changed:
             while not self._is_stopping and (left := deadline - time.monotonic()) > 0:

@@ -39,9 +39,9 @@ from ew.times import US_PER_S
 log = logging.getLogger("ew.keys")
 
 OVERLAP_US = 7 * 86_400 * US_PER_S
-"""A rotated key stays valid this long: every device has heard of the new one by then."""
+"""A rotated key stays valid for this long, µs: every device knows the new one by then."""
 GROUPS: dict[str, tuple[Status, ...]] = {"actual": ("actual",), "drill": ("exercise", "test")}
-"""Real alerts have a key of their own, which no drill ever touches."""
+"""Statuses by group of keys: real alerts have a key of their own, which no drill uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Keyring:
         return self._issue(root, [*kept, *new], now_us)
 
     def revoke(self, key_id: str, now_us: int) -> "Keyring":
-        """Take a key out of the document: devices forget it with the next document they see.
+        """Take a key out of the document; devices forget it when they receive the new document.
 
         Raises:
             ConfigError: no such key, or the root's private key is not here.
@@ -142,7 +142,7 @@ class Keyring:
 
 @dataclass(frozen=True, slots=True)
 class ServiceKeys:
-    """What a service signs with: its signer, the document it publishes, the root devices need."""
+    """The keys of a service: its signer, the document it publishes, the root for devices."""
 
     signer: Signer
     document: bytes
@@ -163,9 +163,9 @@ class ServiceKeys:
 
     @classmethod
     def beside(cls, database: Path, now_us: int) -> "ServiceKeys":
-        """The root and key for drills that stand beside a database, made at the first start.
+        """The root and key for drills beside a database, made at the first start.
 
-        A service that comes back has the same root and key, so its devices go on believing it. The
+        A restarted service has the same root and key, so its devices trust it as before. The
         document is issued anew once half its life is over. Never for ``actual``.
 
         Raises:
@@ -192,8 +192,8 @@ class ServiceKeys:
     def _of(
         cls, root: Ed25519PrivateKey, signer: Signer, now_us: int, after: int = 0
     ) -> "ServiceKeys":
-        # Seconds as serial: they rise by themselves, also where the last document was lost; where it
-        # was not, above it, or devices would refuse the new one of a clock that was set back
+        # Seconds as serial: they rise by themselves, also where the last document was lost; else
+        # above the last, since devices would refuse the new one of a clock that was set back
         serial = max(now_us // US_PER_S, after + 1)
         document = sign_document(
             root, [KeyEntry.of(signer, now_us)], serial=serial, issued_us=now_us
@@ -228,7 +228,7 @@ class ServiceKeys:
 def _unfit(
     document: Document, entry: KeyEntry | None, signer: Signer, mode: Status, now_us: int
 ) -> str:
-    """Why no device would believe this signer by this document; empty if it would."""
+    """The reason why devices would refuse this signer by this document; empty if they would not."""
     if document.expires_us <= now_us:
         return "the document has expired; issue a new one with `ew keys rotate`"
     if entry is None:
@@ -253,7 +253,7 @@ def _unfit_entry(entry: KeyEntry, signer: Signer, mode: Status, now_us: int) -> 
 def _kept_document(
     file: Path, root: Ed25519PrivateKey, signer: Signer, now_us: int
 ) -> tuple[bytes | None, int]:
-    """The document in a file, if it still serves, and its serial."""
+    """The document in a file, if it is still usable, and its serial."""
     if not file.exists():
         return None, 0
     payload = read_file(file)
@@ -267,7 +267,7 @@ def _kept_document(
 
 
 def _kept_key(file: Path) -> Ed25519PrivateKey:
-    """The key in a file, made if there is none: whole at once, and once if two services start at a time."""
+    """The key in a file, made if there is none: in one step, and once if two services start."""
     if not file.exists():
         part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
         write_private(part, private_key_to_pem(Ed25519PrivateKey.generate()))
@@ -313,14 +313,14 @@ def read_file(path: Path) -> bytes:
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Write a file that its owner alone can read; never over another one."""
+    """Write a file that its owner alone can read; it must not exist."""
     _write(path, data, os.O_EXCL, 0o600)
 
 
 def write_public(path: Path, data: bytes) -> None:
-    """Write a file in one step: whoever reads it has the old one or the new one whole.
+    """Write a file in one step: a reader gets the old or the new content whole.
 
-    A file that holds the same is left as it is: nothing is needed of a disk that is full by now.
+    A file with equal content is left as it is, so that a full disk does no harm.
     """
     if path.exists() and read_file(path) == data:
         return
@@ -352,11 +352,11 @@ def load_service_keys(
     root: Path | None,
     is_again: bool = False,
 ) -> ServiceKeys:
-    """What a service signs with: as configured, else its own for drills beside the database.
+    """The keys the service signs with: as configured, else its own for drills beside the database.
 
-    Where nothing can be written beside the database (a full disk), keys for this run alone are made:
-    a drill goes on, and devices that pinned the old root say that they do not believe it. A service
-    that has keys and looks at them once more (``is_again``) is told instead.
+    Where nothing can be written beside the database (a full disk), keys for this run alone are
+    made: a drill goes on, and devices that pinned the old root report that they refuse it. With
+    ``is_again`` (a service that has keys looks at them once more) it is an error instead.
 
     Raises:
         ConfigError: the mode is ``actual`` without a key and its document, or they do not fit.
@@ -366,7 +366,8 @@ def load_service_keys(
     if key_file is not None:
         if document is None:
             raise ConfigError(
-                "service.keys_document: devices believe only keys in a document that a root signed; "
+                "service.keys_document: devices believe only keys in a document that a root "
+                "signed; "
                 "make one with `ew keys init DIR` and name DIR/keys.json"
             )
         where = root or document.with_name("root.pub.pem")

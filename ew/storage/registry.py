@@ -1,4 +1,4 @@
-"""SHELL: the registered devices as columns, read by the service; blocking, so off its event loop."""
+"""SHELL: reads the registered devices as columns, for the service; it blocks."""
 
 from array import array
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,8 @@ from ew.storage.database import Database
 from ew.storage.tables import devices
 
 ROWS_AT_ONCE = 500
-"""Fewer than Python's garbage collector waits for (700): a million rows would have it look through
-all that is there again and again, which took half of the time."""
+"""Rows fetched at once: fewer than Python's garbage collector waits for (700), which for a million
+rows would search all objects again and again, half of the time."""
 
 _COLUMNS = (devices.c.device_id, devices.c.kind, devices.c.latitude, devices.c.longitude)
 

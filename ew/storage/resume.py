@@ -1,8 +1,9 @@
-"""SHELL: what a service that comes back goes on from, in one small file beside the database.
+"""SHELL: the state from which a restarted service continues, in a file beside the database.
 
-It holds the event versions of the last minutes, as they were told, and the SeedLink sequence numbers
-of a while ago, so that the pickers can be warmed with data that were read before. The file is written
-whole, flushed to the disk and put in its place in one step: a kill leaves the old one or the new one.
+It contains the published event versions of the last minutes, and SeedLink sequence numbers from
+some time before, so that the pickers can be warmed with data that were read already. The file is
+written whole, flushed to the disk and moved to its place in one step: a kill leaves the old one or
+the new one.
 """
 
 import os
@@ -20,7 +21,11 @@ from ew.storage.versions import version_body, version_of
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """``versions`` told with status ``mode``, oldest first; ``sequences`` by SeedLink server and key, at ``sequences_s``."""
+    """The content of the file.
+
+    ``versions``: published with status ``mode``, oldest first; ``sequences``: by SeedLink server
+    and key, as of ``sequences_s``.
+    """
 
     versions: tuple[EventVersion, ...] = ()
     sequences: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -29,7 +34,7 @@ class Resume:
 
 
 def save_resume(path: Path, resume: Resume) -> None:
-    """Put the file in its place; it may take as long as the disk takes.
+    """Write the file and move it to its place; it takes as long as the disk takes.
 
     Raises:
         InputError: it can't be written.
@@ -54,10 +59,10 @@ def save_resume(path: Path, resume: Resume) -> None:
 
 
 def load_resume(path: Path) -> Resume:
-    """What the file holds; nothing where there is none.
+    """The content of the file; empty where there is none.
 
     Raises:
-        InputError: it is damaged; a service then starts as if there were none, and says so.
+        InputError: it is damaged; a service then starts as if there were none, and logs it.
     """
     if not path.exists():
         return Resume()
@@ -69,7 +74,7 @@ def load_resume(path: Path) -> Resume:
             for name, numbers in body["sequences"].items()
         }
         sequences_s = float(body["sequences_s"])
-        mode = body.get("mode")  # a file of an earlier release does not tell it
+        mode = body.get("mode")  # a file of an earlier release has no mode
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError,
             AttributeError) as error:  # fmt: skip
         raise InputError(f"{path}: not a resume file: {error}") from error

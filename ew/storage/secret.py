@@ -1,4 +1,4 @@
-"""SHELL: the secret that a service shares with its web processes, in a file of its owner's alone."""
+"""SHELL: the secret that a service shares with its web processes, in a file for its owner alone."""
 
 import os
 import secrets
@@ -10,7 +10,7 @@ SECRET_BYTES = 32
 
 
 def shared_secret(path: Path) -> bytes:
-    """The secret in a file, which is made (mode 0600) where there is none yet.
+    """The secret in a file, which is made (mode 0600) if there is none yet.
 
     Raises:
         InputError: the file can't be read or made, others may read it, or it is too short.

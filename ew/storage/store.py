@@ -1,4 +1,4 @@
-"""SHELL: the database as the API sees it: registered devices, and the journal of event versions.
+"""SHELL: the database for the API: registered devices, and the journal of event versions.
 
 SQLAlchemy's asynchronous core over SQLite or PostgreSQL. The journal is only read here: the service
 writes it, in a thread of its own (``ew.storage.journal``).
@@ -21,7 +21,7 @@ from ew.storage.tables import devices, latencies, versions
 
 @dataclass(frozen=True, slots=True)
 class RegisteredDevice:
-    """A device that wants alerts for its own place."""
+    """A device that is alerted for its own place."""
 
     device_id: str
     kind: str
@@ -37,7 +37,7 @@ class Store:
         self._engine = self._database.async_engine()
 
     async def __aenter__(self) -> Self:
-        """Open it and bring its schema up to date.
+        """Open the database and bring its schema up to date.
 
         Raises:
             InputError: it can't be opened, is no database, or is of a newer version of ``ew``.
@@ -55,7 +55,7 @@ class Store:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close it."""
+        """Close the database."""
         await self._engine.dispose()
 
     async def register(self, device: RegisteredDevice) -> None:
@@ -74,7 +74,7 @@ class Store:
             )
 
     async def unregister(self, device_id: str) -> bool:
-        """Remove a device; whether it was there."""
+        """Remove a device; returns whether it was there."""
         async with self._engine.begin() as connection:
             result = await connection.execute(
                 delete(devices).where(devices.c.device_id == device_id)
@@ -82,7 +82,7 @@ class Store:
         return bool(result.rowcount)
 
     async def device(self, device_id: str) -> RegisteredDevice | None:
-        """One device."""
+        """A device by its id, or ``None``."""
         columns = (devices.c.device_id, devices.c.kind, devices.c.latitude, devices.c.longitude)
         async with self._engine.connect() as connection:
             row = (
@@ -91,7 +91,7 @@ class Store:
         return None if row is None else RegisteredDevice(*row)
 
     async def listed(self, after: str, limit: int) -> list[RegisteredDevice]:
-        """So many devices by their ids, from the one after an id on."""
+        """At most ``limit`` devices in the order of their ids, after the id ``after``."""
         columns = (devices.c.device_id, devices.c.kind, devices.c.latitude, devices.c.longitude)
         wanted = select(*columns).where(devices.c.device_id > after)
         async with self._engine.connect() as connection:
@@ -99,7 +99,7 @@ class Store:
             return [RegisteredDevice(*row) for row in rows]
 
     async def events(self, limit: int = 50) -> list[dict[str, Any]]:
-        """The newest versions of the newest events, newest first, each with its ``latency`` receipt."""
+        """The newest versions of the newest events, newest first, with ``latency`` receipts."""
         async with self._engine.connect() as connection:
             rows = await connection.execute(
                 select(versions.c.event_id, versions.c.body, latencies.c.body)

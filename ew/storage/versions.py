@@ -1,7 +1,7 @@
 """PURE: an event version as plain JSON values and back, for the resume file and for commands.
 
-What a version rests on (its arrivals and station magnitudes) is left out; how hard stations have
-shaken is kept, because who was told depends on it.
+Arrivals and station magnitudes are left out; the stations' shaking is kept, because the alerted
+targets depend on it.
 """
 
 import math
@@ -29,7 +29,7 @@ def version_of(body: dict[str, Any]) -> EventVersion:
     """The event version of a plain form.
 
     Raises:
-        KeyError, TypeError: it is no such form.
+        KeyError, TypeError: it has another form.
     """
     numbers = {k: math.nan if v is None else v for k, v in body["origin"].items()}
     motions = tuple(StationMotion(**motion) for motion in body["motions"])
