@@ -3,15 +3,15 @@
 Health, events, devices, partners' origins, metrics, the page and live updates.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from ew import __version__
 from ew.alerts.message import EVENT_ID_MOST
-from ew.api import events, live, operators, problems
+from ew.api import devices, events, live, operators, problems
 from ew.api.access import SCOPE, Credentials, is_open, may_speak_for, needing
 from ew.api.backend import Backend
 from ew.api.limits import Limits
@@ -19,8 +19,6 @@ from ew.api.live import station_list
 from ew.api.models import (
     ORIGIN_AHEAD_MOST_S,
     ORIGIN_OLD_MOST_S,
-    DeviceId,
-    DeviceIn,
     OriginIn,
     OriginOut,
     is_of_now,
@@ -28,7 +26,6 @@ from ew.api.models import (
 from ew.api.page import PageSource, page_router, root_of
 from ew.records import EventVersion, Origin
 from ew.service.metrics import exposition
-from ew.storage.store import RegisteredDevice
 
 router = APIRouter()
 
@@ -55,55 +52,6 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
 async def stations(request: Request) -> list[dict[str, Any]]:
     """List the channels of the inventory."""
     return station_list(_service(request).inventory.values())
-
-
-@router.post("/devices", status_code=201, **needing("vendor"))
-async def register(request: Request, device: DeviceIn) -> DeviceIn:
-    """Register a device, or move it."""
-    service = _service(request)
-    kinds = service.config.policy.kinds
-    if device.kind not in kinds:
-        raise HTTPException(422, f"kind {device.kind!r} is none of {', '.join(kinds)}")
-    await service.register(
-        RegisteredDevice(device.device_id, device.kind, device.latitude, device.longitude)
-    )
-    return device
-
-
-@router.get("/devices", **needing("vendor"))
-async def devices(
-    request: Request,
-    after: Annotated[str, Query(max_length=64)] = "",
-    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
-) -> list[DeviceIn]:
-    """List registered devices by their ids; ``after``: the last id of the page before."""
-    found = await _service(request).store.listed(after, limit)
-    return [_device(one) for one in found]
-
-
-@router.get("/devices/{device_id}", **needing("vendor", 404))
-async def registered(request: Request, device_id: DeviceId) -> DeviceIn:
-    """Return one registered device."""
-    device = await _service(request).store.device(device_id)
-    if device is None:
-        raise HTTPException(404, f"no device {device_id!r}")
-    return _device(device)
-
-
-def _device(device: RegisteredDevice) -> DeviceIn:
-    return DeviceIn(
-        device_id=device.device_id,
-        kind=device.kind,
-        latitude=device.latitude,
-        longitude=device.longitude,
-    )
-
-
-@router.delete("/devices/{device_id}", status_code=204, **needing("vendor", 404))
-async def unregister(request: Request, device_id: DeviceId) -> None:
-    """Remove a device."""
-    if not await _service(request).unregister(device_id):
-        raise HTTPException(404, f"no device {device_id!r}")
 
 
 @router.post("/origins", status_code=202, **needing("partner", 409))
@@ -166,7 +114,7 @@ def create_app(service: Backend) -> FastAPI:
     source = PageSource(service.config, lambda: root_of(service.config), lambda: service.broker)
     app.include_router(page_router(source))
     app.state.requests = operators.Requests()
-    for routes in (router, operators.router, events.router):
+    for routes in (router, devices.router, operators.router, events.router):
         app.include_router(routes, prefix="/api/v1")
         app.include_router(routes, include_in_schema=False)
     app.include_router(events.fdsn)

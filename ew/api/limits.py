@@ -10,8 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ew.api.problems import problem
 
 BODY_MOST_BYTES = 64 * 1024
-BULK_MOST_BYTES = 32 * 1024 * 1024
-BULK = ("/api/v1/devices/bulk", "/devices/bulk")
+BULK_MOST_BYTES = 512 * 1024 * 1024
+"""Ten million devices in CSV; they are received into a file."""
+BULK = ("/api/v1/devices", "/devices")
+BULK_TYPES = (b"text/csv", b"application/vnd.apache.parquet")
 CLIENTS_KEPT = 10_000
 BURST_S = 2.0
 """A client may send the requests of this many seconds at once: a page needs a dozen files."""
@@ -44,9 +46,12 @@ class Limits:
             refusal = problem(429, "too many requests", headers={"Retry-After": "1"})
             await refusal(scope, receive, send)
             return
-        most = BULK_MOST_BYTES if scope["path"] in BULK else BODY_MOST_BYTES
+        headers = dict(scope["headers"])
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        is_bulk = scope["path"] in BULK and kind in BULK_TYPES
+        most = BULK_MOST_BYTES if is_bulk else BODY_MOST_BYTES
         detail = f"a body may have {most} bytes"
-        length = dict(scope["headers"]).get(b"content-length", b"0")
+        length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > most:
             refusal = problem(413, detail, headers={"Connection": "close"})
             await refusal(scope, receive, send)

@@ -5,7 +5,7 @@ writes it, in a thread of its own (``ew.storage.journal``).
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -58,19 +58,15 @@ class Store:
         """Close the database."""
         await self._engine.dispose()
 
-    async def register(self, device: RegisteredDevice) -> None:
-        """Add a device, or move it."""
-        values: dict[str, Any] = {
-            "device_id": device.device_id,
-            "kind": device.kind,
-            "latitude": device.latitude,
-            "longitude": device.longitude,
-            "registered_s": time.time(),
-        }
-        statement = self._database.insert(devices).values(values)
+    async def register(self, *added: RegisteredDevice) -> None:
+        """Add devices, or move them; all of them or none."""
+        now_s = time.time()
+        rows = [{**asdict(device), "registered_s": now_s} for device in added]
+        statement = self._database.insert(devices)
+        moved = {name: statement.excluded[name] for name in rows[0] if name != "device_id"}
         async with self._engine.begin() as connection:
             await connection.execute(
-                statement.on_conflict_do_update(index_elements=["device_id"], set_=values)
+                statement.on_conflict_do_update(index_elements=["device_id"], set_=moved), rows
             )
 
     async def unregister(self, device_id: str) -> bool:

@@ -10,6 +10,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tests.api.conftest import KEYS
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
+
+
+@schemathesis.serializer("text/csv")
+def as_csv(_: Any, value: Any) -> bytes:
+    return str(value).encode()
+
+
 not_a_server_error = schemathesis.checks.not_a_server_error
 OPERATOR = {"Authorization": f"Bearer {KEYS['operator']}"}
 
