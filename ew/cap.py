@@ -95,7 +95,7 @@ def _add_info(
 ) -> None:
     origin, is_over = version.origin, version.kind == "cancel"
     magnitude = "?" if math.isnan(origin.magnitude) else f"{origin.magnitude:.1f}"
-    told, ended = _HEADLINES[language]
+    headline, ended = _HEADLINES[language]
     mark = _MARK.get(status, {}).get(language, "")
     info = add(alert, "info")
     add(info, "language", {"en": "en-US", "zh": "zh-CN"}[language])
@@ -109,7 +109,7 @@ def _add_info(
     add(info, "onset", _time(origin.time_s))
     add(info, "expires", _time(version.issued_s + EVENT_LIFE_S))
     add(info, "senderName", "ew")
-    add(info, "headline", mark + (ended if is_over else told.format(magnitude=magnitude)))
+    add(info, "headline", mark + (ended if is_over else headline.format(magnitude=magnitude)))
     if not is_over:
         add(info, "instruction", mark + _INSTRUCTION[language])
     for name, value in (

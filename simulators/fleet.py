@@ -102,14 +102,14 @@ async def run(orders: Orders) -> None:
         while shared.subscribed < len(clients):  # noqa: ASYNC110 - counted by protocols
             await asyncio.sleep(0.01)
         workers.append(group.create_task(_travel(clients, orders)))
-        _say({"ready": len(clients)})
+        _write_line({"ready": len(clients)})
         await stop.wait()
         await asyncio.sleep(0)
         for task in workers:
             task.cancel()
     while shared.inbox:
         _think(shared)
-    _say({"done": len(clients), "refused": _refusals(clients), "receipts": shared.receipts})
+    _write_line({"done": len(clients), "refused": _refusals(clients), "receipts": shared.receipts})
 
 
 async def _keep(
@@ -151,7 +151,7 @@ async def _travel(clients: Sequence[DeviceClient], orders: Orders) -> None:
         for client, journey in journeys:
             line = client.move(*journey.at(time.monotonic() - begin_s))
             if line is not None:
-                _say(line)
+                _write_line(line)
 
 
 async def _read_mail(shared: Shared) -> None:
@@ -171,9 +171,9 @@ def _think(shared: Shared) -> None:
         machine.refused[str(error)] = machine.refused.get(str(error), 0) + 1
     else:
         for line in lines:
-            _say(line)
+            _write_line(line)
     if shared.verifier.serial > serial:
-        _say({"serial": shared.verifier.serial})
+        _write_line({"serial": shared.verifier.serial})
 
 
 def _refusals(clients: Sequence[DeviceClient]) -> dict[str, int]:
@@ -184,7 +184,7 @@ def _refusals(clients: Sequence[DeviceClient]) -> dict[str, int]:
     return total
 
 
-def _say(line: dict[str, Any]) -> None:
+def _write_line(line: dict[str, Any]) -> None:
     sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
     sys.stdout.buffer.flush()
 

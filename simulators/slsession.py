@@ -284,15 +284,15 @@ def _time_ns(word: str) -> int | None:
 def _info_records(text: bytes | None) -> bytes:
     """Text in records of SeedLink 3, marked as continued except the last; ``None``: no level."""
     channel = "INF" if text is not None else "ERR"
-    told = text or b'<?xml version="1.0"?><seedlink/>'
+    content = text or b'<?xml version="1.0"?><seedlink/>'
     packets = []
-    for at in range(0, len(told), INFO_BYTES):
-        part = told[at : at + INFO_BYTES]
+    for at in range(0, len(content), INFO_BYTES):
+        part = content[at : at + INFO_BYTES]
         record = MS3Record()
         record.sourceid, record.reclen = nslc2sourceid("SL", "INFO", "", channel), 512
         record.formatversion, record.encoding = 2, DataEncoding.TEXT
         record.starttime, record.samprate = 0, 0
         (packed,) = record.generate(np.frombuffer(part, np.uint8), "t")
-        mark = b"SLINFO *" if at + INFO_BYTES < len(told) else b"SLINFO  "
+        mark = b"SLINFO *" if at + INFO_BYTES < len(content) else b"SLINFO  "
         packets.append(mark + bytes(packed))
     return b"".join(packets)

@@ -152,19 +152,19 @@ async def _run(orders: SwarmOrders) -> None:
         async for line in commands:
             word, _, number = line.decode().strip().partition(" ")
             if word == "count":
-                _say({"count": len(crowd.subscribed)})
+                _write_line({"count": len(crowd.subscribed)})
             elif word == "received":
-                _say({"received": len({n for n, _ in crowd.received.get(int(number), [])})})
+                _write_line({"received": len({n for n, _ in crowd.received.get(int(number), [])})})
             else:
                 found = crowd.received.get(int(number), [])
                 reached = len({n for n, _ in found})
                 times, devices = [at for _, at in found], [n for n, _ in found]
-                _say({"times_ns": times, "reached": reached, "devices": devices})
+                _write_line({"times_ns": times, "reached": reached, "devices": devices})
         for task in keepers:
             task.cancel()
 
 
-def _say(line: dict[str, Any]) -> None:
+def _write_line(line: dict[str, Any]) -> None:
     sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
     sys.stdout.buffer.flush()
 

@@ -103,10 +103,10 @@ def blast(
     """A quarry blast that the nearest three stations record."""
     rng = np.random.default_rng(seed)
     away = _away_km(stations, latitude, longitude)
-    heard = sorted(away, key=lambda code: away[code])[:3]
+    nearest = sorted(away, key=lambda code: away[code])[:3]
 
     def change(code: str, t: Floats, x: Floats) -> Floats:
-        if code not in heard:
+        if code not in nearest:
             return x
         since = t - at_s - away[code] / GROUND_KM_S
         wave = np.exp(-np.maximum(since, 0) / 2) * rng.normal(size=len(t))

@@ -1,4 +1,4 @@
-"""PURE: a group of targets of one address: what they are to hear of, and what they were told."""
+"""PURE: a group of targets of one kind of address, with their thresholds and last alerts."""
 
 import math
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ OUT_OF_REACH = 99.0
 
 @dataclass(slots=True, eq=False)
 class TargetGroup:
-    """D targets and the least intensity (D,) f4 that each is to hear of."""
+    """D targets and the least intensity (D,) f4 at which each is alerted."""
 
     targets: Targets
     least: NDArray[np.float32]
     rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """Rows in this group of the targets of the group before; -1: they have left."""
-    told: dict[str, LastAlerts] = field(default_factory=dict)
+    last_alerts: dict[str, LastAlerts] = field(default_factory=dict)
     least_by_met: dict[tuple[bool, ...], NDArray[np.float32]] = field(default_factory=dict)
 
     def take_over(self, before: "TargetGroup") -> None:
@@ -34,23 +34,25 @@ class TargetGroup:
         A target that left after it was alerted is kept out of reach of new alerts (``least`` 99),
         and is sent updates and the cancel of its alert.
         """
-        if not before.told:
+        if not before.last_alerts:
             return
         rows = self.rows
-        for told in before.told.values():
-            told.catch_up()
-        was_told = np.logical_or.reduce([told.knows for told in before.told.values()])
-        left = np.flatnonzero((rows < 0) & was_told)
+        for last in before.last_alerts.values():
+            last.catch_up()
+        was_alerted = np.logical_or.reduce([last.knows for last in before.last_alerts.values()])
+        left = np.flatnonzero((rows < 0) & was_alerted)
         if len(left):
             rows[left] = len(self.targets) + np.arange(len(left))
             self.targets = self.targets.joined(before.targets.some(left))
             out_of_reach = np.full(len(left), OUT_OF_REACH, np.float32)
             self.least = np.concatenate([self.least, out_of_reach])
         count = len(self.targets)
-        self.told = {event_id: told.moved(rows, count) for event_id, told in before.told.items()}
+        self.last_alerts = {
+            event_id: last.moved(rows, count) for event_id, last in before.last_alerts.items()
+        }
 
     def changed(self, other: Self, gone: Sequence[str]) -> "TargetGroup":
-        """This group with the targets of another, which are new or elsewhere, and without some.
+        """This group with the changed targets of another, and without those gone.
 
         Those gone keep their rows, out of reach: only a group that is read anew drops them.
         """
@@ -62,10 +64,10 @@ class TargetGroup:
 
 
 def group_of(targets: Targets, policy: PolicyConfig) -> TargetGroup:
-    """Targets with what each is to hear of by its kind, where its region is activated."""
+    """Targets with the least intensity of each, by its kind and region."""
     kinds = list(policy.kinds.values())
     if targets.address == "cell":
-        # A cell is told what its most easily alerted kind of device is to hear
+        # A cell is alerted for its most easily alerted kind of device
         asked = [kind.min_intensity for kind in kinds if kind.address == "cell"]
         least = np.full(len(targets), min(asked, default=math.inf), np.float32)
     else:

@@ -41,17 +41,17 @@ class _Known:
         self._first: AlertPlan | None = first
         self._popped: set[int] = set()
         self._newest = np.empty(0, np.int32)
-        self._was_told = np.empty(0, np.bool_)
+        self._was_sent = np.empty(0, np.bool_)
 
     def moved(self, targets: Targets) -> None:
         """Continue with another list of targets: devices came, moved or went."""
         self._spread()
         rows = targets.rows_of(self.targets)
         stay = np.flatnonzero(rows >= 0)
-        newest, was_told = np.zeros(len(targets), np.int32), np.zeros(len(targets), np.bool_)
+        newest, was_sent = np.zeros(len(targets), np.int32), np.zeros(len(targets), np.bool_)
         newest[rows[stay]] = self._newest[stay]
-        was_told[rows[stay]] = self._was_told[stay]
-        self.targets, self._newest, self._was_told = targets, newest, was_told
+        was_sent[rows[stay]] = self._was_sent[stay]
+        self.targets, self._newest, self._was_sent = targets, newest, was_sent
 
     def _spread(self) -> None:
         """Make columns for all targets, in place of the first plan."""
@@ -59,8 +59,8 @@ class _Known:
             return
         is_first = self._first.order.is_chosen
         self._newest = np.where(is_first, np.int32(self._first.version.version), np.int32(0))
-        self._was_told = np.zeros(len(self.targets), np.bool_)
-        self._was_told[list(self._popped)] = True
+        self._was_sent = np.zeros(len(self.targets), np.bool_)
+        self._was_sent[list(self._popped)] = True
         self._first = None
 
     def add(self, plan: AlertPlan) -> NDArray[np.bool_]:
@@ -68,7 +68,7 @@ class _Known:
         self._spread()
         is_chosen, version = plan.order.is_chosen, np.int32(plan.version.version)
         np.maximum(self._newest, version, out=self._newest, where=is_chosen)
-        return is_chosen & self._was_told
+        return is_chosen & self._was_sent
 
     def is_replaced(self, due: Due) -> bool:
         """Whether there is a newer version for its target."""
@@ -83,7 +83,7 @@ class _Known:
         if row is None:
             return
         if self._first is None:
-            self._was_told[row] = True
+            self._was_sent[row] = True
         else:
             self._popped.add(row)
 

@@ -384,7 +384,7 @@ def verified_event(payload: bytes, verifier: Verifier, status: Status, now_us: i
     version, plain = parse_event(payload)
     verifier.verify(plain, now_us)
     if plain["status"] != status:
-        raise MessageError(f"event {version.event_id} is told as {plain['status']}, not {status}")
+        raise MessageError(f"event {version.event_id} has status {plain['status']}, not {status}")
     return version
 
 

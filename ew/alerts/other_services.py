@@ -18,7 +18,7 @@ class OtherServices:
     """The versions published by other services, by event."""
 
     def __init__(self) -> None:
-        self._heard: dict[str, list[EventVersion]] = {}
+        self._received: dict[str, list[EventVersion]] = {}
         self._newest: dict[str, int] = {}
         self._ours: deque[tuple[str, int, int]] = deque(maxlen=OURS_KEPT)
 
@@ -31,14 +31,14 @@ class OtherServices:
         """Take a published version; returns whether it is another's and newer than those known."""
         if _name(version) in self._ours:
             return False
-        while version.event_id not in self._heard and len(self._heard) >= EVENTS_KEPT:
-            del self._heard[next(iter(self._heard))]
-        self._heard.setdefault(version.event_id, []).append(version)
+        while version.event_id not in self._received and len(self._received) >= EVENTS_KEPT:
+            del self._received[next(iter(self._received))]
+        self._received.setdefault(version.event_id, []).append(version)
         return self._note_newest(version)
 
     def take(self, event_id: str) -> list[EventVersion]:
         """Remove and return the other services' versions of an event that ends, oldest first."""
-        return sorted(self._heard.pop(event_id, []), key=lambda one: one.version)
+        return sorted(self._received.pop(event_id, []), key=lambda one: one.version)
 
     def _note_newest(self, version: EventVersion) -> bool:
         before = self._newest.pop(version.event_id, 0)

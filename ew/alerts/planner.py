@@ -34,7 +34,7 @@ last lane."""
 EVENTS_KEPT = 16
 """Events of which the last alert of each target is known, 8 bytes for each; older events are
 over."""
-TOLD_KEPT_S = 900.0
+UPDATED_FOR_S = 900.0
 """After this long an event is neither updated nor cancelled any more, s."""
 WARNED_FOR_S = 300.0
 """Nobody can be warned of an older earthquake, s: S reaches 1,000 km in 250 s."""
@@ -200,7 +200,7 @@ class AlertPlanner:
         return prepared
 
     def prepare_change(self, changed: Targets, gone: Sequence[str]) -> list[TargetGroup]:
-        """As ``prepare``, where few devices came or moved (``changed``) or have ``gone`` (ids)."""
+        """Prepare groups where few devices came or moved (``changed``) or have ``gone`` (ids)."""
         groups = {group.targets.address: group for group in self._groups}
         other = group_of(changed, self._config.policy)
         old = groups.get(changed.address)
@@ -219,9 +219,11 @@ class AlertPlanner:
         for group in prepared:
             old = before.get(group.targets.address)
             if old is not None and old is not group:
-                over = [i for i, told in old.told.items() if now_s - told.base_s > TOLD_KEPT_S]
+                over = [
+                    i for i, last in old.last_alerts.items() if now_s - last.base_s > UPDATED_FOR_S
+                ]
                 for event_id in over:
-                    del old.told[event_id]
+                    del old.last_alerts[event_id]
                 group.take_over(old)
         self._groups = [group for group in prepared if len(group.targets)]
 
@@ -262,14 +264,14 @@ class AlertPlanner:
             since_s = np.float32(now_s - origin.time_s)
             least = self._least(group, version)[raised]
             keys[raised] = self._keys(strength[raised], s_s[raised], least, since_s)
-        told = group.told.get(version.event_id)
-        if told is not None:
-            told.catch_up()
-        knew = None if told is None else told.knows
+        last = group.last_alerts.get(version.event_id)
+        if last is not None:
+            last.catch_up()
+        knew = None if last is None else last.knows
         # For the first version a target's S arrival is its travel time
-        since_base = s_s if told is None else s_s + np.float32(origin.time_s - told.base_s)
-        order = self._order(told, version, keys, since_base, strength)
-        self._note(group, told, version, order, since_base, strength)
+        since_base = s_s if last is None else s_s + np.float32(origin.time_s - last.base_s)
+        order = self._order(last, version, keys, since_base, strength)
+        self._note(group, last, version, order, since_base, strength)
         return AlertPlan(
             version=version,
             targets=group.targets,
@@ -317,35 +319,35 @@ class AlertPlanner:
             known is None
             # A gather over all devices, the same for every version between two thresholds
         ):
-            can_hear = np.array(met)[group.targets.kinds]
-            known = np.where(can_hear, group.least, np.float32(OUT_OF_REACH)).astype(np.float32)
+            is_alerted = np.array(met)[group.targets.kinds]
+            known = np.where(is_alerted, group.least, np.float32(OUT_OF_REACH)).astype(np.float32)
             group.least_by_met = {met: known}
         return known
 
     def _order(
         self,
-        told: LastAlerts | None,
+        last: LastAlerts | None,
         version: EventVersion,
         keys: NDArray[np.uint16],
         since_base: NDArray[np.float32],
         strength: NDArray[np.float32],
     ) -> SendingOrder:
         """The targets above the threshold, and those alerted before for which it changes."""
-        if told is None:
+        if last is None:
             nobody = np.zeros(len(keys), np.bool_)
             return SendingOrder(keys, nobody if version.kind == "cancel" else None)
         if version.kind == "cancel":
-            return SendingOrder(keys, told.knows)
+            return SendingOrder(keys, last.knows)
         policy = self._config.policy
-        moved = np.abs(since_base - told.s_since_base) >= policy.update_arrival_s
-        changed = np.abs(strength - told.intensity) >= policy.update_intensity
+        moved = np.abs(since_base - last.s_since_base) >= policy.update_arrival_s
+        changed = np.abs(strength - last.intensity) >= policy.update_intensity
         # A target alerted before receives a change even below the threshold
-        return SendingOrder(keys, np.where(told.knows, moved | changed, keys != NOT_TOLD))
+        return SendingOrder(keys, np.where(last.knows, moved | changed, keys != NOT_TOLD))
 
     @staticmethod
     def _note(
         group: TargetGroup,
-        told: LastAlerts | None,
+        last: LastAlerts | None,
         version: EventVersion,
         order: SendingOrder,
         since_base: NDArray[np.float32],
@@ -353,10 +355,12 @@ class AlertPlanner:
     ) -> None:
         if not len(order):
             return
-        if told is None:
-            while len(group.told) >= EVENTS_KEPT:
-                del group.told[next(iter(group.told))]
+        if last is None:
+            while len(group.last_alerts) >= EVENTS_KEPT:
+                del group.last_alerts[next(iter(group.last_alerts))]
             base_s = version.origin.time_s
-            group.told[version.event_id] = LastAlerts(order.is_chosen, strength, since_base, base_s)
+            group.last_alerts[version.event_id] = LastAlerts(
+                order.is_chosen, strength, since_base, base_s
+            )
             return
-        told.note(order.is_chosen, strength, since_base)
+        last.note(order.is_chosen, strength, since_base)

@@ -72,7 +72,7 @@ def _mark(received: PlaceAlert) -> str:
 def _words(received: PlaceAlert, *, is_stronger: bool) -> tuple[str, str]:
     alert, left = received.alert, round(received.seconds_left)
     when = f"shaking in {left} s" if left > 0 else "shaking has begun"
-    again = "Stronger than said before. " if is_stronger else ""
+    again = "Stronger than first reported. " if is_stronger else ""
     mark, place = _mark(received), received.place.name
     title = f"{mark}Earthquake M {alert.origin.magnitude:.1f}: {when} at {place}"
     body = (

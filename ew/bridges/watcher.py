@@ -81,12 +81,12 @@ class PlaceAlert:
     alert: AlertBody
     level: Level
     s_arrival_us: int
-    heard_us: int
+    received_us: int
 
     @property
     def seconds_left(self) -> float:
         """Seconds from its receipt to the S-wave; negative: S has passed."""
-        return (self.s_arrival_us - self.heard_us) / 1e6
+        return (self.s_arrival_us - self.received_us) / 1e6
 
     @property
     def distance_km(self) -> float:

@@ -79,8 +79,8 @@ class Watched:
 def home_assistant(watched: Watched, to: BrokerAddress, prefix: str) -> None:
     """Run the bridge to Home Assistant until interrupted."""
     states = [PlaceState(place) for place in watched.places]
-    said = _says(watched, f"{len(states)} places to {to.url}")
-    _run(running.home_assistant(watched.broker, watched.watcher(), states, to, prefix, said))
+    announce = _announcement(watched, f"{len(states)} places to {to.url}")
+    _run(running.home_assistant(watched.broker, watched.watcher(), states, to, prefix, announce))
 
 
 def notify(watched: Watched, urls: Sequence[str], wanted: Filter) -> None:
@@ -103,8 +103,8 @@ def notify(watched: Watched, urls: Sequence[str], wanted: Filter) -> None:
         kind = apprise.NotifyType.INFO if notice.is_over else apprise.NotifyType.FAILURE
         return bool(channels.notify(title=notice.title, body=notice.body, notify_type=kind))
 
-    said = _says(watched, f"{len(urls)} channels")
-    _run(running.notify(watched.broker, watched.watcher(), Notices(wanted), send, said))
+    announce = _announcement(watched, f"{len(urls)} channels")
+    _run(running.notify(watched.broker, watched.watcher(), Notices(wanted), send, announce))
 
 
 def cap(watched: Watched, folder: Path, sender: str) -> None:
@@ -119,18 +119,22 @@ def cap(watched: Watched, folder: Path, sender: str) -> None:
         raise InputError(f"{folder}: can't make the folder: {error.strerror}") from error
     table = TravelTimes.of(watched.config.locate)
     writer = CapWriter(watched.config, table, watched.verifier(), sender)
-    _run(running.cap(watched.broker, writer, folder, _says(watched, f"CAP files in {folder}")))
+    _run(
+        running.cap(
+            watched.broker, writer, folder, _announcement(watched, f"CAP files in {folder}")
+        )
+    )
 
 
-def _says(watched: Watched, what: str) -> Callable[[], None]:
+def _announcement(watched: Watched, what: str) -> Callable[[], None]:
     """A callback that prints, once the broker has taken the subscriptions, that the bridge runs."""
     lines = iter([f"ew bridge: {watched.broker.url}  {what}"])
 
-    def say() -> None:
+    def announce() -> None:
         for line in lines:
             print(line, flush=True)
 
-    return say
+    return announce
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

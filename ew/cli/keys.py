@@ -40,7 +40,7 @@ def rotate(path: Path) -> None:
 def revoke(path: Path, key_id: str) -> None:
     """Take a key out and print the document."""
     _print(Keyring.load(path).revoke(key_id, _now_us()))
-    print("\nRestart the service with the new keys.json, so that devices hear of it.")
+    print("\nRestart the service with the new keys.json, so that devices receive it.")
 
 
 def show(path: Path) -> None:

@@ -44,7 +44,7 @@ def run_serve(path: Path | None) -> None:
         asyncio.run(_serve(config, path))
     except* EwError as group:
         raise _first(group) from None
-    except* Exception as group:  # noqa: BLE001 - the process's top: it is logged and ends the process
+    except* Exception as group:  # noqa: BLE001 - the process's top: it is logged
         _end_at_once(group)
 
 

@@ -146,7 +146,8 @@ async def _mosquitto(port: int, keep: Keep | None) -> AsyncIterator[BrokerAddres
     port = port or free_port()
     settings = (
         f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
-        "max_queued_messages 10000\nmax_inflight_messages 0\nset_tcp_nodelay true\nlog_type error\nlog_dest stderr\n"
+        "max_queued_messages 10000\nmax_inflight_messages 0\n"
+        "set_tcp_nodelay true\nlog_type error\nlog_dest stderr\n"
     )
     async with run_program("mosquitto", "mosquitto", settings, port, keep) as address:
         yield address

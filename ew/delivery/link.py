@@ -90,7 +90,7 @@ class Link(asyncio.Protocol):
         self._login, self._on_ack = login, on_ack
         self._splitter = decode.Splitter(LARGEST_ANSWER)
         self._transport: asyncio.Transport | None = None
-        self._heard = loop.time()
+        self._received_s = loop.time()
         self._last_id = 0
         self._is_full = False
         self._reason = "the broker closed the connection"
@@ -105,7 +105,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read acknowledgements."""
-        self._heard = asyncio.get_running_loop().time()
+        self._received_s = asyncio.get_running_loop().time()
         try:
             for kind, _, body in self._splitter.feed(data):
                 self._handle(kind, body)
@@ -196,7 +196,7 @@ class Link(asyncio.Protocol):
     @property
     def silent_s(self) -> float:
         """Seconds since the broker has sent anything; at most about 2 s while it answers."""
-        return asyncio.get_running_loop().time() - self._heard
+        return asyncio.get_running_loop().time() - self._received_s
 
     def abort(self, reason: str) -> None:
         """Close the connection without DISCONNECT."""

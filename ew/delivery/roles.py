@@ -22,7 +22,7 @@ _RECEIPTS = frozenset({"ew/v1/receipt"})
 
 
 class Role(Enum):
-    """What a client is; the value stands in the file of users."""
+    """The role of a client; the value is the one in the file of users."""
 
     SERVICE = "service"
     STATION = "station"

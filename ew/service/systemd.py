@@ -21,24 +21,24 @@ class SystemdNotifier:
         # systemd writes an abstract socket's leading zero byte as @
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._every_s = int(environment.get("WATCHDOG_USEC", "0")) / US_PER_S / SAYINGS
-        self._said_s = 0.0
+        self._notified_s = 0.0
 
     def ready(self) -> None:
         """Report that alerts are possible from now on."""
-        self._say("READY=1")
+        self._notify("READY=1")
 
     def status(self, health: str) -> None:
         """Set the line that ``systemctl status`` shows."""
-        self._say(f"STATUS=health: {health}")
+        self._notify(f"STATUS=health: {health}")
 
     def alive(self) -> None:
         """Report that the pipeline has completed a tick; it may be called at any rate."""
         now_s = time.monotonic()
-        if self._every_s and now_s - self._said_s >= self._every_s:
-            self._said_s = now_s
-            self._say("WATCHDOG=1")
+        if self._every_s and now_s - self._notified_s >= self._every_s:
+            self._notified_s = now_s
+            self._notify("WATCHDOG=1")
 
-    def _say(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         if not self._address:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:

@@ -22,8 +22,8 @@ RETRY_S = 2.0
 class AlertTargets:
     """Reads the targets and hands them to the planner.
 
-    ``use``: has the planner use the groups of targets it prepared. Devices that have been read stay
-    when the database can't be read any more, or is another one: ``trouble`` then says so.
+    ``use``: makes the planner use the groups of targets it prepared. Devices that have been read
+    stay when the database can't be read any more, or is another one: ``trouble`` then reports it.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class AlertTargets:
             await self.reload()
             return
         async with self._reloading:
-            # Whoever had to wait here may have been read together with those before
+            # A device that had to wait here may have been read together with those before
             wanted, self._changed = sorted(self._changed), set()
             if not wanted or self._database_loss():
                 return

@@ -81,8 +81,8 @@ def fetch(url: str, *, timeout_s: float = TIMEOUT_S, most_bytes: int = MOST_BYTE
             return b"".join(_chunks(answer, url, deadline_s, most_bytes))
     except urllib.error.HTTPError as error:
         with error:
-            said = error.read(200).decode("utf-8", "replace").strip().splitlines()[:1]
-        raise InputError(f"{url}: HTTP {error.code} {error.reason} {said}") from error
+            body = error.read(200).decode("utf-8", "replace").strip().splitlines()[:1]
+        raise InputError(f"{url}: HTTP {error.code} {error.reason} {body}") from error
     except urllib.error.URLError as error:
         raise InputError(f"{url}: can't reach it: {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:

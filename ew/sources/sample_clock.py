@@ -40,6 +40,6 @@ class SampleClock:
         period_s = 1 / self.rate + BETA * ahead_s / count
         lowest, highest = (1 - RATE_OFF) * nominal, (1 + RATE_OFF) * nominal
         self.rate = min(highest, max(lowest, 1 / period_s))
-        told = min(highest, max(lowest, 1 / (1 / self.rate + ALPHA * ahead_s / count)))
-        self.next_s = begin_s + count / told
-        return begin_s, told
+        rate = min(highest, max(lowest, 1 / (1 / self.rate + ALPHA * ahead_s / count)))
+        self.next_s = begin_s + count / rate
+        return begin_s, rate

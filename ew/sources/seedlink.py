@@ -136,7 +136,7 @@ class SeedLinkClient:
             version = await self._negotiate(reader, writer)
             framer = Framer(version)
             self.status.is_connected, self.status.protocol = True, version
-            heard_s = time.monotonic()
+            data_s = time.monotonic()
             while True:
                 data = await self._read(reader, writer)
                 if not data:
@@ -144,8 +144,8 @@ class SeedLinkClient:
                 frames = framer.feed(data)
                 self._records(frames, version)
                 if frames:
-                    heard_s = time.monotonic()
-                elif time.monotonic() - heard_s > NO_DATA_S:
+                    data_s = time.monotonic()
+                elif time.monotonic() - data_s > NO_DATA_S:
                     # It answers and sends nothing: another server, or a new connection, may do
                     # better
                     raise InputError(f"no data for {NO_DATA_S:.0f} s")
@@ -216,8 +216,8 @@ class SeedLinkClient:
                 writer.write(command.text.encode() + b"\r\n")
             answer = await _line(reader)
             if answer != b"OK" and not command.resumes:
-                told = f"{command.text!r} was answered with {answer[:80].decode('latin1')!r}"
-                refused.setdefault(command.station, told)
+                reason = f"{command.text!r} was answered with {answer[:80].decode('latin1')!r}"
+                refused.setdefault(command.station, reason)
             elif command.text.startswith("DATA") and command.station not in refused:
                 accepted.append(command.station)
         return accepted, refused

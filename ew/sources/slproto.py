@@ -178,7 +178,7 @@ def v3_selector(selector: str) -> str:
         return f"{negative}{channel}"
     location = location or "--"
     if len(location) != 2 or "*" in location:
-        raise InputError(f"selector {selector!r} can't be said in SeedLink 3: give it as LLCCC")
+        raise InputError(f"selector {selector!r} has no form in SeedLink 3: give it as LLCCC")
     return f"{negative}{location}{channel}"
 
 

@@ -125,7 +125,7 @@ def test_event_told_as_a_drill_is_no_real_one_to_an_associator() -> None:
     told = EventVersion("ew-1", 1, "alert", now_s, Origin(now_s - 5, 28.0, 104.0, 10.0, 6.0), 5)
     payload = signed(event_body(told, "exercise", NOW_US + 60_000_000), SIGNER, "exercise")
     assert verified_event(payload, verifier, "exercise", NOW_US).event_id == "ew-1"
-    with pytest.raises(MessageError, match="told as exercise, not actual"):
+    with pytest.raises(MessageError, match="has status exercise, not actual"):
         verified_event(payload, verifier, "actual", NOW_US)
 
 

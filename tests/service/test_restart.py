@@ -188,5 +188,5 @@ def test_nothing_is_told_while_data_are_fed_again(
     planner = pipeline.planner
     pipeline.feed_again((packet for _, packet in arrivals), arrivals[-1][0])
     assert pipeline.planner is planner
-    assert not any(group.told for group in planner._groups)
+    assert not any(group.last_alerts for group in planner._groups)
     assert np.all([e.startswith("ew") for e in pipeline.engine.active_events])
