@@ -67,7 +67,7 @@ async def test_a_drill_counts_down_to_s_is_marked_and_a_cancel_ends_it(
         assert sorted(seconds) == list(range(len(seconds)))  # none was left out
         await service.cancel(event_id)
         await page.until(f"{EVENTS} === 0", 10)
-        assert await page.value(text("countdown")) == "quiet"
+        assert await page.value(text("countdown")) == "cancelled"
         assert "cancelled" in await page.value(text("events"))
         await phone.until(f"!/shaking/.test({text('countdown')})", 10)
 

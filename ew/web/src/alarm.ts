@@ -1,19 +1,21 @@
 // Sound, speech and vibration: one alarm an event, near and far told apart.
 
+import { Sounded } from "./earthquakes";
 import { currentLanguage } from "./i18n";
+import type { Origin } from "./types";
 
 /** Fewer seconds than this to S: the urgent sound. */
 const NEAR_S = 10;
 /** From this intensity on an event sounds. */
 export const SOUND_FROM = 3.0;
-/** A version that is so much stronger than the one that sounded sounds again. */
-const STRONGER_BY = 1.5;
+/** Where S passed longer ago than this nothing sounds any more, s. */
+const TOO_LATE_S = 30;
 
 export class Alarm {
   isSoundOn = localStorage.getItem("ew.sound") === "on";
   isSpeechOn = localStorage.getItem("ew.speech") === "on";
   private context: AudioContext | null = null;
-  private readonly sounded = new Map<string, number>();
+  private readonly sounded = new Sounded();
   private spoken = "";
 
   setSound(isOn: boolean): void {
@@ -28,12 +30,10 @@ export class Alarm {
     localStorage.setItem("ew.speech", isOn ? "on" : "off");
   }
 
-  /** Sounds once for an event at a place; whether it did. */
-  ring(eventId: string, intensity: number, secondsLeft: number): boolean {
-    if (intensity < SOUND_FROM) return false;
-    const before = this.sounded.get(eventId);
-    if (before !== undefined && intensity < before + STRONGER_BY) return false;
-    this.sounded.set(eventId, intensity);
+  /** Sounds once for an earthquake at a place; whether it did. */
+  ring(eventId: string, origin: Origin, intensity: number, secondsLeft: number): boolean {
+    const isStrong = intensity >= SOUND_FROM && secondsLeft > -TOO_LATE_S;
+    if (!this.sounded.take(eventId, origin, isStrong)) return false;
     const isNear = secondsLeft < NEAR_S;
     navigator.vibrate?.(isNear ? [400, 100, 400, 100, 800] : [200, 200, 200]);
     if (this.isSoundOn) this.beep(isNear);

@@ -75,7 +75,7 @@ export function endOfEventS(version: EventVersion): number {
   return Math.max(LEAST_SHOWN_S, (profile.s_s[Math.max(last, 0)] ?? 0) + AFTER_LAST_S);
 }
 
-export type PlaceState = "none" | "counting" | "shaking" | "over";
+export type PlaceState = "none" | "counting" | "shaking" | "over" | "cancelled";
 
 export type PlaceView = {
   state: PlaceState;

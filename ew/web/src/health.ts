@@ -11,6 +11,7 @@ const STATES: readonly StationState[] = [
   "silent",
   "suspect",
   "backlog",
+  "future",
   "unknown",
   "refused",
 ];

@@ -10,7 +10,7 @@ import { HealthPanel } from "./health";
 import * as i18n from "./i18n";
 import { text } from "./i18n";
 import * as live from "./live";
-import { type Station, stationCode, stationsOf } from "./map/live";
+import { type Station, stationCode, stationsOf, takeStates } from "./map/live";
 import { EventMap } from "./map/map";
 import { PastEvents } from "./past";
 import { PlacePanel } from "./place";
@@ -22,6 +22,8 @@ import { Waveforms } from "./waveforms";
 const TEXT_EVERY_MS = 50;
 const WAVEFORMS_EVERY_MS = 500;
 const HEALTH_EVERY_MS = 5000;
+/** Whoever saw a countdown is told so long that it was taken back. */
+const CANCEL_SHOWN_US = 20e6;
 
 class Page {
   private readonly clock = new ServiceClock();
@@ -40,6 +42,7 @@ class Page {
   private waveformsMs = 0;
   private isReduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
   private drawnS = 0;
+  private cancelledUntilUs = 0;
 
   constructor() {
     this.map = new EventMap(byTestId("map"), (place) => this.place.set({ ...place, name: "" }));
@@ -90,6 +93,8 @@ class Page {
   }
 
   private async addWithProfile(version: EventVersion): Promise<boolean> {
+    // An exercise is marked from its first moment, also before a heartbeat tells the mode
+    if (!document.body.dataset["mode"]) this.showMode(version.status);
     const profile = version.profile ?? (await live.profileOf(version));
     return this.store.add(profile ? { ...version, profile } : version);
   }
@@ -98,6 +103,7 @@ class Page {
     const status = await live.health();
     if (!status) return;
     this.showMode(status.mode);
+    takeStates(this.stations, status);
     this.health.show(status, this.stations.values());
   }
 
@@ -139,6 +145,7 @@ class Page {
         }
         break;
       case "status":
+        takeStates(this.stations, message);
         this.health.show(message, this.stations.values());
         break;
     }
@@ -148,12 +155,14 @@ class Page {
     if (!(await this.addWithProfile(message))) return;
     const version = this.store.newest(message.event_id) ?? message;
     const nowUs = this.clock.liveUs();
+    if (message.kind === "cancel") this.cancelledUntilUs = nowUs + CANCEL_SHOWN_US;
     if (!isUnderWay(version, nowUs)) return;
     // A real event ends a playback: nobody should look at the past now
     if (this.clock.isPlayback) this.past.goLive();
     const view = viewAt(version, version, this.place.place, nowUs);
     if (view.estimate) {
-      this.alarm.ring(version.event_id, view.estimate.intensity, view.secondsLeft);
+      const { intensity } = view.estimate;
+      this.alarm.ring(version.event_id, version.origin, intensity, view.secondsLeft);
     }
   }
 
@@ -203,7 +212,8 @@ class Page {
     const shown = mostUrgent(events, this.place.place, nowUs);
     const first = shown && this.store.versions(shown.event_id)[0];
     const view = viewAt(shown, first, this.place.place, nowUs);
-    this.place.show(view);
+    if (view.state === "none" && nowUs < this.cancelledUntilUs) view.state = "cancelled";
+    this.place.show(view, shown);
     if (view.state === "counting" && !this.clock.isPlayback) {
       this.alarm.speak(text("countdown.spoken", { seconds: Math.ceil(view.secondsLeft) }));
     }
@@ -312,7 +322,10 @@ function showLegend(kind: "seconds" | "intensity"): void {
     make("span", { class: "s-line" }, text("map.s")),
     make("span", {}, text("map.blind")),
   ];
-  byId("legend").replaceChildren(...swatches, ...lines);
+  const states = (["live", "late", "silent", "suspect", "picked"] as const).map((state) =>
+    make("span", { class: `mark ${state}` }, text(`health.${state}`)),
+  );
+  byId("legend").replaceChildren(...swatches, ...lines, ...states);
 }
 
 await i18n.chooseLanguage(new URLSearchParams(location.search).get("lang"));

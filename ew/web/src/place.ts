@@ -1,12 +1,13 @@
 // The watcher's place: from the address, a click, a search or the browser; and what is shown for it.
 
+import { Announcer } from "./announcer";
 import { intensityWord, roman } from "./colours";
 import { byId, byTestId, setText } from "./dom";
 import type { PlaceView } from "./events";
 import { parsePlace } from "./geo";
 import { text } from "./i18n";
 import type { City } from "./map/base";
-import type { NamedPlace, Place } from "./types";
+import type { EventVersion, NamedPlace, Place } from "./types";
 
 /** From S on the countdown shows 0 for this long, s; then a word. */
 const ZERO_SHOWN_S = 0.5;
@@ -15,6 +16,7 @@ const MOST_FOUND = 8;
 /** What the countdown says: whole seconds, then a word. */
 export function countdownText(view: PlaceView): string {
   if (view.state === "none") return text("countdown.quiet");
+  if (view.state === "cancelled") return text("countdown.cancelled");
   if (view.secondsLeft > 0) return String(Math.ceil(view.secondsLeft));
   if (view.secondsLeft > -ZERO_SHOWN_S && !view.isBlind) return "0";
   if (view.state === "over") return text("countdown.over");
@@ -33,7 +35,7 @@ export class PlacePanel {
   private readonly intensity = byTestId("intensity");
   private readonly search = byId<HTMLInputElement>("search");
   private readonly found = byId<HTMLDataListElement>("found");
-  private readonly spoken = byId("spoken");
+  private readonly announcer = new Announcer(byId("spoken"));
   private isUnknown = false;
 
   constructor(
@@ -56,7 +58,8 @@ export class PlacePanel {
     this.chosen(place);
   }
 
-  show(view: PlaceView): void {
+  /** Shows what `event` means at the place. */
+  show(view: PlaceView, event: EventVersion | undefined): void {
     const words = countdownText(view);
     setText(this.countdown, words);
     this.countdown.dataset["state"] = view.isBlind && view.state === "shaking" ? "blind" : view.state;
@@ -70,17 +73,24 @@ export class PlacePanel {
     const advice = view.state === "counting" && view.secondsLeft > 10 ? "far" : "near";
     const isAdvised = isKnown && strength >= 3 && view.state !== "over";
     setText(byId("advice"), isAdvised ? text(`advice.${advice}`) : "");
-    this.announce(view, words);
+    this.announce(view, words, event);
   }
 
-  /** What a screen reader says: each of the last seconds would be noise, so a few of them only. */
-  private announce(view: PlaceView, words: string): void {
+  private announce(view: PlaceView, words: string, event: EventVersion | undefined): void {
+    const { estimate, state } = view;
+    if (state !== "counting" || !estimate || !event) {
+      this.announcer.word(state === "none" ? "" : words);
+      return;
+    }
     const seconds = Math.ceil(view.secondsLeft);
-    const isSaid =
-      view.state !== "counting" || seconds <= 5 || seconds === 10 || seconds % 15 === 0;
-    if (!isSaid) return;
-    const isNumber = view.state === "counting";
-    setText(this.spoken, isNumber ? text("countdown.spoken", { seconds: words }) : words);
+    this.announcer.counting(event.event_id, seconds, () =>
+      text("countdown.opening", {
+        magnitude: event.origin.magnitude?.toFixed(1) ?? "?",
+        distance: Math.round(estimate.distanceKm),
+        seconds,
+        intensity: text(intensityWord(estimate.intensity)),
+      }),
+    );
   }
 
   /** The cities have come: looks again for what was asked before. */

@@ -61,6 +61,7 @@ export type StationState =
   | "suspect"
   | "picked"
   | "backlog"
+  | "future"
   | "unknown"
   | "refused";
 
@@ -76,6 +77,10 @@ export type Health = {
   mode: Status;
   version?: string;
   reasons?: string[];
+  /** Each station's state by NET.STA. */
+  stations?: { states?: Record<string, StationState> };
+  suspect_stations?: Record<string, unknown>;
+  suspect_gains?: Record<string, unknown>;
   [part: string]: unknown;
 };
 

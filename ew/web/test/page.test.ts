@@ -4,6 +4,7 @@ import { EventStore, mostUrgent, viewAt } from "../src/events";
 import { centreOf, distanceKm, interpolate, parsePlace, reachKm } from "../src/geo";
 import en from "../src/i18n/en.json";
 import zh from "../src/i18n/zh.json";
+import { stationsOf, takeStates } from "../src/map/live";
 import { countdownText } from "../src/place";
 import type { EventVersion, Profile } from "../src/types";
 
@@ -133,4 +134,18 @@ describe("heartbeats", () => {
 
 it("Chinese has a text for each English one", () => {
   expect(Object.keys(zh).sort()).toEqual(Object.keys(en).sort());
+});
+
+describe("stations", () => {
+  it("take their state from the service, in doubt where clock or gain is", () => {
+    const channel = (code: string) => ({ seed_id: `XS.${code}..HHZ`, latitude: 0, longitude: 0 });
+    const stations = stationsOf(["A", "B", "C"].map(channel));
+    takeStates(stations, {
+      health: "ok",
+      mode: "exercise",
+      stations: { states: { "XS.A": "live", "XS.B": "silent", "XS.C": "live", "XS.D": "late" } },
+      suspect_gains: { "XS.C": {} },
+    });
+    expect([...stations.values()].map((one) => one.state)).toEqual(["live", "silent", "suspect"]);
+  });
 });

@@ -4,6 +4,7 @@
 import { latLngToCell } from "h3-js";
 import mqtt from "mqtt";
 import { Alarm } from "../alarm";
+import { Announcer } from "../announcer";
 import { HeartbeatOrder, ServiceClock } from "../clock";
 import { intensityWord, roman } from "../colours";
 import { byId, byTestId, setText } from "../dom";
@@ -20,6 +21,8 @@ const RESOLUTION = 5;
 const SERIAL_KEPT = "ew.device.serial";
 const WAITING_MOST = 32;
 const TEXT_EVERY_MS = 50;
+/** Whoever saw a countdown is told so long that it was taken back. */
+const CANCEL_SHOWN_US = 20e6;
 
 type Kind = "phone" | "tv";
 
@@ -32,6 +35,8 @@ class DevicePage {
   private client: mqtt.MqttClient | null = null;
   private alertTopic = "";
   private refused = 0;
+  private cancelledUntilUs = 0;
+  private readonly announcer = new Announcer(byId("spoken"));
   private mode: Status | null = null;
   /** What came before there were keys or a service's time to check it with. */
   private waiting: { topic: string; payload: Uint8Array }[] = [];
@@ -147,9 +152,10 @@ class DevicePage {
     const nowUs = this.clock.liveUs();
     const alert: Alert = readAlert(await this.trust.open(payload, nowUs));
     const reaction = this.machine.hear(alert, Math.max(nowUs, alert.issuedUs));
+    if (reaction && alert.kind === "cancel") this.cancelledUntilUs = nowUs + CANCEL_SHOWN_US;
     if (reaction?.sounds) {
       const left = (reaction.sArrivalUs - nowUs) / 1e6;
-      this.alarm.ring(alert.eventId, alert.intensity, left);
+      this.alarm.ring(alert.eventId, alert.origin, alert.intensity, left);
       this.alarm.speak(this.headline(alert));
     }
   }
@@ -171,9 +177,12 @@ class DevicePage {
     setText(byId("refused"), this.refused > 0 ? text("device.refused", { count: this.refused }) : "");
     setText(byTestId("health"), this.client?.connected ? "ok" : text("device.offline"));
     if (!current) {
+      const isCancelled = nowUs < this.cancelledUntilUs;
+      const words = text(isCancelled ? "countdown.cancelled" : "countdown.quiet");
       screen.dataset["level"] = "silent";
-      setText(byTestId("countdown"), text("countdown.quiet"));
-      byTestId("countdown").dataset["state"] = "none";
+      setText(byTestId("countdown"), words);
+      byTestId("countdown").dataset["state"] = isCancelled ? "cancelled" : "none";
+      this.announcer.word(isCancelled ? words : "");
       setText(byTestId("intensity"), "");
       setText(byId("headline"), "");
       byId("event").replaceChildren();
@@ -183,7 +192,14 @@ class DevicePage {
     screen.dataset["level"] = state === "all-clear" ? "silent" : level;
     const states = { countdown: "counting", shaking: "shaking", "all-clear": "over", idle: "none" };
     byTestId("countdown").dataset["state"] = states[state];
-    setText(byTestId("countdown"), deviceCountdown(state, secondsLeft));
+    const countdown = deviceCountdown(state, secondsLeft);
+    setText(byTestId("countdown"), countdown);
+    // The headline opens: it is announced as the event comes
+    if (state === "countdown") {
+      this.announcer.counting(alert.eventId, Math.ceil(secondsLeft), () =>
+        text("countdown.spoken", { seconds: countdown }),
+      );
+    } else this.announcer.word(countdown);
     setText(
       byTestId("intensity"),
       `${roman(alert.intensity)} · ${text(intensityWord(alert.intensity))}`,

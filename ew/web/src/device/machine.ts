@@ -1,6 +1,7 @@
 // How a phone or a television behaves: the state machine of docs/device-protocol.md, without a socket
 // or a clock of its own. It is held by the same vectors as the simulated devices.
 
+import { Sounded } from "../earthquakes";
 import { distanceKm } from "../geo";
 import type { Place } from "../types";
 import type { Alert } from "./alert";
@@ -10,10 +11,6 @@ export type DeviceState = "idle" | "countdown" | "shaking" | "all-clear";
 
 const SHAKING_S = 30;
 const ALL_CLEAR_S = 20;
-/** Two ids are one earthquake where origins are this near and magnitudes this alike. */
-const SAME_S = 20;
-const SAME_KM = 100;
-const SAME_MAGNITUDE = 1.0;
 
 export type Thresholds = { notice: number; full: number };
 export const THRESHOLDS: Thresholds = { notice: 2, full: 3 };
@@ -28,8 +25,7 @@ export class DeviceMachine {
   refused = 0;
   private readonly known = new Map<string, Known>();
   private readonly versions = new Map<string, number>();
-  /** The newest alert of each event that has sounded. */
-  private readonly sounded = new Map<string, Alert>();
+  private readonly sounded = new Sounded();
 
   constructor(
     public place: Place,
@@ -58,8 +54,7 @@ export class DeviceMachine {
     }
     const level = this.level(alert.intensity);
     this.known.set(alert.eventId, { alert, sArrivalUs, level });
-    const sounds = level === "full" && !this.hasSounded(alert);
-    if (sounds || this.sounded.has(alert.eventId)) this.sounded.set(alert.eventId, alert);
+    const sounds = this.sounded.take(alert.eventId, alert.origin, level === "full");
     return { alert, level, sounds, sArrivalUs };
   }
 
@@ -80,17 +75,6 @@ export class DeviceMachine {
   private level(intensity: number): Level {
     if (intensity >= this.thresholds.full) return "full";
     return intensity >= this.thresholds.notice ? "notice" : "silent";
-  }
-
-  private hasSounded(alert: Alert): boolean {
-    return [...this.sounded.values()].some((before) => {
-      if (before.eventId === alert.eventId) return true;
-      const isLarger =
-        (alert.origin.magnitude ?? 0) >= (before.origin.magnitude ?? 0) + SAME_MAGNITUDE;
-      const apartS = Math.abs(before.origin.time_us - alert.origin.time_us) / 1e6;
-      const isNear = apartS < SAME_S && distanceKm(before.origin, alert.origin) < SAME_KM;
-      return isNear && !isLarger;
-    });
   }
 
   /** S at the device's own place; the cell's was that of its nearest point and so never late. */

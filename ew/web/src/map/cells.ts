@@ -4,7 +4,7 @@ import { cellToBoundary, cellToLatLng, gridDisk, latLngToCell } from "h3-js";
 import { INTENSITY_COLOURS, SECONDS_COLOURS, stepColour } from "../colours";
 import { estimate } from "../geo";
 import type { EventVersion } from "../types";
-import { SlowLayer } from "./layer";
+import { SLICE_MS, SlowLayer } from "./layer";
 import type { MapView } from "./view";
 
 /** Alerts go out by cells of this resolution (some 250 km2). */
@@ -12,7 +12,7 @@ export const RESOLUTION = 5;
 /** Distance between the centres of neighbouring cells of resolution 5 at its least, km. */
 const LEAST_SPACING_KM = 14;
 const MOST_RINGS = 42;
-/** The outlines' corners are computed so many cells at a time. */
+/** So many cells are filled at a time. */
 const CHUNK = 150;
 
 export type CellColours = "seconds" | "intensity";
@@ -24,11 +24,18 @@ export class CellLayer {
   colours: CellColours = "seconds";
   private cells: Cell[] = [];
   private shownKey = "";
-  private job = 0;
+  private isComputing = false;
+  /** What is to be shown after the cells that are being computed. */
+  private next: EventVersion | null | undefined;
   private nowUs = 0;
 
   constructor(private readonly view: MapView) {
     this.layer = new SlowLayer(view, (pen) => this.draw(pen));
+  }
+
+  /** Whether nothing is left to compute or draw. */
+  get isWhole(): boolean {
+    return !this.isComputing && this.layer.isWhole;
   }
 
   get count(): number {
@@ -44,21 +51,41 @@ export class CellLayer {
       return;
     }
     this.shownKey = key;
-    void this.compute(version);
+    if (this.isComputing) this.next = version ?? null;
+    else void this.computeAll(version);
   }
 
-  private async compute(version: EventVersion | undefined): Promise<void> {
-    const job = ++this.job;
+  /**
+   * Computes the cells of a version to their end, then those of the newest version that came meanwhile:
+   * versions come twice a second, and on a slow machine none would ever be finished otherwise.
+   */
+  private async computeAll(version: EventVersion | undefined): Promise<void> {
+    this.isComputing = true;
+    try {
+      let wanted: EventVersion | null | undefined = version ?? null;
+      while (wanted !== undefined) {
+        this.next = undefined;
+        this.cells = await this.compute(wanted ?? undefined);
+        this.layer.redraw();
+        wanted = this.next;
+      }
+    } finally {
+      this.isComputing = false;
+    }
+  }
+
+  private async compute(version: EventVersion | undefined): Promise<Cell[]> {
     const cells: Cell[] = [];
+    let end = performance.now() + SLICE_MS;
     const profile = version?.profile;
     if (version && profile && profile.alert_km > 0) {
       const { origin } = version;
       const rings = Math.min(MOST_RINGS, Math.ceil(profile.alert_km / LEAST_SPACING_KM));
       const names = gridDisk(latLngToCell(origin.latitude, origin.longitude, RESOLUTION), rings);
-      for (const [index, name] of names.entries()) {
-        if (index % CHUNK === CHUNK - 1) {
+      for (const name of names) {
+        if (performance.now() > end) {
           await new Promise(requestAnimationFrame);
-          if (job !== this.job) return;
+          end = performance.now() + SLICE_MS;
         }
         const [latitude, longitude] = cellToLatLng(name);
         const found = estimate(origin, profile, { latitude, longitude });
@@ -70,8 +97,7 @@ export class CellLayer {
         });
       }
     }
-    this.cells = cells;
-    this.layer.redraw();
+    return cells;
   }
 
   private *draw(pen: CanvasRenderingContext2D): Iterable<void> {

@@ -4,7 +4,7 @@ import { geoCircle, geoPath } from "d3-geo";
 import { INTENSITY_COLOURS, stepColour } from "../colours";
 import { blindZoneKm } from "../events";
 import { EARTH_RADIUS_KM, reachKm } from "../geo";
-import type { Channel, EventVersion, Place, StationState } from "../types";
+import type { Channel, EventVersion, Health, Place, StationState } from "../types";
 import { Layer } from "./layer";
 import type { MapView } from "./view";
 
@@ -13,6 +13,11 @@ const KM_TO_DEG = 180 / (Math.PI * EARTH_RADIUS_KM);
 const PICK_SHOWN_S = 20;
 /** Motion older than this is no longer shown, s. */
 const MOTION_SHOWN_S = 10;
+
+/** A pointer this near to a station means it, pixels. */
+const NEAR_PX = 12;
+
+type Spot = [number, number];
 
 export type Station = Place & {
   code: string;
@@ -51,6 +56,20 @@ export function stationsOf(channels: readonly Channel[]): Map<string, Station> {
   return stations;
 }
 
+/** Takes over each station's state as the service judges it; a clock or gain in doubt is `suspect`. */
+export function takeStates(stations: Map<string, Station>, status: Health): void {
+  for (const [code, state] of Object.entries(status.stations?.states ?? {})) {
+    const station = stations.get(code);
+    if (station) station.state = state;
+  }
+  for (const suspects of [status.suspect_stations, status.suspect_gains]) {
+    for (const code of Object.keys(suspects ?? {})) {
+      const station = stations.get(code);
+      if (station?.state === "live") station.state = "suspect";
+    }
+  }
+}
+
 export function stationCode(seedId: string): string {
   return seedId.split(".").slice(0, 2).join(".");
 }
@@ -58,6 +77,8 @@ export function stationCode(seedId: string): string {
 export class LiveLayer extends Layer {
   /** How many stations the scene drawn last had. */
   stations = 0;
+  /** Where the stations in view were drawn. */
+  private seen: [Spot, Station][] = [];
   private colours = new Map<string, string>();
 
   constructor(view: MapView) {
@@ -71,7 +92,7 @@ export class LiveLayer extends Layer {
     for (const name of ["--p-wave", "--s-wave", "--epicentre", "--place", "--ink", "--panel"]) {
       this.colours.set(name, style.getPropertyValue(name).trim());
     }
-    for (const state of ["live", "late", "silent", "suspect", "unknown"]) {
+    for (const state of ["live", "late", "silent", "suspect", "picked", "unknown"]) {
       this.colours.set(state, style.getPropertyValue(`--station-${state}`).trim());
     }
   }
@@ -90,27 +111,49 @@ export class LiveLayer extends Layer {
 
   private drawStations(scene: Scene): void {
     const { pen } = this;
-    const size = this.view.current.k > 30 ? 4 : 2.5;
-    const marked: [number, number, string][] = [];
+    const size = this.view.current.k > 30 ? 3 : 2;
+    const groups = new Map<string, Spot[]>();
+    const picked: [Spot, string][] = [];
+    this.seen = [];
     this.stations = 0;
     for (const station of scene.stations) {
       this.stations += 1;
       const spot = this.view.at(station);
       if (!spot || !this.isInView(spot)) continue;
+      this.seen.push([spot, station]);
       const isMoving = scene.nowUs - station.movedUs < MOTION_SHOWN_S * 1e6;
-      const colour =
-        isMoving && station.intensity >= 1
-          ? stepColour(station.intensity, INTENSITY_COLOURS)
-          : this.colour(COLOUR_OF_STATE[station.state]);
-      pen.fillStyle = colour;
-      pen.fillRect(spot[0] - size / 2, spot[1] - size / 2, size, size);
+      const isFelt = isMoving && station.intensity >= 1;
+      const colour = isFelt
+        ? stepColour(station.intensity, INTENSITY_COLOURS)
+        : this.colour(COLOUR_OF_STATE[station.state]);
       const sincePick = (scene.nowUs - station.pickedUs) / 1e6;
-      if (sincePick >= 0 && sincePick < PICK_SHOWN_S) marked.push([spot[0], spot[1], colour]);
+      if (sincePick >= 0 && sincePick < PICK_SHOWN_S) {
+        picked.push([spot, isFelt ? colour : this.colour("picked")]);
+        continue;
+      }
+      const key = `${MARK_OF_STATE[station.state]} ${colour}`;
+      const group = groups.get(key);
+      if (group) group.push(spot);
+      else groups.set(key, [spot]);
+    }
+    // One path for all stations of a mark and colour: thousands cost little
+    for (const [key, spots] of groups) {
+      const [mark, colour] = [key.slice(0, key.indexOf(" ")), key.slice(key.indexOf(" ") + 1)];
+      pen.beginPath();
+      for (const [x, y] of spots) MARKS[mark as Mark](pen, x, y, size);
+      if (mark === "dot") {
+        pen.fillStyle = colour;
+        pen.fill();
+      } else {
+        pen.strokeStyle = colour;
+        pen.lineWidth = 1.5;
+        pen.stroke();
+      }
     }
     pen.lineWidth = 1.5;
-    for (const [x, y, colour] of marked) {
+    pen.strokeStyle = this.colour("--ink");
+    for (const [[x, y], colour] of picked) {
       pen.fillStyle = colour;
-      pen.strokeStyle = this.colour("--ink");
       pen.beginPath();
       pen.moveTo(x, y - 7);
       pen.lineTo(x + 6, y + 4);
@@ -119,6 +162,17 @@ export class LiveLayer extends Layer {
       pen.fill();
       pen.stroke();
     }
+  }
+
+  /** The station drawn nearest to a point of the screen, if one is near. */
+  stationAt(x: number, y: number): Station | undefined {
+    let nearest: Station | undefined;
+    let least = NEAR_PX;
+    for (const [[sx, sy], station] of this.seen) {
+      const away = Math.hypot(sx - x, sy - y);
+      if (away < least) [least, nearest] = [away, station];
+    }
+    return nearest;
   }
 
   private drawEvent(versions: readonly EventVersion[], nowUs: number): void {
@@ -207,15 +261,54 @@ export class LiveLayer extends Layer {
   }
 }
 
-const COLOUR_OF_STATE: Record<StationState, string> = {
+export const COLOUR_OF_STATE: Record<StationState, StationColour> = {
   live: "live",
-  picked: "live",
+  picked: "picked",
   late: "late",
   backlog: "late",
   silent: "silent",
   refused: "silent",
   suspect: "suspect",
+  future: "suspect",
   unknown: "unknown",
+};
+type StationColour = "live" | "late" | "silent" | "suspect" | "picked" | "unknown";
+
+/** States differ by form as well as by colour. */
+type Mark = "dot" | "ring" | "cross" | "diamond";
+const MARK_OF_STATE: Record<StationState, Mark> = {
+  live: "dot",
+  picked: "dot",
+  late: "ring",
+  backlog: "ring",
+  silent: "cross",
+  refused: "cross",
+  suspect: "diamond",
+  future: "diamond",
+  unknown: "dot",
+};
+const MARKS: Record<Mark, (pen: CanvasRenderingContext2D, x: number, y: number, r: number) => void> = {
+  dot: (pen, x, y, r) => {
+    pen.moveTo(x + r, y);
+    pen.arc(x, y, r, 0, 7);
+  },
+  ring: (pen, x, y, r) => {
+    pen.moveTo(x + r, y);
+    pen.arc(x, y, r, 0, 7);
+  },
+  cross: (pen, x, y, r) => {
+    pen.moveTo(x - r, y - r);
+    pen.lineTo(x + r, y + r);
+    pen.moveTo(x - r, y + r);
+    pen.lineTo(x + r, y - r);
+  },
+  diamond: (pen, x, y, r) => {
+    pen.moveTo(x, y - r - 1);
+    pen.lineTo(x + r + 1, y);
+    pen.lineTo(x, y + r + 1);
+    pen.lineTo(x - r - 1, y);
+    pen.closePath();
+  },
 };
 
 function star(pen: CanvasRenderingContext2D, x: number, y: number, size: number): void {

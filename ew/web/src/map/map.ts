@@ -1,5 +1,8 @@
 // The map as a whole: three canvases over each other, moved by mouse, touch and keys.
 
+import { roman } from "../colours";
+import { make, setText } from "../dom";
+import { text } from "../i18n";
 import type { EventVersion, Place } from "../types";
 import { BaseMap } from "./base";
 import { CellLayer } from "./cells";
@@ -20,6 +23,7 @@ export class EventMap {
   private cellsUs = 0;
   private cellsKey = "";
   private isWanted = true;
+  private readonly tip = make("div", { class: "tip", hidden: "" });
 
   constructor(
     private readonly element: HTMLElement,
@@ -37,6 +41,9 @@ export class EventMap {
       if (place && Math.abs(place.latitude) <= 90) onPlace(place);
     });
     element.addEventListener("keydown", (event) => this.key(event, onPlace));
+    element.append(this.tip);
+    element.addEventListener("pointermove", (event) => this.point(event));
+    element.addEventListener("pointerleave", () => (this.tip.hidden = true));
     new ResizeObserver(() => {
       this.view.resize();
       this.redraw();
@@ -81,7 +88,20 @@ export class EventMap {
     const { dataset } = this.element;
     dataset["stations"] = String(this.live.stations);
     dataset["cells"] = String(this.cells.count);
-    dataset["drawn"] = this.base.layer.isWhole && this.cells.layer.isWhole ? "whole" : "partly";
+    dataset["drawn"] = this.base.layer.isWhole && this.cells.isWhole ? "whole" : "partly";
+  }
+
+  /** Names the station under the pointer. */
+  private point(event: PointerEvent): void {
+    const box = this.element.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const station = this.live.stationAt(x, y);
+    this.tip.hidden = !station;
+    if (!station) return;
+    const motion = Number.isFinite(station.intensity) ? ` · ${roman(station.intensity)}` : "";
+    setText(this.tip, `${station.code} · ${text(`health.${station.state}`)}${motion}`);
+    this.tip.style.transform = `translate(${x}px, ${y}px)`;
+    this.tip.dataset["side"] = x > this.view.width / 2 ? "left" : "right";
   }
 
   private moved(): void {
