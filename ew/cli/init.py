@@ -27,6 +27,7 @@ class InitOptions:
     inventory: str
     seedlink: tuple[str, ...]
     broker: str
+    database: str | None
     http_host: str
     http_port: int
 
@@ -79,7 +80,7 @@ def _configuration(options: InitOptions, directory: Path, passwords: dict[str, s
         "# Made by `ew init`. `ew config default` prints every key, explained.",
         "[service]",
         f"inventory = {_quoted(inventory)}",
-        f"database = {_quoted(str(directory / 'data' / 'ew.sqlite'))}",
+        f"database = {_quoted(options.database or str(directory / 'data' / 'ew.sqlite'))}",
         f"http_host = {_quoted(options.http_host)}",
         f"http_port = {options.http_port}",
         f"key_file = {_quoted(str(directory / 'keys' / 'signing' / f'{key_id}.pem'))}",

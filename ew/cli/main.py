@@ -156,6 +156,10 @@ def init(
     broker: Annotated[
         str, typer.Option(metavar="embedded|mosquitto|URL", help="Where alerts go.")
     ] = "embedded",
+    database: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|URL", help="SQLite, or postgresql://; default: in DIR/data."),
+    ] = None,
     http_host: Annotated[str, typer.Option(help="Address of API and page.")] = "127.0.0.1",
     http_port: Annotated[int, typer.Option(min=0, max=65535)] = 8080,
 ) -> None:
@@ -171,6 +175,7 @@ def init(
         inventory,
         servers,
         broker,
+        database,
         http_host,
         http_port,
     )
