@@ -8,9 +8,9 @@ with the same results.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ew.alerts.door import Door
 from ew.alerts.other_services import OtherServices
 from ew.alerts.planner import AlertPlan, AlertPlanner
+from ew.alerts.release_gate import ReleaseGate
 from ew.components import verticals_of
 from ew.config import Config
 from ew.detect.bank import PickerBank
@@ -58,7 +58,7 @@ class Pipeline:
 
     Only channels in ``inventory`` are used; others are named in ``unknown_channels`` and skipped,
     as are channels whose counts are too coarse (``coarse.useless``). P-waves are picked on the
-    vertical components (``ew.components``); the other components serve amplitudes. With a ``door``,
+    vertical components (``ew.components``); the other components serve amplitudes. With a ``gate``,
     only versions that it lets through are published.
     """
 
@@ -69,9 +69,9 @@ class Pipeline:
         travel_times: TravelTimes,
         planner: AlertPlanner | None = None,
         timer: StageTimer | None = None,
-        door: Door | None = None,
+        gate: ReleaseGate | None = None,
     ) -> None:
-        self.door = door
+        self.gate = gate
         self.other_services = OtherServices()
         self.timer = timer or StageTimer()
         self.bank = PickerBank(config.picker)
@@ -120,8 +120,8 @@ class Pipeline:
         versions = self.engine.feed(picks, packets, now_s)
         self.timing.feed(picks, versions, now_s)
         self.gains.feed(picks, versions, now_s)
-        if self.door is not None:
-            self.door.note(picks, now_s)
+        if self.gate is not None:
+            self.gate.note(picks, now_s)
         released, plans = self.plan_alerts(versions, now_s)
         wake_at_s = self.engine.wake_at_s
         self.wake_at_ns = None if wake_at_s is None else ns_from_seconds(wake_at_s)
@@ -132,8 +132,8 @@ class Pipeline:
         self, versions: Sequence[EventVersion], now_s: float
     ) -> tuple[tuple[EventVersion, ...], tuple[AlertPlan, ...]]:
         """The versions that may be published at ``now_s`` (epoch seconds), and their plans."""
-        if self.door is not None and not self._is_feeding_again:
-            versions = self.door.let_through(versions, now_s, self.engine.active_events)
+        if self.gate is not None and not self._is_feeding_again:
+            versions = self.gate.release(versions, now_s, self.engine.active_events)
         if self.planner is None:
             return tuple(versions), ()
         with self.timer.stage("estimate"):
@@ -153,8 +153,8 @@ class Pipeline:
     def receive(self, published: Sequence[EventVersion]) -> None:
         """Continue from versions that another service of the same stations has published."""
         for version in published:
-            if self.door is not None:
-                self.door.recall(version)  # it passed their door, so ours may cancel it
+            if self.gate is not None:
+                self.gate.recall(version)  # it passed theirs, so ours may cancel it
             if self.other_services.receive(version):
                 self.engine.hear(version)
 

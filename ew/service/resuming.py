@@ -39,7 +39,7 @@ async def resume(service: "Service", *, will_repeat: bool) -> None:
 
 
 def _restore(service: "Service", published: Sequence[EventVersion]) -> list[AlertPlan]:
-    """Make engine, door and planner know these versions, and the targets they were sent to.
+    """Make engine, gate and planner know these versions, and the targets they were sent to.
 
     Returns their plans, to be sent once more: the end may have come before the last alert left,
     and devices act on each version but once.
@@ -48,7 +48,7 @@ def _restore(service: "Service", published: Sequence[EventVersion]) -> list[Aler
     for version in published:
         service.pipeline.engine.hear(version)
         service.pipeline.other_services.note_ours(version)
-        if service.door is not None:
-            service.door.recall(version)
+        if service.gate is not None:
+            service.gate.recall(version)
         plans += service.planner.plan(version, version.issued_s)
     return plans

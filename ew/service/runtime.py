@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ew import __version__
-from ew.alerts.door import Door
 from ew.alerts.groups import TargetGroup
 from ew.alerts.message import (
     EVENT_LIFE_S,
@@ -31,6 +30,7 @@ from ew.alerts.message import (
     verified_event,
 )
 from ew.alerts.planner import AlertPlanner
+from ew.alerts.release_gate import ReleaseGate
 from ew.broker_address import BrokerAddress
 from ew.components import verticals_of
 from ew.config import Config
@@ -105,14 +105,16 @@ class Service:
         self.travel_times = TravelTimes.of(config.locate)
         self.planner = AlertPlanner(config, self.travel_times, [], self.signer.key_id)
         self.targets = AlertTargets(config, inventory.values(), self.planner, self._use_targets)
-        self.door = Door(config, inventory, self.travel_times) if self.mode == "actual" else None
+        self.gate = (
+            ReleaseGate(config, inventory, self.travel_times) if self.mode == "actual" else None
+        )
         self.pipeline = Pipeline(
             config,
             inventory,
             self.travel_times,
             self.planner,
             StageTimer(time.perf_counter_ns),
-            self.door,
+            self.gate,
         )
         self.publisher = Publisher(broker, self.signer, config.delivery)
         self.keys_publisher = KeysPublisher(
@@ -254,8 +256,8 @@ class Service:
         self.live.publish_all([_pick_update(pick) for pick in output.picks])
 
     def _log_held(self) -> None:
-        """Log, once for each reason, which events the door holds back."""
-        held = {one.version.event_id: one.reason for one in self.door.held} if self.door else {}
+        """Log, once for each reason, which events the gate holds back."""
+        held = {one.version.event_id: one.reason for one in self.gate.held} if self.gate else {}
         for event_id, reason in held.items():
             if self._held.get(event_id) != reason:
                 log.warning("event %s is held back: %s", event_id, reason)
@@ -284,7 +286,7 @@ class Service:
     async def partner_origin(self, version: EventVersion) -> EventVersion | None:
         """Treat another agency's origin like our own; returns the version published for it.
 
-        ``None``: nothing is published, because nothing changes or the door holds it back.
+        ``None``: nothing is published, because nothing changes or the gate holds it back.
         """
         async with self._pipeline_lock:
             now_s = time.time()

@@ -29,7 +29,7 @@ def trouble_of(service: "Service") -> list[str]:
             reasons += acquisition.left_aside()
     reasons += [
         f"held back: {held.version.event_id} M {held.version.origin.magnitude:.1f}: {held.reason}"
-        for held in (service.door.held if service.door else ())
+        for held in (service.gate.held if service.gate else ())
     ]
     reasons += service.keys_publisher.trouble(now_s)
     reasons += service.watch.failing(now_s)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from ew.alerts.door import Door
 from ew.alerts.other_services import EVENTS_KEPT, OtherServices
 from ew.alerts.planner import AlertPlanner
+from ew.alerts.release_gate import ReleaseGate
 from ew.config import Config, PolicyConfig
 from ew.pipeline import Pipeline
 from ew.records import EventVersion, Origin, Status
@@ -48,8 +48,8 @@ def test_a_cancel_reaches_those_that_only_the_other_service_told(
     config = Config(policy=PolicyConfig(mode=mode))
     planner = AlertPlanner(config, travel_times, [cell_targets(cells_around(29.5, 103.5, 60.0))])
     inventory = play().inventory
-    door = Door(config, inventory, travel_times) if mode == "actual" else None
-    pipeline = Pipeline(config, inventory, travel_times, planner, door=door)
+    gate = ReleaseGate(config, inventory, travel_times) if mode == "actual" else None
+    pipeline = Pipeline(config, inventory, travel_times, planner, gate=gate)
     pipeline.receive([FIRST])
     cancel = replace(FIRST, version=2, kind="cancel", issued_s=NOW_S + 2)
     _, plans = pipeline.plan_alerts([cancel], NOW_S + 2)

@@ -61,10 +61,10 @@ class Held:
     since_s: float
 
 
-class Door:
+class ReleaseGate:
     """Releases versions to be signed as ``actual``, or holds them back.
 
-    ``note`` takes the stations' picks; ``let_through`` returns the versions to publish. Times are
+    ``note`` takes the stations' picks; ``release`` returns the versions to publish. Times are
     epoch seconds.
     """
 
@@ -109,7 +109,7 @@ class Door:
         """Note a version published before a restart, or by another service of our stations."""
         self._passed[version.event_id] = version.issued_s, version.source
 
-    def let_through(
+    def release(
         self, versions: Sequence[EventVersion], now_s: float, ours: Collection[str] = ()
     ) -> list[EventVersion]:
         """The versions, among ``versions`` and those held back, that may be published now.
