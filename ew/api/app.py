@@ -11,11 +11,10 @@ from starlette.exceptions import HTTPException
 
 from ew import __version__
 from ew.alerts.message import EVENT_ID_MOST
-from ew.api import devices, events, live, operators, problems
+from ew.api import devices, events, live, operators, problems, stations
 from ew.api.access import SCOPE, Credentials, is_open, may_speak_for, needing
 from ew.api.backend import Backend
 from ew.api.limits import Limits
-from ew.api.live import station_list
 from ew.api.models import (
     ORIGIN_AHEAD_MOST_S,
     ORIGIN_OLD_MOST_S,
@@ -46,12 +45,6 @@ async def health(request: Request, response: Response) -> dict[str, Any]:
     if status["health"] != "ok":
         response.status_code = 503
     return status
-
-
-@router.get("/stations", **needing("viewer"))
-async def stations(request: Request) -> list[dict[str, Any]]:
-    """List the channels of the inventory."""
-    return station_list(_service(request).inventory.values())
 
 
 @router.post("/origins", status_code=202, **needing("partner", 409))
@@ -114,7 +107,7 @@ def create_app(service: Backend) -> FastAPI:
     source = PageSource(service.config, lambda: root_of(service.config), lambda: service.broker)
     app.include_router(page_router(source))
     app.state.requests = operators.Requests()
-    for routes in (router, devices.router, operators.router, events.router):
+    for routes in (router, stations.router, devices.router, operators.router, events.router):
         app.include_router(routes, prefix="/api/v1")
         app.include_router(routes, include_in_schema=False)
     app.include_router(events.fdsn)

@@ -9,6 +9,8 @@ from fastapi.responses import StreamingResponse
 
 from ew.api.access import may_look_on, needing
 from ew.api.page import PageSource, page_router
+from ew.api.stations import Station, station_rows
+from ew.locate.stations import station_of
 from ew.records import Channel
 from ew.service.hub import Hub
 
@@ -54,30 +56,18 @@ async def live_events(request: Request) -> StreamingResponse:
     )
 
 
-def station_list(channels: Iterable[Channel]) -> list[dict[str, Any]]:
-    """Channels as the page and the API show them."""
-    return [
-        {
-            "seed_id": c.seed_id,
-            "latitude": c.latitude,
-            "longitude": c.longitude,
-            "elevation_m": c.elevation_m,
-            "input_units": c.input_units,
-        }
-        for c in channels
-    ]
-
-
 def demo_app(hub: Hub, channels: Iterable[Channel], source: PageSource) -> FastAPI:
     """The application of a demo's page: stations, versions so far, and live updates."""
     app = FastAPI(title="ew demo", docs_url=None, redoc_url=None)
     app.state.hub = hub
-    shown = station_list(channels)
+    channels = list(channels)
+    states = dict.fromkeys((station_of(channel.seed_id) for channel in channels), "live")
+    shown = station_rows(channels, {"stations": {"states": states}})
     app.include_router(router)
     app.include_router(page_router(source))
 
     @app.get("/api/v1/stations")
-    async def stations() -> list[dict[str, Any]]:
+    async def stations() -> list[Station]:
         return shown
 
     @app.get("/api/v1/events")

@@ -5,6 +5,7 @@ an area, data that are late everywhere, or a clock that disagrees with the data.
 arguments, so that every rule can be tested.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -46,13 +47,15 @@ NAMED = 3
 class Judgement:
     """How the stations are; ``reasons`` tell why an earthquake could not be alerted in time.
 
-    ``delay_s`` is the median delay of the stations with data, ``None`` without any.
+    ``delay_s`` is the median delay of the stations with data, ``None`` without any; ``ends_s`` the
+    end of each station's newest data, epoch seconds.
     """
 
     reasons: tuple[str, ...]
     states: Mapping[str, StationState]
     delays_s: Mapping[str, float]
     delay_s: float | None
+    ends_s: Mapping[str, float]
 
 
 class StationHealth:
@@ -121,7 +124,9 @@ class StationHealth:
         delay_by_station = {
             one: float(delays[n]) for n, one in enumerate(self.stations) if is_sending[n]
         }
-        return Judgement(tuple(reasons), states, delay_by_station, median_s)
+        ends = {one: float(self._end_s[n]) for n, one in enumerate(self.stations)}
+        ends = {station: end_s for station, end_s in ends.items() if not math.isnan(end_s)}
+        return Judgement(tuple(reasons), states, delay_by_station, median_s, ends)
 
     def _few(self, is_live: NDArray[np.bool_]) -> list[str]:
         """Reasons if too few stations are live, in all or in an area."""

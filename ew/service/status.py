@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ew import __version__
 from ew.delivery.publisher import BROKER_SILENT_S
 from ew.service.health import no_data, outdated
+from ew.times import us_from_seconds
 
 if TYPE_CHECKING:
     from ew.service.runtime import Service
@@ -87,7 +88,11 @@ def status_of(service: "Service") -> dict[str, Any]:
 
 
 def _stations(service: "Service") -> dict[str, Any]:
-    """Each station's state, and the median delay of the data of stations that have some."""
+    """Each station's state and newest data, and the median delay of those that have some."""
     judged = service.judged(time.time())
-    delay_s = None if judged.delay_s is None else round(judged.delay_s, 2)
-    return {"delay_s": delay_s, "states": dict(judged.states)}
+    return {
+        "delay_s": None if judged.delay_s is None else round(judged.delay_s, 2),
+        "states": dict(judged.states),
+        "delays_s": {station: round(delay_s, 2) for station, delay_s in judged.delays_s.items()},
+        "last_data_us": {s: us_from_seconds(end_s) for s, end_s in judged.ends_s.items()},
+    }
