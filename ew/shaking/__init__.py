@@ -1,4 +1,4 @@
-"""PURE: an origin becomes arrivals and intensities at targets."""
+"""PURE: computes arrivals and intensities at targets from an origin."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
-    """What an earthquake does at D places; all arrays (D,) float64.
+    """The effect of an earthquake at D places; all arrays (D,) float64.
 
-    ``epicentral_km`` and ``hypocentral_km``: distances, km; ``p_arrival_s`` and ``s_arrival_s``: epoch seconds;
-    ``intensity`` on ``scale``.
+    ``epicentral_km`` and ``hypocentral_km``: distances, km; ``p_arrival_s`` and ``s_arrival_s``:
+    epoch seconds; ``intensity`` on ``scale``.
     """
 
     epicentral_km: Floats
@@ -47,9 +47,10 @@ def event_rows(origin: Origin, travel_times: TravelTimes, relation: str) -> Floa
 
 
 def lane_reach_km(rows: Floats, lanes: Sequence[float]) -> NDArray[np.float32]:
-    """How far from an epicentre each of four lanes reaches: (4,) float32, km; the last is without end.
+    """The reach of each of four lanes from an epicentre: (4,) float32, km; the last has no end.
 
-    ``lanes`` are least intensities, most urgent first; fewer than four are filled up. Intensity falls with distance.
+    ``lanes`` are least intensities, most urgent first; fewer than four are filled up. Intensity
+    falls with distance.
     """
     reach = [
         float(np.interp(-least, -rows[2], np.arange(rows.shape[1]), left=-1.0))
@@ -66,7 +67,7 @@ def estimate(
     config: ShakingConfig | None = None,
     travel_times: TravelTimes | None = None,
 ) -> Estimate:
-    """When the waves of ``origin`` arrive at places and how strong the shaking will be.
+    """Arrival times of the waves of ``origin`` at places, and the intensity there.
 
     Args:
         origin: the earthquake; an unknown depth (NaN) is taken as 10 km.
@@ -76,10 +77,12 @@ def estimate(
         travel_times: the table (default: ak135, read once).
 
     Returns:
-        An ``Estimate``. Distances are within 0.1 % of the WGS84 geodesic out to 1,000 km, times within 0.05 s of TauP.
+        An ``Estimate``. Distances are within 0.1 % of the WGS84 geodesic out to 1,000 km, times
+            within 0.05 s of TauP.
 
     Raises:
-        InputError: the shapes differ, a coordinate is out of range or not a number, or the origin's is.
+        InputError: the shapes differ, a coordinate is out of range or not a number, or the origin's
+            is.
     """
     lat, lon = _places(latitudes, longitudes)
     if not (abs(origin.latitude) <= 90 and abs(origin.longitude) <= 360):

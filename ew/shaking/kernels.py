@@ -1,4 +1,4 @@
-"""PURE: the pass over targets, compiled (``core.c``) where that was built, else in NumPy (``twin``)."""
+"""PURE: the pass over targets: compiled (``core.c``) where it is built, else ``twin``."""
 
 from contextlib import suppress
 from importlib import import_module

@@ -1,8 +1,9 @@
-"""PURE: shaking near a target as stations have seen it, whatever the source: never less is told than is felt next door.
+"""PURE: raises computed intensities to those that stations near a target have recorded.
 
-After PLUM (Kodera et al. 2018, Bull. Seismol. Soc. Am. 108): the intensity at a place is at least what stations within 30 km of it
-have recorded. Here the second strongest of them counts, so that one bad sensor alarms nobody (after Cochran et al. 2019, who ask
-for two stations). Before an earthquake is found more is asked of the shaking (``ew.locate.felt``).
+After PLUM (Kodera et al. 2018, Bull. Seismol. Soc. Am. 108): the intensity at a place is at least
+what stations within 30 km of it have recorded. Here the second strongest of them counts, so that
+one bad sensor alerts nobody (after Cochran et al. 2019, who ask for two stations). Before an
+earthquake is declared, more is asked of the shaking (``ew.locate.felt``).
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ from ew.shaking.targets import Targets
 
 REACH_KM = 30.0
 EXCEEDS = 0.5
-"""Nothing is done until a station has seen so much more than was computed for it: the relations' own scatter."""
+"""Excess of recorded over computed intensity from which targets are raised: the relations' own
+scatter."""
 
 Floats = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""PURE: arrivals and intensity of an origin against distance, thinned for a page or a phone to look up."""
+"""PURE: arrivals and intensity of an origin against distance, thinned for a page or a phone."""
 
 from typing import Any
 
@@ -11,7 +11,8 @@ from ew.traveltimes import TravelTimes
 
 NEAR_KM, NEAR_STEP_KM = 60.0, 4.0
 FAR_STEP_KM = 20.0
-"""Straight lines between these distances are within 0.05 s and 0.05 of intensity of the table."""
+"""Step of distance, km: linear interpolation is within 0.05 s and 0.05 of intensity of the
+table."""
 
 
 def profile(
@@ -19,7 +20,7 @@ def profile(
 ) -> dict[str, Any]:
     """P and S travel times (s) and intensity against epicentral distance (km), as plain lists.
 
-    ``alert_km``: how far ``least_intensity`` reaches, 0 where it is reached nowhere.
+    ``alert_km``: the distance to which ``least_intensity`` reaches, 0 where it is reached nowhere.
     """
     rows = event_rows(origin, travel_times, relation)
     last = rows.shape[1] - 1

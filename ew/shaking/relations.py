@@ -1,12 +1,14 @@
 """PURE: published relations of intensity with magnitude and distance, by name.
 
-Each takes magnitude, epicentral distance and depth (km) and gives intensity; R is hypocentral where not said otherwise.
+Each takes magnitude, epicentral distance and depth (km) and returns intensity; R is the hypocentral
+distance.
 
 | name | scale | source |
 |---|---|---|
-| csis-sichuan | CSIS | mean of the long and short axes for Sichuan and Tibet: I = 3.6113 + 1.4347 M - 3.8477 log10(Repi + 13) |
-| csis-west | CSIS | I = 1.92 + 1.63 M - 3.49 log10 R, as used by clients of the Chinese warning network |
-| mmi-allen-2012 | MMI | Allen, Wald & Worden 2012, J. Seismol. 16, eqs. 2-6, hypocentral distance |
+| csis-sichuan | CSIS | I = 3.6113 + 1.4347 M - 3.8477 log10(Repi + 13), Sichuan and Tibet |
+|  | | (mean of the long and short axes) |
+| csis-west | CSIS | I = 1.92 + 1.63 M - 3.49 log10 R, of the Chinese network's clients |
+| mmi-allen-2012 | MMI | Allen, Wald & Worden 2012, J. Seismol. 16, eqs. 2-6 |
 """
 
 from collections.abc import Callable
@@ -23,7 +25,7 @@ HIGHEST = 12.0
 
 
 def csis_sichuan(magnitude: float, distance_km: Floats, depth_km: float) -> Floats:
-    """Instrumental intensity in Sichuan and Tibet; the 13 km stand for the usual depth.
+    """Instrumental intensity in Sichuan and Tibet; the 13 km represent the usual depth.
 
     Above a deeper source the hypocentral distance counts where it is larger.
     """
@@ -32,13 +34,17 @@ def csis_sichuan(magnitude: float, distance_km: Floats, depth_km: float) -> Floa
 
 
 def csis_west(magnitude: float, distance_km: Floats, depth_km: float) -> Floats:
-    """Intensity by hypocentral distance; held level within 5 km, where it was not observed."""
+    """Intensity by hypocentral distance; constant within 5 km, where it was not observed."""
     distance = np.hypot(distance_km, depth_km)
     return 1.92 + 1.63 * magnitude - 3.49 * np.log10(np.maximum(distance, 5.0))
 
 
 def mmi_allen_2012(magnitude: float, distance_km: Floats, depth_km: float) -> Floats:
-    """MMI = 2.085 + 1.428 M - 1.402 ln sqrt(R² + Rm²) (+ 0.078 ln(R/50) beyond 50 km), Rm = -0.209 + 2.042 exp(M - 5)."""
+    """MMI by hypocentral distance R.
+
+    MMI = 2.085 + 1.428 M - 1.402 ln sqrt(R² + Rm²) (+ 0.078 ln(R/50) beyond 50 km), Rm = -0.209 +
+    2.042 exp(M - 5).
+    """
     distance = np.hypot(distance_km, depth_km)
     rm = -0.209 + 2.042 * np.exp(magnitude - 5.0)
     near = 2.085 + 1.428 * magnitude - 1.402 * np.log(np.sqrt(distance**2 + rm**2))
@@ -58,7 +64,8 @@ RELATIONS: dict[str, tuple[Scale, Relation]] = {
 def csis_from_motion(pga_m_s2: float, pgv_m_s: float) -> float:
     """Instrumental intensity from recorded motion (GB/T 17742-2020, eqs. 1-3).
 
-    IA = 3.17 log10 PGA + 6.59, IV = 3.00 log10 PGV + 9.77; the mean of both, or IV where both are 6 or more.
+    IA = 3.17 log10 PGA + 6.59, IV = 3.00 log10 PGV + 9.77; the mean of both, or IV where both are 6
+    or more.
     """
     by_acceleration = 3.17 * np.log10(max(pga_m_s2, 1e-9)) + 6.59
     by_velocity = 3.00 * np.log10(max(pgv_m_s, 1e-9)) + 9.77
@@ -68,9 +75,10 @@ def csis_from_motion(pga_m_s2: float, pgv_m_s: float) -> float:
 
 
 def mmi_from_motion(pga_m_s2: float, pgv_m_s: float) -> float:
-    """MMI from recorded motion, the mean of both (Worden et al. 2012, Bull. Seismol. Soc. Am. 102, eq. 3 and table 2; cm/s², cm/s).
+    """MMI from recorded motion, the mean of both (Worden et al. 2012, eq. 3, table 2; cm, s).
 
-    PGA: 1.78 + 1.55 log10, from 1.57 on -1.60 + 3.70 log10; PGV: 3.78 + 1.47 log10, from 0.53 on 2.89 + 3.16 log10.
+    Bull. Seismol. Soc. Am. 102. PGA: 1.78 + 1.55 log10, from 1.57 on -1.60 + 3.70 log10; PGV: 3.78
+    + 1.47 log10, from 0.53 on 2.89 + 3.16 log10.
     """
     log_a, log_v = np.log10(max(100 * pga_m_s2, 1e-9)), np.log10(max(100 * pgv_m_s, 1e-9))
     by_acceleration = 1.78 + 1.55 * log_a if log_a <= 1.57 else -1.60 + 3.70 * log_a
@@ -84,6 +92,6 @@ def from_motion(scale: str, pga_m_s2: float, pgv_m_s: float) -> float:
 
 
 def intensity(relation: str, magnitude: float, distance_km: Floats, depth_km: float) -> Floats:
-    """Intensity by the named relation, held to 1-12; a magnitude of NaN gives 1."""
+    """Intensity by the named relation, clipped to 1-12; a magnitude of NaN gives 1."""
     value = RELATIONS[relation][1](magnitude, distance_km, depth_km)
     return np.clip(np.nan_to_num(value, nan=1.0), 1.0, HIGHEST)

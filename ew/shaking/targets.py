@@ -1,7 +1,7 @@
-"""PURE: who can be alerted, as columns: H3 cells (phones) and registered devices (TVs, valves, lifts).
+"""PURE: alert targets as columns: H3 cells (phones) and registered devices (TVs, valves, lifts).
 
-A cell's nearest point may lie up to its circumradius nearer than its centre: arrival and intensity are taken there, so
-that nobody in the cell is told too late.
+A cell's nearest point may lie up to its circumradius nearer than its centre: arrival and intensity
+are computed there, so that nobody in the cell is alerted too late.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,8 @@ from ew.geo import ecef_km
 RESOLUTION = 5
 """H3 resolution of the alert topics: about 250 km², a cell is 8-11 km from centre to corner."""
 CELL_RADIUS_KM = 10.9
-"""Largest distance from centre to corner of a resolution 5 cell (H3's table of edge lengths: 9.85 km in the mean)."""
+"""Largest distance from centre to corner of a resolution 5 cell, km (H3's table of edge lengths:
+9.85 km in the mean)."""
 
 Address: TypeAlias = Literal["cell", "device"]
 Number = TypeVar("Number", bound=np.generic)
@@ -27,10 +28,11 @@ Number = TypeVar("Number", bound=np.generic)
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """D targets of one address.
+    """D targets of one kind of address.
 
-    ``ids``: cell ids or device ids; ``kinds`` (D,) u1: index into the policy's kinds of device; ``ecef`` (3, D) f4 km,
-    good to half a metre; ``radius_km`` (D,) f4: how much nearer than its place its nearest point may be.
+    ``ids``: cell ids or device ids; ``kinds`` (D,) u1: index into the policy's kinds of device;
+    ``ecef`` (3, D) f4 km, accurate to half a metre; ``radius_km`` (D,) f4: how much nearer than its
+    place its nearest point may be.
     """
 
     address: Address
@@ -46,21 +48,21 @@ class Targets:
 
     @cached_property
     def row_of(self) -> dict[str, int]:
-        """Where each id stands; takes 0.2 s for a million when first asked for."""
+        """The row of each id; computed on first use, in 0.2 s for a million."""
         return {name: row for row, name in enumerate(self.ids)}
 
     def rows_of(self, other: "Targets") -> NDArray[np.int64]:
-        """Where other targets stand here; -1 where they don't."""
+        """The rows of other targets in this one; -1 for those that are not in it."""
         if other.ids is self.ids:
             return np.arange(len(other))
         row_of = self.row_of
         return np.fromiter((row_of.get(name, -1) for name in other.ids), np.int64, len(other))
 
     def changed(self, other: "Targets") -> "Targets":
-        """These targets with others of the same address, which have come or are elsewhere now.
+        """These targets with others of the same kind of address, which came or moved.
 
-        No row changes its owner and the names are not copied: those that are new are added to the
-        one list of them, so that 10 ms do for a million targets and these stay valid beside.
+        No row changes its owner and the names are not copied: new ones are added to the shared
+        list, so that a million targets take 10 ms and these stay valid.
         """
         ids = self.ids if isinstance(self.ids, list) else list(self.ids)
         row_of = self.row_of
@@ -78,7 +80,7 @@ class Targets:
             with_rows(self.latitudes, len(ids), rows, other.latitudes),
             with_rows(self.longitudes, len(ids), rows, other.longitudes),
         )
-        made.__dict__["row_of"] = row_of  # where ``cached_property`` looks for it
+        made.__dict__["row_of"] = row_of  # the place where ``cached_property`` looks for it
         return made
 
     def some(self, rows: NDArray[np.int64]) -> "Targets":
@@ -94,7 +96,7 @@ class Targets:
         )
 
     def joined(self, other: "Targets") -> "Targets":
-        """These targets and then the others, of the same address."""
+        """These targets followed by others of the same kind of address."""
         return Targets(
             self.address,
             [*self.ids, *other.ids],
@@ -109,7 +111,7 @@ class Targets:
 def with_rows(
     column: NDArray[Number], count: int, rows: NDArray[np.int64], values: NDArray[Number]
 ) -> NDArray[Number]:
-    """A copy of a column (along its last axis) of ``count`` rows, with these values in some of them."""
+    """A copy of a column (along its last axis) of ``count`` rows, some with new values."""
     made = np.zeros((*column.shape[:-1], count), column.dtype)
     made[..., : column.shape[-1]] = column
     made[..., rows] = values
@@ -148,7 +150,7 @@ def device_targets(
 
 
 def cells_around(latitude: float, longitude: float, radius_km: float) -> list[str]:
-    """All cells that may touch a circle, where no list of cells in use is kept."""
+    """All cells that may touch a circle, for use without a list of cells."""
     spacing_km = 14.0  # centre to centre of neighbours, at least (edge 8.5 km)
     rings = int((radius_km + CELL_RADIUS_KM) / spacing_km) + 1
     return list(h3.grid_disk(cell_of(latitude, longitude), rings))

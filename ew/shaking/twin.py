@@ -1,9 +1,9 @@
-"""PURE: the pass over targets in NumPy: distance, S arrival and intensity of each in one go.
+"""PURE: the pass over targets in NumPy: distance, S arrival and intensity of all.
 
-A target is its ECEF place (x, y, z rows of (3, D), km) and the radius (km) within which its nearest point may lie (0
-for a device, a cell's half width for a cell). What depends on distance comes from ``rows`` (3, K) made once an event: at
-each km of distance P time, S time (s) and intensity. Tests hold the compiled form (``core.c``) to this one, which runs
-where no compiler was.
+A target is its ECEF place (x, y, z rows of (3, D), km) and the radius (km) within which its nearest
+point may lie (0 for a device, a cell's half width for a cell). Functions of distance come from
+``rows`` (3, K), made once for each event: at each km of distance P time, S time (s) and intensity.
+Tests compare the compiled form (``core.c``) with this one, which runs where there was no compiler.
 """
 
 from typing import Any
@@ -28,7 +28,10 @@ def _arc_km(ecef: Array, radius_km: Array, place: Array, earth_radius_km: float)
 
 
 def _at_distance(rows: Array, arc: Array) -> tuple[Array, Array, Array]:
-    """P, S and intensity at each distance; beyond the last row times go on with the last slope and intensity stays."""
+    """P, S and intensity at each distance.
+
+    Beyond the last row times are extrapolated with the last slope, and intensity stays.
+    """
     at = np.minimum(arc, rows.shape[1] - 2).astype(np.int64)
     u = arc - at.astype(arc.dtype)
     p_s, s_s = (row[at] + u * (row[at + 1] - row[at]) for row in rows[:2])
@@ -71,12 +74,13 @@ def rank_targets(
     intensity: Array,
     /,
 ) -> None:
-    """Sending keys of all targets: lane above quantised S arrival; 65535 for those below their threshold.
+    """Sending keys of all targets: lane above quantised S arrival; 65535 below their threshold.
 
-    ``ecef`` (3, D), ``radius_km``, ``least`` (D,), ``rows`` (3, K) f4: places (a metre is enough), half widths, least
-    intensities; ``since_s``: seconds from origin to now; ``lanes_km`` (4,) f4: how far each lane reaches, most urgent first;
-    ``per_s``: steps of a key a second. Out: ``keys`` (D,) u2 (3 bits of lane, the upper half for targets S has reached; 13
-    bits of time), ``s_s``, ``intensity`` (D,) f4.
+    ``ecef`` (3, D), ``radius_km``, ``least`` (D,), ``rows`` (3, K) f4: places (a metre is enough),
+    half widths, least intensities; ``since_s``: seconds from origin to now; ``lanes_km`` (4,) f4:
+    the reach of each lane, most urgent first; ``per_s``: steps of a key, 1/s. Out: ``keys`` (D,) u2
+    (3 bits of lane, the upper half for targets S has reached; 13 bits of time), ``s_s``,
+    ``intensity`` (D,) f4.
     """
     arc = _arc_km(ecef, radius_km, place, earth_radius_km)
     _, s_s[:], intensity[:] = _at_distance(rows, arc)
@@ -96,9 +100,10 @@ def order_by_key(keys: NDArray[np.uint16], order: NDArray[np.int64], /) -> None:
 def second_strongest(
     ecef: Array, radius_km: Array, places: Array, seen: Array, reach_km: float, found: Array, /
 ) -> None:
-    """The second strongest intensity seen by stations within reach of each target; 0 where fewer than two are.
+    """The second strongest intensity of stations within reach of each target, 0 for fewer than two.
 
-    ``ecef`` (3, D), ``radius_km`` (D,) f4: targets; ``places`` (3, N), ``seen`` (N,) f4: stations. Out: ``found`` (D,) f4.
+    ``ecef`` (3, D), ``radius_km`` (D,) f4: targets; ``places`` (3, N), ``seen`` (N,) f4: stations.
+    Out: ``found`` (D,) f4.
     """
     reach = np.float32(reach_km) + radius_km
     first = np.zeros_like(found)
