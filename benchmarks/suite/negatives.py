@@ -47,6 +47,16 @@ def _flooded(play: Play, seed: int) -> trouble.Change:
     return trouble.flood(codes, seed)
 
 
+def _alone(change: Callable[[Play, int], trouble.Change]) -> Negative:
+    """The same at three stations far apart, with no others around that stay quiet, as in a network that has just begun."""
+
+    def negative(play: Play, seed: int) -> tuple[Packets, list[Origin]]:
+        alone = replace(play, stations=play.stations[seed::40])
+        return trouble.changed(alone.packets(1.0), play.start_s, change(alone, seed)), []
+
+    return negative
+
+
 def _outage(play: Play, seed: int) -> tuple[Packets, list[Origin]]:
     """The whole network gone for 25 s or more amid an M 6.2, and back in its S-waves and coda."""
     origin = Origin(play.start_s + 28.0, 29.3 + 0.1 * seed, 103.4, 12.0, 6.2)
@@ -93,6 +103,12 @@ NEGATIVES: dict[str, Negative] = {
     "quarry blast on three stations": _by(
         lambda play, seed: trouble.blast(play.stations, *CENTRE, 40.0, seed)
     ),
+    "three stations alone, a blast": _alone(
+        lambda play, seed: trouble.blast(play.stations, *CENTRE, 40.0, seed)
+    ),
+    "three stations alone, flooded": _alone(
+        lambda play, seed: trouble.flood({s.code for s in play.stations}, seed)
+    ),
     "M 2-3, only S and coda seen": _s_alone(2.0, 3.0, 1.0),
     "M 4-5.5, P hidden at half of the stations": _s_alone(4.0, 5.5, 0.5),
     "outage of all, back in the coda": _outage,
@@ -105,6 +121,8 @@ SECONDS = {"teleseism, P to surface waves": 2400.0} | {
     f"teleseism, {how}": 150.0 for how in ("impulsive", "emergent", "very emergent")
 }
 SEEDS = {
+    "three stations alone, a blast": 4,
+    "three stations alone, flooded": 4,
     "M 2-3, only S and coda seen": 8,
     "M 4-5.5, P hidden at half of the stations": 8,
     "outage of all, back in the coda": 4,

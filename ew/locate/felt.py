@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from ew.config import LocateConfig
 from ew.geo import local_km, places_around
-from ew.locate.amplitudes import PeakBins
+from ew.locate.followed import Followed, FollowedOnsets
 from ew.locate.magnitude import network_magnitude
 from ew.locate.observing import WARM_UP_S
 from ew.locate.onsets import Onset, first_by_station
 from ew.locate.sizing import station_magnitudes
 from ew.locate.stations import Network
-from ew.locate.strong import first_motion, lasts_s
+from ew.locate.strong import first_motion
 from ew.locate.waves import Waves
 from ew.records import Arrival, EventVersion, Origin, VersionKind
 from ew.traveltimes import TravelTimes
@@ -69,7 +69,7 @@ class FeltRule:
         self._network = network
         self._travel = travel_times
         self._waves = waves
-        self._followed: dict[tuple[str, int], tuple[Onset, PeakBins]] = {}
+        self._followed = FollowedOnsets(waves)
         self._looked_s = -math.inf
 
     def find(self, free: Sequence[Onset], now_s: float) -> list[Onset]:
@@ -80,28 +80,25 @@ class FeltRule:
             [o for o in free if now_s - o.time_s <= RECENT_S and not o.is_coda]
         )
         if len(recent) < 2:
-            self._follow([])
+            self._followed.keep(())
             return []
         self._looked_s = now_s
         pairs = self._together(recent)
         in_pairs = {o.station: o for pair in pairs for o in pair}
-        self._follow(sorted(in_pairs.values(), key=first_motion)[-FOLLOWED_MOST:])
+        self._followed.keep(sorted(in_pairs.values(), key=first_motion)[-FOLLOWED_MOST:])
         hard = {
-            onset.station: self._waves.motion(onset.pick).pga_m_s2
-            for onset, peaks in self._followed.values()
-            if self._is_hard(onset, peaks)
+            f.onset.station: self._waves.motion(f.onset.pick).pga_m_s2
+            for f in self._followed
+            if self._is_hard(f)
         }
         shaken = {
             o.station: o
             for pair in pairs
-            if pair[0].station in hard and pair[1].station in hard and self._is_around(pair)
+            if pair[0].station in hard and pair[1].station in hard
+            if self._followed.have_grown(*pair) and self._is_around(pair)
             for o in pair
         }
         return sorted(shaken.values(), key=lambda o: -hard[o.station])
-
-    def let_go(self) -> None:
-        """Follow nothing any more: an earthquake was found."""
-        self._follow([])
 
     def version(self, shaken: Shaken, now_s: float) -> EventVersion | None:
         """What is told of it at ``now_s`` (epoch seconds); ``None`` while that is what was told before."""
@@ -124,14 +121,6 @@ class FeltRule:
             motions=motions,
         )
 
-    def _follow(self, onsets: Sequence[Onset]) -> None:
-        wanted = {(o.pick.seed_id, o.pick.time_ns): o for o in onsets}
-        for key in [k for k in self._followed if k not in wanted]:
-            self._waves.let_go(self._followed.pop(key)[1])
-        for key, onset in wanted.items():
-            if key not in self._followed:
-                self._followed[key] = onset, self._waves.follow(onset.pick)
-
     def _together(self, onsets: Sequence[Onset]) -> list[tuple[Onset, Onset]]:
         """The pairs of onsets that are near each other and that one wave can have made."""
         places = self._network.ecef[[o.station for o in onsets]]
@@ -141,10 +130,10 @@ class FeltRule:
         is_pair = (apart_km <= NEAR_KM) & (apart_s <= apart_km / SLOWEST_KM_S + SLACK_S)
         return [(onsets[i], onsets[j]) for i, j in np.argwhere(np.triu(is_pair, 1)).tolist()]
 
-    def _is_hard(self, onset: Onset, peaks: PeakBins) -> bool:
-        motion = self._waves.motion(onset.pick)
+    def _is_hard(self, followed: Followed) -> bool:
+        motion, course = self._waves.motion(followed.onset.pick), followed.course
         is_hard = motion.pga_m_s2 >= HARD_M_S2 and motion.pgv_m_s >= HARD_M_S
-        return is_hard and lasts_s(peaks, at_a_stretch=True) >= LASTING_S
+        return is_hard and course.stretch_s >= LASTING_S and not course.has_paused
 
     def _is_around(self, pair: tuple[Onset, Onset]) -> bool:
         """Whether most live stations near both of a pair shake as well, the pair among them."""
@@ -155,9 +144,9 @@ class FeltRule:
         is_live = (net.end_s > last_s) & (net.first_s < last_s - WARM_UP_S)
         witnesses = set(np.flatnonzero(is_near & is_live).tolist()) | {o.station for o in pair}
         shaking = {
-            onset.station
-            for onset, _ in self._followed.values()
-            if self._waves.motion(onset.pick).pga_m_s2 >= MILD_M_S2
+            f.onset.station
+            for f in self._followed
+            if self._waves.motion(f.onset.pick).pga_m_s2 >= MILD_M_S2
         }
         return len(witnesses & shaking) >= AROUND_SHARE * len(witnesses)
 
@@ -189,7 +178,7 @@ class FeltRule:
     def _size(self, onsets: Sequence[Onset], away_km: Floats) -> tuple[float, float]:
         """From the first of P, and from the whole wave where it is known."""
         sizes = station_magnitudes(
-            [self._followed[o.pick.seed_id, o.pick.time_ns][1] for o in onsets],
+            [self._followed[o].peaks for o in onsets],
             np.hypot(away_km, ASSUMED_DEPTH_KM),
             np.full(len(onsets), LASTING_S),
             math.nan,

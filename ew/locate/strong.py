@@ -8,21 +8,19 @@ with one station; here two far apart must agree, and no live station near by may
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ew.config import LocateConfig
-from ew.locate.amplitudes import BIN_S, ONSET_BIN, PeakBins
 from ew.locate.associator import APART_SLACK_S, SLOWEST_KM_S, Associator, Candidate
+from ew.locate.followed import Course, FollowedOnsets
 from ew.locate.onsets import Onset, first_by_station
 from ew.locate.sizing import station_magnitudes
 from ew.locate.stations import Network
 from ew.locate.waves import Waves
 from ew.records import StationMagnitude
-from ew.times import seconds_from_ns
 from ew.traveltimes import TravelTimes
 
 Floats = NDArray[np.float64]
@@ -32,10 +30,7 @@ STRONG_MAGNITUDE = 5.5
 NEAR_MAGNITUDE = 6.0
 """Of two onsets alone: an M 6 is felt strongly 50 km away."""
 LASTING_S = 2.0
-"""So long displacement stays above ``STAYS`` of its peak so far: P of an M 5.5 does for 2-3 s, what falls or slams for 1."""
-STAYS = 0.25
-LASTING_BAND = 2
-"""The corner (1 Hz) whose displacement that is asked of: lower ones hold drift and tilt."""
+"""So long displacement stays above a quarter of its peak so far: P of an M 5.5 does for 2-3 s, what falls or slams for 1."""
 FELT_M_S2 = 0.1
 """Peak acceleration at one of the stations: CSIS 3.6, felt by many."""
 NEAR_FELT_M_S2 = 0.3
@@ -58,12 +53,6 @@ TRIED = 3
 """Pairs tried at once, the earliest first."""
 
 
-@dataclass(slots=True)
-class _Followed:
-    onset: Onset
-    peaks: PeakBins
-
-
 class StrongRule:
     """Keeps up the motion behind free onsets; finds the earthquake that declares itself by it."""
 
@@ -81,7 +70,7 @@ class StrongRule:
         self._associator = associator
         self._waves = waves
         self._places: list[list[float]] = network.ecef.tolist()
-        self._followed: dict[tuple[str, int], _Followed] = {}
+        self._followed = FollowedOnsets(waves)
         self._looked_s = -math.inf
 
     def find(self, free: Sequence[Onset], now_s: float, *, is_new: bool) -> Candidate | None:
@@ -89,29 +78,22 @@ class StrongRule:
         recent = [o for o in free if now_s - o.time_s <= RECENT_S and not o.is_coda]
         calm = first_by_station([o for o in recent if o.is_calm and o.weight >= CLEAR_WEIGHT])
         if len(calm) < 2:
-            self._follow(())
+            self._followed.keep(())
             return None
         calm = sorted(calm, key=first_motion)[-FOLLOWED_MOST:]
         if not is_new and now_s - self._looked_s < LOOK_S:
             return None
         self._looked_s = now_s
-        self._follow([o for o in calm if self._has_neighbour(o, calm)])
-        lasting = [f.onset for f in self._followed.values() if lasts_s(f.peaks) >= LASTING_S]
+        self._followed.keep([o for o in calm if self._has_neighbour(o, calm)])
+        lasting = [f.onset for f in self._followed if is_lasting(f.course)]
         pairs = combinations(sorted(lasting, key=lambda o: o.time_s), 2)
         # Where many shake at once there are more than enough stations for the common rule
-        for pair in islice((p for p in pairs if self._are_compatible(*p)), TRIED):
+        likely = (p for p in pairs if self._are_compatible(*p) and self._followed.have_grown(*p))
+        for pair in islice(likely, TRIED):
             found = self._around(pair, calm, recent)
             if found is not None:
                 return found
         return None
-
-    def _follow(self, onsets: Sequence[Onset]) -> None:
-        wanted = {(o.pick.seed_id, o.pick.time_ns): o for o in onsets}
-        for key in [k for k in self._followed if k not in wanted]:
-            self._waves.let_go(self._followed.pop(key).peaks)
-        for key, onset in wanted.items():
-            if key not in self._followed:
-                self._followed[key] = _Followed(onset, self._waves.follow(onset.pick))
 
     def _has_neighbour(self, onset: Onset, others: Sequence[Onset]) -> bool:
         return any(o.station != onset.station and self._are_compatible(o, onset) for o in others)
@@ -164,7 +146,7 @@ class StrongRule:
         s_minus_p_s = self._travel.s_s(away, hypocentre.depth_km)
         s_minus_p_s = s_minus_p_s - self._travel.p_s(away, hypocentre.depth_km)
         return station_magnitudes(
-            [self._followed[o.pick.seed_id, o.pick.time_ns].peaks for o in pair],
+            [self._followed[o].peaks for o in pair],
             np.hypot(away, hypocentre.depth_km),
             s_minus_p_s,
             math.nan,
@@ -173,30 +155,12 @@ class StrongRule:
         )
 
 
+def is_lasting(course: Course) -> bool:
+    """Whether motion lasts as that of a damaging earthquake does, without ever pausing."""
+    return course.lasts_s >= LASTING_S and not course.has_paused
+
+
 def first_motion(onset: Onset) -> tuple[float, float]:
     """How strongly an onset begins: log10 m/s², and SNR where no amplitude is known."""
     amplitude = onset.log_amplitude
     return (-math.inf if math.isnan(amplitude) else amplitude), onset.pick.snr
-
-
-def lasts_s(peaks: PeakBins, *, at_a_stretch: bool = False) -> float:
-    """How long displacement after an onset stayed above ``STAYS`` of the peak it had reached by then, at most, s.
-
-    ``at_a_stretch``: only the longest time without a break counts, s.
-    """
-    if peaks.end_ns is None:
-        return 0.0
-    last = ONSET_BIN + int((seconds_from_ns(peaks.end_ns) - peaks.onset_s) / BIN_S)
-    motion = peaks.bins[LASTING_BAND, ONSET_BIN:last]
-    if not len(motion) or not motion.any():
-        return 0.0
-    # Against the peak by each moment, for S is several times as large as the P before it
-    above = np.tril(motion[None, :] >= STAYS * np.maximum.accumulate(motion)[:, None])
-    if not at_a_stretch:
-        return float(above.sum(axis=1).max()) * BIN_S
-    runs = np.zeros(len(above), dtype=np.int64)
-    longest = 0
-    for column in above.T:
-        runs = (runs + 1) * column
-        longest = max(longest, int(runs.max()))
-    return longest * BIN_S

@@ -9,13 +9,12 @@ from ew import Config, EventVersion
 from ew.alerts.planner import AlertPlanner
 from ew.geo import destination
 from ew.locate import felt
-from ew.locate.strong import StrongRule
 from ew.shaking.targets import cell_targets, cells_around
 from ew.traveltimes import TravelTimes
 from simulators import trouble
 from simulators.scenario import Play, Station
 from tests.locate.test_events import CENTRE, START_S, error_km, origin, run
-from tests.locate.test_strong import Rows, sparse
+from tests.locate.test_strong import SPREAD, Rows, sparse
 
 PAIR: Rows = [(9.0, 20.0), (13.0, 170.0)]
 TRUTH = origin(30.0, 5.7, depth_km=8.0)
@@ -74,20 +73,32 @@ def test_quiet_live_stations_around_stand_against_it(travel_times: TravelTimes) 
     assert run(both, travel_times, iter(packets)) == {}
 
 
-@pytest.mark.parametrize("what", ["lightning", "spikes", "steps", "calibration", "flood", "blast"])
-def test_what_is_no_earthquake_is_not_felt(
-    what: str, travel_times: TravelTimes, monkeypatch: pytest.MonkeyPatch
+ISOLATED: dict[str, Rows] = {
+    "two side by side": [(1.0, 20.0), (4.0, 170.0)],
+    "two 20 km apart": [(9.0, 20.0), (13.0, 170.0)],
+    "three around": [(15.0, 20.0), (20.0, 140.0), (25.0, 260.0)],
+    "three far apart": SPREAD,
+}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("where", ISOLATED)
+def test_what_is_no_earthquake_is_not_told_where_no_quiet_station_stands_against_it(
+    where: str, seed: int, travel_times: TravelTimes
 ) -> None:
-    """Two stations, so that no quiet ones stand against it; by this rule alone."""
-    monkeypatch.setattr(StrongRule, "find", lambda *_, **__: None)
-    play = Play(sparse([(1.0, 20.0), (4.0, 170.0)]), [], START_S, 60.0, 1)
+    """Blasts, floods and glitches at every station there is: only the course of the motion tells them from an earthquake."""
+    play = Play(sparse(ISOLATED[where]), [], START_S, 60.0, seed)
+    codes = {s.code for s in play.stations}
     changes = {
         "lightning": trouble.lightning(play.stations, *CENTRE, 30.0),
         "spikes": trouble.spikes(30.0),
         "steps": trouble.steps(30.0),
         "calibration": trouble.calibration(20.0),
-        "flood": trouble.flood({s.code for s in play.stations}, 1),
-        "blast": trouble.blast(play.stations, *CENTRE, 30.0, 1),
+        "flood": trouble.flood(codes, seed),
+        "blast": trouble.blast(play.stations, *CENTRE, 30.0, seed),
     }
-    packets = trouble.changed(play.packets(1.0), START_S, changes[what])
-    assert run(play, travel_times, packets) == {}
+    told_of = {
+        what: run(play, travel_times, trouble.changed(play.packets(1.0), START_S, change))
+        for what, change in changes.items()
+    }
+    assert {what: len(events) for what, events in told_of.items() if events} == {}

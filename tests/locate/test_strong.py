@@ -2,15 +2,10 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
 from ew import EventVersion, Packet
 from ew.geo import destination
-from ew.locate.amplitudes import BIN_S, ONSET_BIN, PeakBins
-from ew.locate.strong import LASTING_BAND, LASTING_S, lasts_s
-from ew.records import Channel
-from ew.times import ns_from_seconds
 from ew.traveltimes import TravelTimes
 from simulators.scenario import Play, Station, arrivals
 from tests.locate.test_events import CENTRE, START_S, error_km, origin, run
@@ -86,23 +81,3 @@ def test_live_stations_near_by_that_stay_silent_stand_against_it(
         )
 
     assert run(both, travel_times, packets()) == {}
-
-
-def bins_of(motion: list[float]) -> PeakBins:
-    peaks = PeakBins(Channel("XS.S..HNZ", 0.0, 0.0, 0.0, 1.0, "M/S**2"), START_S)
-    peaks.bins[LASTING_BAND, ONSET_BIN : ONSET_BIN + len(motion)] = motion
-    peaks.end_ns = ns_from_seconds(START_S + len(motion) * BIN_S)
-    return peaks
-
-
-def test_what_falls_or_slams_does_not_last_and_an_earthquake_does() -> None:
-    t = np.arange(24) * BIN_S
-    assert lasts_s(bins_of(list(np.exp(-t / 0.75)))) < LASTING_S
-    assert lasts_s(bins_of(list(np.exp(-t / 3.0)))) >= LASTING_S
-    # S, five times as loud, takes nothing from the P before it
-    assert lasts_s(bins_of([1.0] * 12 + [5.0])) >= LASTING_S
-    assert lasts_s(bins_of([])) == 0.0
-    # A lorry every second: in all it lasts, at a stretch it does not
-    lorries = bins_of([1.0, 1.0, 0.0, 0.0] * 8)
-    assert lasts_s(lorries) == 16 * BIN_S
-    assert lasts_s(lorries, at_a_stretch=True) == 2 * BIN_S
