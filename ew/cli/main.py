@@ -233,11 +233,15 @@ def scenarios() -> None:
 @config_app.command("check")
 def config_check(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
     """Explain each mistake of a configuration file with its key and the allowed values."""
-    from ew.cli.check import check_regions  # noqa: PLC0415
+    from ew.cli.check import check_regions, region_doubts  # noqa: PLC0415
     from ew.config import load_config  # noqa: PLC0415
 
-    check_regions(load_config(file), file)
-    typer.echo(f"{file}: no mistake found")
+    config = load_config(file)
+    check_regions(config, file)
+    doubts = region_doubts(config)
+    for doubt in doubts:
+        typer.echo(f"{file}: warning: {doubt}", err=True)
+    typer.echo(f"{file}: no {'other ' if doubts else ''}mistake found")
 
 
 @config_app.command("default")

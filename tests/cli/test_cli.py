@@ -137,6 +137,29 @@ def test_config_mistakes_are_explained_by_key(tmp_path: Path) -> None:
     assert ew("config", "check", str(file)).returncode == 0
 
 
+ISTANBUL = [[40.5, 28.5], [40.5, 29.5], [41.5, 29.5], [41.5, 28.5]]
+
+
+@pytest.mark.parametrize("has_stations", [True, False])
+@pytest.mark.parametrize("is_turned", [True, False])
+def test_region_given_as_longitude_and_latitude_is_found_out(
+    is_turned: bool, has_stations: bool, tmp_path: Path
+) -> None:
+    """By the stations where they are known (an error), else by the cities of the world (a warning)."""
+    file, stations = tmp_path / "ew.toml", tmp_path / "stations.csv"
+    stations.write_text(
+        "seed_id,latitude,longitude,elevation_m,gain,input_units\n"
+        "TU.A..HNZ,41.1,29.0,10,400000,M/S**2\n"
+    )
+    corners = [corner[::-1] for corner in ISTANBUL] if is_turned else ISTANBUL
+    service = f'[service]\ninventory = "{stations}"\n' if has_stations else ""
+    file.write_text(f'{service}[[policy.regions]]\nname = "Istanbul"\npolygon = {corners}\n')
+    done = ew("config", "check", str(file))
+    assert done.returncode == (2 if is_turned and has_stations else 0)
+    assert ("[latitude, longitude]" in done.stderr) == is_turned
+    assert ("no mistake found" in done.stdout) != is_turned
+
+
 def test_serve_without_a_configuration_says_what_to_do_and_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ew", "serve"],
