@@ -1,7 +1,7 @@
-"""What pyproject.toml can't say: the compiled parts, and that seeds/ and the systemd units travel in the wheel.
+"""Builds the compiled parts and puts seeds/ and the systemd units into the wheel.
 
-Where they can't be built, their twins in NumPy and SciPy run instead. ``EW_SANITIZE=1`` builds with the address and
-undefined-behaviour sanitizers, for scripts/sanitize.
+Where they can't be built, their twins in NumPy and SciPy run instead. ``EW_SANITIZE=1`` builds with
+the address and undefined-behaviour sanitizers, for scripts/sanitize.
 """
 
 import os
@@ -12,7 +12,8 @@ import numpy as np
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
-# Fused operations would round once where two operations round twice: triggers would differ from machine to machine
+# Fused operations would round once where two operations round twice: triggers would differ from
+# machine to machine
 FLAGS = ["-std=gnu11", "-O3", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra"]
 LINK = []
 if os.environ.get("EW_SANITIZE"):
@@ -22,7 +23,8 @@ if os.environ.get("EW_SANITIZE"):
 STEPS = ("module", "read", "continuity", "lanes", "channel", "history", "onset")
 
 
-# Nobody reads the flags of floating-point exceptions, and shortcuts between branches keep a loop from running in vectors
+# Nobody reads the flags of floating-point exceptions, and shortcuts between branches keep a loop
+# from running in vectors
 STRAIGHT = ["-fno-trapping-math", "-fno-thread-jumps", "-Wno-maybe-uninitialized"]
 
 

@@ -1,7 +1,8 @@
 """miniSEED to packets: ew (libmseed through pymseed) beside obspy's reader and the picker.
 
-Two forms: a recording of 200 channels as one file, and a live second of 1,000 stations x 3 at 100 Hz, a 512-byte record each, as
-they come when many wait (64 KiB, one read of a SeedLink socket) and when none does (a record a call).
+Two forms: a recording of 200 channels as one file, and a live second of 1,000 stations x 3 at 100
+Hz, a 512-byte record each, as they come when many wait (64 KiB, one read of a SeedLink socket) and
+when none does (a record a call).
 """
 
 import io

@@ -1,9 +1,11 @@
-"""From a plan to the last device: brokers, sizes, QoS, cells and device topics, traffic, and the return after a restart.
+"""From a plan to the last device: brokers, sizes, QoS, cells and device topics, traffic, and the
+return after a restart.
 
-Real brokers, real TCP, signed alerts of the product's own publisher; clients in processes of their own
-(``simulators.swarm``). A latency runs from the moment the plan was handed to the publisher to the moment a client has the
-bytes, so a publisher that stalls can't hide it. Beside them the naive way (one client, one awaited publish per device) and
-a yardstick that only writes the same bytes to as many sockets.
+Real brokers, real TCP, signed alerts of the product's own publisher; clients in processes of their
+own (``simulators.swarm``). A latency runs from the moment the plan was handed to the publisher to
+the moment a client has the bytes, so a publisher that stalls can't hide it. Beside them the naive
+way (one client, one awaited publish per device) and a yardstick that only writes the same bytes to
+as many sockets.
 """
 
 import asyncio
@@ -56,9 +58,11 @@ async def case(spec: str, size: int, qos: int, count: int) -> list[dict[str, obj
 
 
 async def kept(size: int, count: int) -> list[dict[str, object]]:
-    """NATS as it is meant to be used: published at QoS 1 and retained, delivered at QoS 0; and how soon who lost it has it.
+    """NATS as it is meant to be used: published at QoS 1 and retained, delivered at QoS 0; and how
+    soon who lost it has it.
 
-    The crowd that comes after the alert stands for devices whose connection died with the alert on it.
+    The crowd that comes after the alert stands for devices whose connection died with the alert on
+    it.
     """
     people = crowd(size)
     late = Measured(size)
@@ -73,7 +77,8 @@ async def kept(size: int, count: int) -> list[dict[str, object]]:
 
 
 async def naive(size: int) -> dict[str, object]:
-    """What one would write first: a client that publishes to each device in turn and waits for each."""
+    """What one would write first: a client that publishes to each device in turn and waits for
+    each."""
     people = crowd(size)
     measured = Measured(size)
     signer = Signer.ephemeral("bench", ("test",))
@@ -152,7 +157,9 @@ async def traffic_to(broker: BrokerAddress) -> AsyncIterator[Traffic]:
 
 
 async def with_traffic(spec: str, size: int, count: int) -> tuple[list[dict[str, object]], float]:
-    """Alerts alone and beside half of what the broker can carry, in turns; the ratio of the rounds' median p99."""
+    """Alerts alone and beside half of what the broker can carry, in turns; the ratio of the rounds'
+    median p99.
+    """
     people = crowd(size)
     alone, beside = Measured(size), Measured(size)
     async with (

@@ -1,7 +1,8 @@
 """How fast packets become triggers and picks, beside obspy and the memory's own limit, on one core.
 
-Live conditions: each tick's packets are made just before it is timed, as a decoder would leave them, from channels that
-stand at random phases of their packets; 3,000 are a national network, 30,000 every public station on Earth.
+Live conditions: each tick's packets are made just before it is timed, as a decoder would leave
+them, from channels that stand at random phases of their packets; 3,000 are a national network,
+30,000 every public station on Earth.
 """
 
 import os
@@ -38,7 +39,8 @@ def noise(channels: int, samples: int) -> NDArray[np.float32]:
 
 
 def ticks(channels: int, length: int, count: int, *, mixed: bool = False) -> Iterator[list[Packet]]:
-    """Packets of ``length`` samples of every channel, tick by tick; ``mixed``: of half to all of it, at any phase."""
+    """Packets of ``length`` samples of every channel, tick by tick; ``mixed``: of half to all of
+    it, at any phase."""
     wave = noise(channels, 2 * length)
     ids = [f"XX.S{c:05d}..HHZ" for c in range(channels)]
     rng = np.random.default_rng(1)
@@ -56,7 +58,9 @@ def ticks(channels: int, length: int, count: int, *, mixed: bool = False) -> Ite
 
 
 def bank_rate(channels: int, length: int, count: int, *, mixed: bool = False) -> float:
-    """Msamples/s of ``PickerBank.process``, median over ticks once the LTA of 10 s has filled and triggers come."""
+    """Msamples/s of ``PickerBank.process``, median over ticks once the LTA of 10 s has filled and
+    triggers come.
+    """
     bank, rates = PickerBank(), []
     for packets in ticks(channels, length, count + SETTLING, mixed=mixed):
         samples = sum(len(packet.samples) for packet in packets)
@@ -94,7 +98,8 @@ def references(rounds: int) -> dict[str, float]:
         "obspy, hour-long, ratio only": rate_of(
             lambda: recursive_sta_lta(hour, 30, 1000), len(hour), rounds
         ),
-        # A packet alone can't warm an LTA of 10 s: the naive user keeps the last 10 s and runs all of it
+        # A packet alone can't warm an LTA of 10 s: the naive user keeps the last 10 s and runs all
+        # of it
         "obspy, per packet of 1 s, 10 s kept": rate_of(lambda: obspy_pipeline(second), 100, rounds),
         "obspy, per packet of 0.1 s, 10 s kept": rate_of(lambda: obspy_pipeline(tenth), 10, rounds),
         "obspy, per packet of 1 s, nothing kept": rate_of(
@@ -108,9 +113,11 @@ def references(rounds: int) -> dict[str, float]:
 
 
 def latency(stations: int, seconds: float) -> tuple[list[float], float]:
-    """Milliseconds of each tick of 10 ms with 1 s packets at random phases, and the share of one core it took.
+    """Milliseconds of each tick of 10 ms with 1 s packets at random phases, and the share of one
+    core it took.
 
-    Timed from the packets' arrival to the picks' return; an event runs through all stations half-way.
+    Timed from the packets' arrival to the picks' return; an event runs through all stations
+    half-way.
     """
     rng = np.random.default_rng(3)
     channels = stations * 3

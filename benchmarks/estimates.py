@@ -1,7 +1,7 @@
 """Estimates and sending order for a million and ten million devices, cells touched, first message.
 
-The references do the same sums: NumPy (haversine, interp, lexsort) on the same columns, and pyproj's geodesic per device
-where it is installed, in the same run.
+The references do the same sums: NumPy (haversine, interp, lexsort) on the same columns, and
+pyproj's geodesic per device where it is installed, in the same run.
 """
 
 from collections.abc import Callable
@@ -57,10 +57,19 @@ def ours(targets: Targets, table: TravelTimes) -> Callable[[], np.ndarray]:
         rows = event_rows(ORIGIN, table, "csis-sichuan")
         place, radius = ecef_km(ORIGIN.latitude, ORIGIN.longitude), local_radius_km(ORIGIN.latitude)
         rank_targets(
-            targets.ecef, targets.radius_km, place, radius, rows.astype(np.float32), least, NOW_AFTER_S,
-            lane_reach_km(rows, lanes), STEPS_PER_S,
-            keys, s_s, strength,
-        )  # fmt: skip
+            targets.ecef,
+            targets.radius_km,
+            place,
+            radius,
+            rows.astype(np.float32),
+            least,
+            NOW_AFTER_S,
+            lane_reach_km(rows, lanes),
+            STEPS_PER_S,
+            keys,
+            s_s,
+            strength,
+        )
         order_by_key(keys, order)
         return order
 
@@ -90,7 +99,9 @@ def with_numpy(targets: Targets, table: TravelTimes) -> Callable[[], np.ndarray]
 
 
 def check(targets: Targets, table: TravelTimes) -> None:
-    """The order is by lane and then by arrival, but for places within a hair of a lane's edge and a key's steps."""
+    """The order is by lane and then by arrival, but for places within a hair of a lane's edge and a
+    key's steps.
+    """
     away = distance_km(ORIGIN.latitude, ORIGIN.longitude, targets.latitudes, targets.longitudes)
     s_s = table.s_s(away, ORIGIN.depth_km)
     strength = intensity("csis-sichuan", ORIGIN.magnitude, away, ORIGIN.depth_km)

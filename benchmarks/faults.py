@@ -1,7 +1,9 @@
-"""What faults cost: how late alerts become, how many are lost or doubled, and what health says, with real processes.
+"""What faults cost: how late alerts become, how many are lost or doubled, and what health says,
+with real processes.
 
-Each case plays the same earthquake to the same 120 phones, over SeedLink, a service and a broker in processes of
-their own, and is compared with an undisturbed run on the same kind of broker. ``docs/reliability.md`` has a table.
+Each case plays the same earthquake to the same 120 phones, over SeedLink, a service and a broker in
+processes of their own, and is compared with an undisturbed run on the same kind of broker.
+``docs/reliability.md`` has a table.
 """
 
 import asyncio

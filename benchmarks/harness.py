@@ -1,8 +1,10 @@
-"""What every benchmark shares: the form of results, the budgets, timing in fair rounds, and machine facts.
+"""What every benchmark shares: the form of results, the budgets, timing in fair rounds, and machine
+facts.
 
-A benchmark is a module ``benchmarks/NAME.py`` with ``run(quick: bool) -> BenchmarkResult``. It times its
-reference and its candidate in the same run, in turns, and judges its figures by ``budget(NAME, key, value)`` against
-``budgets.toml``. ``rows`` are flat dicts: the first row's keys are the table's columns.
+A benchmark is a module ``benchmarks/NAME.py`` with ``run(quick: bool) -> BenchmarkResult``. It
+times its reference and its candidate in the same run, in turns, and judges its figures by
+``budget(NAME, key, value)`` against ``budgets.toml``. ``rows`` are flat dicts: the first row's keys
+are the table's columns.
 """
 
 import json
@@ -38,7 +40,9 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """What one benchmark found; ``error`` is set by the harness when the benchmark itself broke; ``details`` go into the JSON alone."""
+    """What one benchmark found; ``error`` is set by the harness when the benchmark itself broke;
+    ``details`` go into the JSON alone.
+    """
 
     name: str
     rows: Sequence[Row]
@@ -77,7 +81,8 @@ def budget(benchmark: str, name: str, value: float) -> Budget:
 def alternate(
     rounds: int, candidates: Mapping[str, Callable[[], object]], warm_up: int = 1
 ) -> dict[str, list[float]]:
-    """Seconds of each round of each candidate, taken in turns so that a slow moment hits all alike."""
+    """Seconds of each round of each candidate, taken in turns so that a slow moment hits all
+    alike."""
     for call in candidates.values():
         for _ in range(warm_up):
             call()
@@ -136,7 +141,8 @@ def run(name: str, *, quick: bool) -> BenchmarkResult:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as text, one column for each key; rows that begin with another key make another table."""
+    """The rows as text, one column for each key; rows that begin with another key make another
+    table."""
     if not rows:
         return "  (no rows)"
     groups = [list(group) for _, group in groupby(rows, key=lambda row: next(iter(row)))]

@@ -1,8 +1,8 @@
 """A service killed (SIGKILL) at random moments about an earthquake, and started again at once.
 
 Real processes: ``ew serve`` with its embedded broker, which dies with it, and with a Mosquitto that
-lives on, in turns. Half of the kills fall between 30 s before and 60 s after the origin, half into the
-seconds in which picks become the first alerts. Three runs at a time.
+lives on, in turns. Half of the kills fall between 30 s before and 60 s after the origin, half into
+the seconds in which picks become the first alerts. Three runs at a time.
 """
 
 import asyncio
@@ -37,7 +37,8 @@ class Kill:
 
 
 def kills(count: int) -> list[Kill]:
-    """An undisturbed run with each broker, and ``count`` kills at moments spread as the module says."""
+    """An undisturbed run with each broker, and ``count`` kills at moments spread as the module
+    says."""
     chance = random.Random(SEED)
     settings = [Setting("embedded", phones=PHONES), Setting("proxied", phones=PHONES)]
     moments = spread(chance, EARLIEST_S, LATEST_S, count - count // 2)

@@ -1,9 +1,12 @@
-"""What the order of sending is worth on a saturated broker: devices that have the alert before their S-wave.
+"""What the order of sending is worth on a saturated broker: devices that have the alert before
+their S-wave.
 
-The embedded broker is slowed to a set rate of deliveries and carries a growing earthquake in three versions to devices of
-their own topics, over TCP. Side by side, each over a broker of its own: ew's order (lanes by harm, earliest S first, newer versions in the place of older ones),
-the order of registration, random, and nearest to the epicentre first, these three without lanes and with every version sent
-to its end. A device counts if the first message it has of the event is there before S is, by the last version's origin.
+The embedded broker is slowed to a set rate of deliveries and carries a growing earthquake in three
+versions to devices of their own topics, over TCP. Side by side, each over a broker of its own: ew's
+order (lanes by harm, earliest S first, newer versions in the place of older ones), the order of
+registration, random, and nearest to the epicentre first, these three without lanes and with every
+version sent to its end. A device counts if the first message it has of the event is there before S
+is, by the last version's origin.
 """
 
 import asyncio
@@ -57,7 +60,9 @@ def people(count: int) -> Targets:
 
 
 class _InTurn(AlertQueue):
-    """What the rivals have: every message of every version, one plan after the other, in a fixed order."""
+    """What the rivals have: every message of every version, one plan after the other, in a fixed
+    order.
+    """
 
     def __init__(self, order: Order) -> None:
         super().__init__()

@@ -1,18 +1,20 @@
 """How truly P onsets are picked: recall, time error and false picks, beside obspy's pickers.
 
-Four kinds of data. Synthetic onsets, whose times are known. Recorded earthquakes (``EW_RECORDED``, or
-``../shared/data/recorded``) against their ``picks.csv``. The same recordings against TauP (ak135) from the catalogue
-origin, on the stations with a pick and, apart, on those without one whose P stands out: the RMS (1-12 Hz, no phase
-shift) of its loudest second between 3 s before the TauP time and 3 s after it, or S if that is earlier, is at least
-twice the RMS of the 10 s before. And noise: recordings without an earthquake, and the minutes before each origin.
+Four kinds of data. Synthetic onsets, whose times are known. Recorded earthquakes (``EW_RECORDED``,
+or ``../shared/data/recorded``) against their ``picks.csv``. The same recordings against TauP
+(ak135) from the catalogue origin, on the stations with a pick and, apart, on those without one
+whose P stands out: the RMS (1-12 Hz, no phase shift) of its loudest second between 3 s before the
+TauP time and 3 s after it, or S if that is earlier, is at least twice the RMS of the 10 s before.
+And noise: recordings without an earthquake, and the minutes before each origin.
 
-Origin times of that catalogue are whole seconds, depths unknown (``DEPTH_KM`` stands in) and places good to 10-15 km: against
-TauP a picker can be no better than the catalogue, so ``picks.csv`` itself stands in the same table, and TauP times
-are given once as they are and once moved by their earthquake's median difference to its picks.
+Origin times of that catalogue are whole seconds, depths unknown (``DEPTH_KM`` stands in) and places
+good to 10-15 km: against TauP a picker can be no better than the catalogue, so ``picks.csv`` itself
+stands in the same table, and TauP times are given once as they are and once moved by their
+earthquake's median difference to its picks.
 
-The rival ``recursive_sta_lta`` + ``trigger_onset`` takes the same band and averages and, where that gives more false picks
-than ew, the lowest on-threshold that does not; ``pk_baer`` and ``ar_pick`` are made for one onset in a short window and
-are given windows of 20 s.
+The rival ``recursive_sta_lta`` + ``trigger_onset`` takes the same band and averages and, where that
+gives more false picks than ew, the lowest on-threshold that does not; ``pk_baer`` and ``ar_pick``
+are made for one onset in a short window and are given windows of 20 s.
 """
 
 import os
@@ -41,9 +43,11 @@ from ew.sources.files import EventDir, load_event_dir
 NAME = "picker"
 WITHIN_S = 0.5
 CATALOGUE_WITHIN_S = 3.0
-"""How far a catalogue of whole seconds and 15 km may put the P-wave: beyond it, another onset was picked."""
+"""How far a catalogue of whole seconds and 15 km may put the P-wave: beyond it, another onset was
+picked."""
 DEPTH_KM = 20.0
-"""Where the catalogue gives none: the middle of the interface off Guerrero and Oaxaca; 10 km are up to 0.7 s."""
+"""Where the catalogue gives none: the middle of the interface off Guerrero and Oaxaca; 10 km are up
+to 0.7 s."""
 KM_A_DEGREE = 111.19
 STANDS_OUT = 2.0
 WARM_UP_S = 10.0
@@ -67,7 +71,9 @@ def recorded() -> Path | None:
 
 @dataclass(slots=True)
 class Vertical:
-    """One run of a recorded vertical: in seconds from its start, its pick, TauP's P, and the earthquake's origin."""
+    """One run of a recorded vertical: in seconds from its start, its pick, TauP's P, and the
+    earthquake's origin.
+    """
 
     samples: Samples
     rate: float
@@ -123,7 +129,9 @@ def taup_s(model: TauPyModel, event: EventDir, seed_id: str) -> tuple[float, flo
 
 
 def stands_out(samples: Samples, rate: float, p: float, s: float) -> bool:
-    """The rule of the module's docstring; a P-wave without 15 s before and 3 s after it in the run does not."""
+    """The rule of the module's docstring; a P-wave without 15 s before and 3 s after it in the run
+    does not.
+    """
     first, last = p - CATALOGUE_WITHIN_S, min(p + CATALOGUE_WITHIN_S, s)
     if first < 15 or p + CATALOGUE_WITHIN_S > len(samples) / rate or last - first < 1:
         return False
@@ -175,7 +183,8 @@ def _shifts(everything: list[Vertical]) -> dict[str, float]:
 
 
 def synthetic_traces(count: int, rate: float, snr: float) -> Iterator[Trace]:
-    """Noise with a slope like the ground's and, 30 s in, a wave of 2-8 Hz that rises within 10-200 ms."""
+    """Noise with a slope like the ground's and, 30 s in, a wave of 2-8 Hz that rises within 10-200
+    ms."""
     for seed in range(count):
         rng = np.random.default_rng(seed)
         n = round(50 * rate)
@@ -216,7 +225,8 @@ def unrest_note(everything: list[Vertical]) -> str:
         return "unrest: no analyst's P pick among these recordings"
     low, high = np.nanquantile(after, [0.05, 0.5]) if after else (np.nan, np.nan)
     return (
-        f"unrest: at most {np.nanmax(p):.1f} before {len(p)} P picks; before the {len(after)} picks "
+        f"unrest: at most {np.nanmax(p):.1f} before {len(p)} P picks; before the {len(after)} "
+        "picks "
         f"of the next 40 s {high:.1f} (median), 95 % above {low:.1f}"
     )
 

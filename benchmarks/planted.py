@@ -1,10 +1,12 @@
-"""Synthetic earthquakes planted in recorded noise: real sensors, real gaps, a real network's sparse geometry.
+"""Synthetic earthquakes planted in recorded noise: real sensors, real gaps, a real network's sparse
+geometry.
 
     python -m benchmarks planted
 
-The noise is what the recordings hold before their own earthquakes; places, depths (5-50 km), magnitudes (4.5-6.8) and an Earth
-that differs from the locator's by 2.5 % in P and 1.5 % in S over P are drawn with a seed. Asked for are those that at least
-four stations can see: P three times above the noise.
+The noise is what the recordings hold before their own earthquakes; places, depths (5-50 km),
+magnitudes (4.5-6.8) and an Earth that differs from the locator's by 2.5 % in P and 1.5 % in S over
+P are drawn with a seed. Asked for are those that at least four stations can see: P three times
+above the noise.
 """
 
 import math
@@ -74,7 +76,9 @@ def _origin(rng: np.random.Generator, places: np.ndarray, time_s: float) -> Orig
 def _planted(
     event_dir: EventDir, end_s: float, origin: Origin, earth: TravelTimes, seed: int
 ) -> tuple[list[Packet], dict[str, tuple[float, float]]]:
-    """The runs with the earthquake in them, and of each station when P comes and how far it stands above the noise."""
+    """The runs with the earthquake in them, and of each station when P comes and how far it stands
+    above the noise.
+    """
     runs, seen = [], {}
     stations = sorted({seed_id.rsplit(".", 1)[0] for seed_id in event_dir.channels})
     for run in event_dir.runs:
@@ -174,5 +178,8 @@ def run(quick: bool) -> BenchmarkResult:
         "last magnitude beyond 0.6": float(str(rows[3]["beyond %"])),
     }
     budgets = [] if quick else [budget(NAME, name, value) for name, value in figures.items()]
-    note = f"{len(outcomes)} earthquakes, {len(asked)} that four stations can see, {len(found)} of them found"
+    note = (
+        f"{len(outcomes)} earthquakes, {len(asked)} that four stations can see, "
+        f"{len(found)} of them found"
+    )
     return BenchmarkResult(NAME, rows, budgets, (note,), details=[asdict(o) for o in outcomes])

@@ -1,4 +1,5 @@
-"""A million registered devices: from a CSV file into the database, and from it into the columns of a service.
+"""A million registered devices: from a CSV file into the database, and from it into the columns of
+a service.
 
 The reference of a registration is what it cost before: all devices read again.
 """

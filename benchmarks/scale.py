@@ -1,9 +1,10 @@
 """On paper, with queues: what a country takes, from what one broker was measured to do.
 
-Simulated, not run: an M 7.5 concerns 60 of 300 million phones and 24 million TVs. Publishers send a message a cell, in some
-order, to every broker that has subscribers of it; a broker sends a cell's copies one after the other, first come first
-served, at its measured rate; a mobile network adds its own delay. Connections are either spread over all brokers whatever the
-cell, or each region has its own. Everything is drawn from one seed.
+Simulated, not run: an M 7.5 concerns 60 of 300 million phones and 24 million TVs. Publishers send a
+message a cell, in some order, to every broker that has subscribers of it; a broker sends a cell's
+copies one after the other, first come first served, at its measured rate; a mobile network adds its
+own delay. Connections are either spread over all brokers whatever the cell, or each region has its
+own. Everything is drawn from one seed.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +26,9 @@ CELL_KM2 = 252.9
 
 @dataclass(frozen=True)
 class World:
-    """What is taken for given; rates as measured by ``benchmarks delivery`` and ``stages`` on four shared cores."""
+    """What is taken for given; rates as measured by ``benchmarks delivery`` and ``stages`` on four
+    shared cores.
+    """
 
     connections: int = 324_000_000
     concerned: int = 60_000_000
@@ -48,7 +51,8 @@ class World:
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells concerned: people in each (K,) i8, S travel time in s and hypocentral distance in km (K,) f8."""
+    """The cells concerned: people in each (K,) i8, S travel time in s and hypocentral distance in
+    km (K,) f8."""
 
     people: NDArray[np.int64]
     s_s: Floats
@@ -66,7 +70,9 @@ def cells_of(world: World, table: TravelTimes, rng: np.random.Generator) -> Cell
 def sending_order(
     cells: Cells, told_s: float, order: Order, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """In which order cells are sent: ew's is earliest S first of those still to come, the others after."""
+    """In which order cells are sent: ew's is earliest S first of those still to come, the others
+    after.
+    """
     if order == "random":
         return rng.permutation(len(cells.people))
     nearest = np.argsort(cells.s_s, kind="stable")
@@ -77,7 +83,8 @@ def sending_order(
 
 
 def queue_ends(arrivals: Floats, work_s: Floats) -> tuple[Floats, Floats]:
-    """Begin and end of each job of one server, first come first served (Lindley 1952): ``arrivals`` in order, (K,) s."""
+    """Begin and end of each job of one server, first come first served (Lindley 1952): ``arrivals``
+    in order, (K,) s."""
     done = np.cumsum(work_s)
     # end_k = max over j <= k of arrival_j + work_j + ... + work_k
     ends = done + np.maximum.accumulate(arrivals - (done - work_s))
@@ -86,7 +93,8 @@ def queue_ends(arrivals: Floats, work_s: Floats) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class Delivered:
-    """Of a sample of devices: when they had it, s after the version, and whether S was still to come."""
+    """Of a sample of devices: when they had it, s after the version, and whether S was still to
+    come."""
 
     after_s: Floats
     lead_s: Floats
@@ -118,7 +126,8 @@ def deliver(
 
 
 def _neighbours(cells: Cells, connections: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """People of each cell on one broker of a region: cells beside each other, up to as many as it has connections."""
+    """People of each cell on one broker of a region: cells beside each other, up to as many as it
+    has connections."""
     nearest = np.argsort(cells.s_s, kind="stable")
     ends = np.cumsum(cells.people[nearest])
     first = rng.random() * max(float(ends[-1]) - connections, 0.0)

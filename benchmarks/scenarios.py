@@ -2,9 +2,10 @@
 
     python -m benchmarks scenarios
 
-Seeded random earthquakes (M 3-8, 2-40 km deep, inside, at the edge of and up to 100 km outside the Sichuan network; up to
-30 % of stations dead, up to 2 s of telemetry delay) and a suite of things that are no earthquake near by. The reference is
-the physics: P at the fourth-nearest live station, plus that station's delay. Where the recordings are at hand, each gets a row too.
+Seeded random earthquakes (M 3-8, 2-40 km deep, inside, at the edge of and up to 100 km outside the
+Sichuan network; up to 30 % of stations dead, up to 2 s of telemetry delay) and a suite of things
+that are no earthquake near by. The reference is the physics: P at the fourth-nearest live station,
+plus that station's delay. Where the recordings are at hand, each gets a row too.
 """
 
 import math
@@ -29,7 +30,8 @@ SMALLEST = 4.0
 """Below this nobody is alerted, and not seeing one is no miss."""
 LEAD_S, LASTS_S = 25.0, 60.0
 MODEL_ERROR, VP_VS_ERROR = 0.02, 0.01
-"""Standard deviations: what a one-dimensional model of a region misses (ak135 and iasp91 differ by 1 % in the crust)."""
+"""Standard deviations: what a one-dimensional model of a region misses (ak135 and iasp91 differ by
+1 % in the crust)."""
 PLACES = ("inside", "edge", "outside")
 WHEN = ("first", "3 s later", "10 s later", "last")
 
@@ -58,7 +60,9 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a case; ``errors`` of the versions named in ``WHEN``, none where there was no event."""
+    """What came of a case; ``errors`` of the versions named in ``WHEN``, none where there was no
+    event.
+    """
 
     seed: int
     place: str

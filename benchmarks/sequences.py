@@ -1,9 +1,11 @@
-"""What must not break the event engine, and what it must keep to itself: long sequences, small earthquakes, weeks of picks.
+"""What must not break the event engine, and what it must keep to itself: long sequences, small
+earthquakes, weeks of picks.
 
     python -m benchmarks sequences
 
-A mainshock with 99 aftershocks in ten minutes; earthquakes below the alert threshold; four days of noise picks with an
-earthquake every two hours, accelerated. The references are the known origins and a bound on time and memory.
+A mainshock with 99 aftershocks in ten minutes; earthquakes below the alert threshold; four days of
+noise picks with an earthquake every two hours, accelerated. The references are the known origins
+and a bound on time and memory.
 """
 
 import gc
@@ -82,7 +84,8 @@ def aftershocks(task: tuple[int, int, int, float]) -> dict[str, object]:
 
 
 def _nearest(origin: Origin, origins: list[Origin]) -> Origin | None:
-    """The true earthquake an event stands for: the largest within 5 s and 40 km; none for a ghost."""
+    """The true earthquake an event stands for: the largest within 5 s and 40 km; none for a
+    ghost."""
     near = [
         o
         for o in origins
@@ -111,7 +114,8 @@ def small(seed: int) -> dict[str, object]:
 
 
 def days(count: float) -> dict[str, object]:
-    """Days of noise picks, one a minute, an earthquake every two hours, data every 10 s: what memory is held."""
+    """Days of noise picks, one a minute, an earthquake every two hours, data every 10 s: what
+    memory is held."""
     table = TravelTimes.load()
     inventory = {c.seed_id: c for s in network(24) for c in s.channels()[:1]}
     engine = EventEngine(Config(), inventory, table)
@@ -178,7 +182,7 @@ def run(quick: bool) -> BenchmarkResult:
     told = sum(int(str(q["told"])) for q in quiet)
     most = max(_f(q, "largest M") for q in quiet)
     notes = [
-        f"M 2.5-3.6: {found} of {len(quiet)} found, largest magnitude given {most:.1f}, places told {told}",
+        f"M 2.5-3.6: {found} of {len(quiet)} found, largest M {most:.1f}, {told} places told",
         f"memory of the engine: {memory}",
     ]
     return BenchmarkResult(NAME, rows, budgets, notes)

@@ -1,6 +1,8 @@
-"""Data at 20 times their speed with earthquakes, noise and faults: memory, open files, each earthquake told once, none false.
+"""Data at 20 times their speed with earthquakes, noise and faults: memory, open files, each
+earthquake told once, none false.
 
-All processes have clocks that run 20 times as fast (libfaketime). An hour of data takes three minutes.
+All processes have clocks that run 20 times as fast (libfaketime). An hour of data takes three
+minutes.
 """
 
 import json

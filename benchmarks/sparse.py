@@ -2,10 +2,12 @@
 
     python -m benchmarks sparse
 
-Seeded earthquakes of M 5.5-8 (ruptures of finite length above M 7) anywhere on Earth, in networks with a station every 40-120 km, up to 30 % of
-them dead, with low-cost sensors (noise as recorded, where recordings are at hand) or good ones. The limit is P at the third live station. The
-rule that waits for four stations runs beside on the same packets. Each earthquake is played once more with one bad sensor among the nearest:
-a gain wrong by up to 1,000, bursts, a clock 3 s off, or swapped coordinates.
+Seeded earthquakes of M 5.5-8 (ruptures of finite length above M 7) anywhere on Earth, in networks
+with a station every 40-120 km, up to 30 % of them dead, with low-cost sensors (noise as recorded,
+where recordings are at hand) or good ones. The limit is P at the third live station. The rule that
+waits for four stations runs beside on the same packets. Each earthquake is played once more with
+one bad sensor among the nearest: a gain wrong by up to 1,000, bursts, a clock 3 s off, or swapped
+coordinates.
 """
 
 import math
@@ -38,7 +40,8 @@ STATIONS = 30
 LARGE = 6.0
 P_ERROR, VP_VS_ERROR = 0.02, 0.01
 MEMS_NOISE, GOOD_NOISE = 2e-4, 2e-6
-"""Densities of a sensor's own noise, m/s² per root Hz (Evans et al. 2014 for MEMS sensors of class C)."""
+"""Densities of a sensor's own noise, m/s² per root Hz (Evans et al. 2014 for MEMS sensors of class
+C)."""
 AFTER_S = (5.0, 10.0, 20.0)
 FAULTS = ("none", "gain", "bursts", "clock", "coordinates")
 CLOCK_S = 3.0
@@ -77,7 +80,9 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one earthquake; NaN where it was not told. ``late_s``: after P at the third live station."""
+    """What came of one earthquake; NaN where it was not told. ``late_s``: after P at the third live
+    station.
+    """
 
     seed: int
     magnitude: float
@@ -127,7 +132,9 @@ def _noise(rng: np.random.Generator, site: Site, count: int) -> Floats:
 
 
 def network(rng: np.random.Generator) -> tuple[list[Site], float, bool]:
-    """Stations on a loose triangular grid around a place anywhere, their spacing (km), and whether they are low-cost ones."""
+    """Stations on a loose triangular grid around a place anywhere, their spacing (km), and whether
+    they are low-cost ones.
+    """
     spacing_km, is_low_cost = float(rng.uniform(40, 120)), bool(rng.random() < 0.5)
     centre = float(np.degrees(np.arcsin(rng.uniform(-0.8, 0.85)))), float(rng.uniform(-180, 180))
     east, north = np.meshgrid(np.arange(-4, 5), np.arange(-4, 5))
@@ -206,7 +213,8 @@ def _with_fault(
 def packets(
     seed: int, sites: list[Site], waves: list[NDArray[np.int32]], late_s: dict[str, float]
 ) -> list[tuple[int, Packet]]:
-    """(arrival time in ns, packet) in order: packets of ``PACKET_S`` with each station's own phase."""
+    """(arrival time in ns, packet) in order: packets of ``PACKET_S`` with each station's own
+    phase."""
 
     def one(number: int, site: Site, rows: NDArray[np.int32]) -> Iterator[tuple[int, Packet]]:
         step = round(PACKET_S * site.rate)

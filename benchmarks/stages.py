@@ -1,7 +1,8 @@
 """Stage by stage: from the packets that complete an earthquake's declaration to the last phone.
 
-The scenario's synthetic stations feed the product's pipeline at full speed; the tick that declares the event is timed, then its plan,
-the first publish and every phone's receipt over the embedded broker. Each round is an event of its own.
+The scenario's synthetic stations feed the product's pipeline at full speed; the tick that declares
+the event is timed, then its plan, the first publish and every phone's receipt over the embedded
+broker. Each round is an event of its own.
 """
 
 import asyncio

@@ -1,4 +1,5 @@
-"""Picks to event versions with 2,000 stations and 500 live picks: what each call of the engine costs.
+"""Picks to event versions with 2,000 stations and 500 live picks: what each call of the engine
+costs.
 
 The reference is the budget: there is no other real-time associator to run here in the same process.
 """
@@ -89,9 +90,12 @@ def run(quick: bool) -> BenchmarkResult:
         NAME,
         rows,
         budgets,
-        (
-            f"{count} stations, {NOISE_PICKS} noise picks in 45 s, {rounds} earthquakes; {found - rounds} events besides (thirty times the usual noise)",
-        ),
+        [
+            (
+                f"{count} stations, {NOISE_PICKS} noise picks in 45 s, {rounds} earthquakes; "
+                f"{found - rounds} events besides (thirty times the usual noise)"
+            )
+        ],
     )
 
 

@@ -1,4 +1,5 @@
-"""Make docs/changning.png: a replayed earthquake as a map: stations, wavefronts, alerted cells, seconds each city has left.
+"""Make docs/changning.png: a replayed earthquake as a map: stations, wavefronts, alerted cells,
+seconds each city has left.
 
 python scripts/make_picture.py docs/changning.png
 """
@@ -29,7 +30,9 @@ BACKGROUND, INK = "#10151c", "#dfe6ee"
 def first_version(
     chosen: scenario.Scenario, travel_times: TravelTimes
 ) -> tuple[EventVersion, set[str]]:
-    """The first alert of a scenario, as the pipeline gives it, and the stations that had picked by then."""
+    """The first alert of a scenario, as the pipeline gives it, and the stations that had picked by
+    then.
+    """
     play = chosen.play()
     pipeline = Pipeline(Config(), play.inventory, travel_times)
     picked: set[str] = set()
@@ -91,7 +94,8 @@ def main(target: Path) -> None:
         chosen.cities, places.s_arrival_s, places.intensity, strict=True
     ):
         ax.plot(city.longitude, city.latitude, "o", color="white", markersize=5, zorder=6)
-        label = f" {city.name}: {max(0.0, arrival_s - version.issued_s):.0f} s, intensity {strength:.1f} "
+        lead_s = max(0.0, arrival_s - version.issued_s)
+        label = f" {city.name}: {lead_s:.0f} s, intensity {strength:.1f} "
         side = "left" if city.longitude > origin.longitude - 0.05 else "right"
         ax.text(
             city.longitude,
@@ -107,7 +111,8 @@ def main(target: Path) -> None:
     bar.set_label("seconds of warning before the S-wave", color=INK)
     bar.ax.tick_params(colors=INK)
     ax.set_title(
-        f"{chosen.title}, {after_s:.1f} s after the origin: M {origin.magnitude:.1f} from {version.stations} stations, "
+        f"{chosen.title}, {after_s:.1f} s after the origin: M {origin.magnitude:.1f} from "
+        f"{version.stations} stations, "
         f"{int(told.sum())} cells alerted",
         color=INK, fontsize=13,
     )  # fmt: skip

@@ -1,9 +1,11 @@
-"""Make seeds/stations/sichuan-yunnan.csv: a synthetic grid of stations about 15 km apart, marked by the network code XS.
+"""Make seeds/stations/sichuan-yunnan.csv: a synthetic grid of stations about 15 km apart, marked by
+the network code XS.
 
     python scripts/make_stations.py seeds/stations/sichuan-yunnan.csv
 
-The real network's coordinates are not public; its mean spacing is. Each point of a hexagonal grid is moved by up to 3 km;
-three in four stations carry an accelerometer (HN), the others a seismometer (HH).
+The real network's coordinates are not public; its mean spacing is. Each point of a hexagonal grid
+is moved by up to 3 km; three in four stations carry an accelerometer (HN), the others a seismometer
+(HH).
 """
 
 import sys
@@ -30,7 +32,8 @@ def main(target: Path) -> None:
             # Share of the way from the low- to the high-noise model, in dB
             noise = np.clip(rng.normal(0.5, 0.15), 0.1, 0.95)
             lines.append(
-                f"S{number:04d},{latitude + north:.4f},{longitude + east:.4f},{rng.integers(250, 3500)},{sensor},{noise:.2f}"
+                f"S{number:04d},{latitude + north:.4f},{longitude + east:.4f},"
+                f"{rng.integers(250, 3500)},{sensor},{noise:.2f}"
             )
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -184,7 +184,8 @@ def _respelt(signature: str) -> str:
 def vectors() -> dict[str, Any]:
     return {
         "about": "A phone made with this root is sent these messages in this order; `at_us` is the "
-        "time by its clock. `accept`: it takes the document, believes the heartbeat, or acts on the alert.",
+        "time by its clock. `accept`: it takes the document, believes the heartbeat, or acts on "
+        "the alert.",
         "root": public_pem(ROOT.public_key().public_bytes_raw()).decode(),
         "latitude": PLACE[0],
         "longitude": PLACE[1],

@@ -1,9 +1,10 @@
-"""Make seeds/tables/MODEL.npz: first P and S travel times of TauP for 0-1,000 km and 0-700 km depth.
+"""Make seeds/tables/MODEL.npz: first P and S travel times of TauP for 0-1,000 km and 0-700 km
+depth.
 
     python scripts/make_travel_times.py ak135 seeds/tables/ak135.npz
 
-Down to 100 km there is a value each km of distance and depth; below, where nothing bends as fast, one
-each 5 km (a linear blend is then within 0.02 s of TauP). Rays are TauP's (obspy.taup); between
+Down to 100 km there is a value each km of distance and depth; below, where nothing bends as fast,
+one each 5 km (a linear blend is then within 0.02 s of TauP). Rays are TauP's (obspy.taup); between
 neighbouring rays time is a cubic whose slope is the ray parameter (dT/dD = p), far within a
 millisecond. Distances are along the surface of a sphere of 6,371 km, as TauP has them. Takes some
 minutes.
@@ -41,7 +42,8 @@ def times_at_depth(name: str, distances_km: Floats, depth_km: float) -> Floats:
 def keep_earliest(
     first: Floats, angles: Floats, distances: Floats, times: Floats, slopes: Floats
 ) -> None:
-    """Lower ``first`` to a phase's times where they are earlier; a ray parameter twice is a shadow."""
+    """Lower ``first`` to a phase's times where they are earlier; a ray parameter twice is a
+    shadow."""
     for i in range(len(distances) - 1):
         (x0, x1), (p0, p1) = distances[i : i + 2], slopes[i : i + 2]
         if p0 == p1 or x0 == x1:

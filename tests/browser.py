@@ -15,7 +15,8 @@ import websockets
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-component-update "
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-component-update "
     "--disable-background-networking --disable-sync --remote-debugging-port=0"
 )
 
@@ -52,7 +53,8 @@ class Page:
         return answer["result"].get("value")
 
     async def press(self, *keys: str) -> None:
-        """Press keys one after another; a character, or a name as ``Tab``, ``Enter``, ``ArrowRight``."""
+        """Press keys one after another; a character, or a name as ``Tab``, ``Enter``,
+        ``ArrowRight``."""
         for key in keys:
             typed = (
                 {"text": "\r" if key == "Enter" else key} if key == "Enter" or len(key) == 1 else {}

@@ -1,7 +1,8 @@
-"""A small real recording that comes with obspy: the Unterhaching earthquakes of 2010-05-27 on four stations.
+"""A small real recording that comes with obspy: the Unterhaching earthquakes of 2010-05-27 on four
+stations.
 
-M about 2, three stations within 10 km, felt; obspy uses them to show coincidence triggers. Coordinates are those of
-obspy's tutorial; the gains are nominal (the amplitudes are not judged).
+M about 2, three stations within 10 km, felt; obspy uses them to show coincidence triggers.
+Coordinates are those of obspy's tutorial; the gains are nominal (the amplitudes are not judged).
 """
 
 from pathlib import Path

@@ -40,7 +40,9 @@ class Postgres:
     def start(self) -> Self:
         """Return when it takes connections."""
         settings = f"-p {self._port} -k {self._data} -c listen_addresses=127.0.0.1 -c fsync=off"
-        self._run("pg_ctl", "start", "-w", "-D", str(self._data), "-l", str(self._log), "-o", settings)  # fmt: skip
+        self._run(
+            "pg_ctl", "start", "-w", "-D", str(self._data), "-l", str(self._log), "-o", settings
+        )
         return self
 
     def stop(self) -> None:

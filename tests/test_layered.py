@@ -13,7 +13,8 @@ from ew.config import Layer, LocateConfig
 from ew.layered import EARTH_RADIUS_KM, first_arrivals
 from ew.traveltimes import TravelTimes
 
-# Tops (km) and P velocities (km/s): a subduction zone, southern California (Hadley & Kanamori 1977), a low-velocity layer
+# Tops (km) and P velocities (km/s): a subduction zone, southern California (Hadley & Kanamori
+# 1977), a low-velocity layer
 MODELS = {
     "guerrero": ([0.0, 10.0, 18.4, 23.4], [5.8, 6.5, 7.1, 7.4]),
     "california": ([0.0, 5.5, 16.0, 32.0], [5.5, 6.3, 6.7, 7.8]),

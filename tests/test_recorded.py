@@ -1,4 +1,6 @@
-"""Recorded earthquakes of a low-cost network, where they are at hand: found once, in time, near the catalogue; noise stays quiet."""
+"""Recorded earthquakes of a low-cost network, where they are at hand: found once, in time, near the
+catalogue; noise stays quiet.
+"""
 
 import json
 from pathlib import Path
@@ -13,7 +15,8 @@ from ew.sources.files import load_event_dir
 from ew.traveltimes import TravelTimes
 
 KNOWN_TO_END_LOW = {"mx-2018-08-12-m5.2": 0.9, "mx-2020-03-30-m5.1": 0.9}
-"""Last magnitudes 0.8 too low, for a cause that is not found yet (docs/seismology.md); not to grow."""
+"""Last magnitudes 0.8 too low, for a cause that is not found yet (docs/seismology.md); not to
+grow."""
 
 
 def directories(recorded: Path) -> list[Path]:

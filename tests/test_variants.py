@@ -74,7 +74,9 @@ def test_meridian_does_not_matter(
 def test_hemisphere_does_not_matter(
     travel_times: TravelTimes, reference: list[EventVersion]
 ) -> None:
-    """To the metre, in every version: trial places lie as far to the north of the middle as to the south."""
+    """To the metre, in every version: trial places lie as far to the north of the middle as to the
+    south.
+    """
     found = versions(travel_times, turn=180.0 - reference[-1].origin.longitude, mirror=True)
     assert shape(found) == shape(reference)
     for one, other in zip(found, reference, strict=True):

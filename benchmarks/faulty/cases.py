@@ -24,7 +24,8 @@ Act = Callable[[Stage], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """``act`` runs from the first packet on and does its own waiting; ``says``: a part of what health is to say."""
+    """``act`` runs from the first packet on and does its own waiting; ``says``: a part of what
+    health is to say."""
 
     name: str
     act: Act

@@ -1,8 +1,10 @@
-"""``python -m benchmarks.faulty.loads KIND PORT COUNT``: a load on a service, in a process of its own.
+"""``python -m benchmarks.faulty.loads KIND PORT COUNT``: a load on a service, in a process of its
+own.
 
-``http``: COUNT requests as fast as they are answered. ``websockets``: COUNT of them on the live feed, every
-third never reads. ``garbage``: COUNT messages a second of noise on the waveform topics. ``deaf``: COUNT MQTT
-subscribers of everything that never read. It prints what it has done at the end, or when it is terminated.
+``http``: COUNT requests as fast as they are answered. ``websockets``: COUNT of them on the live
+feed, every third never reads. ``garbage``: COUNT messages a second of noise on the waveform topics.
+``deaf``: COUNT MQTT subscribers of everything that never read. It prints what it has done at the
+end, or when it is terminated.
 """
 
 import asyncio

@@ -1,4 +1,5 @@
-"""A TCP proxy that can be cut (all connections reset, new ones refused) or frozen (nothing passes)."""
+"""A TCP proxy that can be cut (all connections reset, new ones refused) or frozen (nothing
+passes)."""
 
 import asyncio
 import contextlib

@@ -1,7 +1,8 @@
-"""``python -m benchmarks.faulty.soaking SECONDS``: a long run with earthquakes, noise and faults; prints JSON.
+"""``python -m benchmarks.faulty.soaking SECONDS``: a long run with earthquakes, noise and faults;
+prints JSON.
 
-``benchmarks soak`` starts it, and all it starts, with clocks that run 20 times as fast (libfaketime): data, service,
-broker, network and phones alike. SECONDS are of those clocks.
+``benchmarks soak`` starts it, and all it starts, with clocks that run 20 times as fast
+(libfaketime): data, service, broker, network and phones alike. SECONDS are of those clocks.
 """
 
 import asyncio

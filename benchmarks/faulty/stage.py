@@ -1,6 +1,8 @@
-"""``ew serve`` as a process, a SeedLink network, a broker and phones, on which a fault is tried amid an earthquake.
+"""``ew serve`` as a process, a SeedLink network, a broker and phones, on which a fault is tried
+amid an earthquake.
 
-The same earthquake meets the same phones each time, so that an undisturbed run tells who is to be alerted, and when.
+The same earthquake meets the same phones each time, so that an undisturbed run tells who is to be
+alerted, and when.
 """
 
 import asyncio
@@ -51,7 +53,8 @@ Broker = Literal["embedded", "mosquitto", "proxied"]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a case begins with; ``proxied``: a Mosquitto that the service reaches through a proxy."""
+    """What a case begins with; ``proxied``: a Mosquitto that the service reaches through a
+    proxy."""
 
     broker: Broker = "embedded"
     packet_s: float = 0.5
@@ -64,7 +67,8 @@ class Setting:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a run: the first receipt of each phone (s after the origin), sounds by phone, event ids."""
+    """What came of a run: the first receipt of each phone (s after the origin), sounds by phone,
+    event ids."""
 
     first_s: dict[str, float] = field(default_factory=dict)
     sounds: dict[str, int] = field(default_factory=dict)

@@ -1,7 +1,9 @@
-"""The embedded broker on a machine that is too slow for its devices: each delivery takes its time, and nothing else changes.
+"""The embedded broker on a machine that is too slow for its devices: each delivery takes its time,
+and nothing else changes.
 
-``python -m benchmarks.rivals.limited RATE`` prints its port. Deliveries block the broker as a saturated processor does, so that
-acknowledgements, and with them the publisher's window, slow down as they would.
+``python -m benchmarks.rivals.limited RATE`` prints its port. Deliveries block the broker as a
+saturated processor does, so that acknowledgements, and with them the publisher's window, slow down
+as they would.
 """
 
 import asyncio

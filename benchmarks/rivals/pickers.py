@@ -1,4 +1,6 @@
-"""obspy's pickers, each with ew's band and averages where it has such: what ``benchmarks picker`` holds ew against."""
+"""obspy's pickers, each with ew's band and averages where it has such: what ``benchmarks picker``
+holds ew against.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ Samples = NDArray[np.float64]
 
 @dataclass(slots=True)
 class Trace:
-    """One run of a vertical channel: true onsets and the span counted as noise, in seconds from its start."""
+    """One run of a vertical channel: true onsets and the span counted as noise, in seconds from its
+    start.
+    """
 
     samples: Samples
     rate: float

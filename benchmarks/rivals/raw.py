@@ -1,7 +1,8 @@
-"""A yardstick for delivery: write the same bytes to every socket that is connected, and nothing else.
+"""A yardstick for delivery: write the same bytes to every socket that is connected, and nothing
+else.
 
-Prints its port; each line of standard input is one message's payload, sent at once to all as a QoS 0 PUBLISH. No broker can
-deliver faster on this machine with one core.
+Prints its port; each line of standard input is one message's payload, sent at once to all as a QoS
+0 PUBLISH. No broker can deliver faster on this machine with one core.
 """
 
 import asyncio

@@ -1,8 +1,9 @@
-"""Background traffic for the delivery benchmark: stations publish waveforms through the same broker, one archive subscribes to all.
+"""Background traffic for the delivery benchmark: stations publish waveforms through the same
+broker, one archive subscribes to all.
 
-``python -m benchmarks.rivals.traffic HOST PORT``: each line of standard input is a rate, messages of 512 bytes a second over four
-connections (``inf``: as fast as the broker takes them; 0, as at first: none). Prints the rate that came out at the subscriber, a
-line a second while anything does.
+``python -m benchmarks.rivals.traffic HOST PORT``: each line of standard input is a rate, messages
+of 512 bytes a second over four connections (``inf``: as fast as the broker takes them; 0, as at
+first: none). Prints the rate that came out at the subscriber, a line a second while anything does.
 """
 
 import asyncio

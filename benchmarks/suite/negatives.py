@@ -1,4 +1,5 @@
-"""What is no earthquake near by, or hides one: nothing may be declared but the earthquakes named."""
+"""What is no earthquake near by, or hides one: nothing may be declared but the earthquakes
+named."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,7 +18,8 @@ from simulators.teleseism import Teleseism
 CENTRE = (29.5, 103.5)
 Packets = Iterator[tuple[int, Packet]]
 Negative = Callable[[Play, int], tuple[Packets, list[Origin]]]
-"""A quiet play and a seed become packets in which nothing must be declared but the earthquakes named beside them."""
+"""A quiet play and a seed become packets in which nothing must be declared but the earthquakes
+named beside them."""
 
 
 def _network(count: int = 120) -> list[Station]:
@@ -48,7 +50,8 @@ def _flooded(play: Play, seed: int) -> trouble.Change:
 
 
 def _alone(change: Callable[[Play, int], trouble.Change]) -> Negative:
-    """The same at three stations far apart, with no others around that stay quiet, as in a network that has just begun."""
+    """The same at three stations far apart, with no others around that stay quiet, as in a network
+    that has just begun."""
 
     def negative(play: Play, seed: int) -> tuple[Packets, list[Origin]]:
         alone = replace(play, stations=play.stations[seed::40])

@@ -35,7 +35,9 @@ def versions_of(
 def other_earth(
     rng: np.random.Generator, table: TravelTimes, p_error: float, vp_vs_error: float
 ) -> TravelTimes:
-    """An Earth that is not quite the table's: P slower or faster, and S by another share; standard deviations."""
+    """An Earth that is not quite the table's: P slower or faster, and S by another share; standard
+    deviations.
+    """
     p_slower = 1 + rng.normal(0, p_error)
     s_slower = p_slower * (1 + rng.normal(0, vp_vs_error))
     return TravelTimes("truth", table.p_table * p_slower, table.s_table * s_slower)

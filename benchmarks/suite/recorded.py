@@ -1,6 +1,7 @@
 """Recorded earthquakes, where they are at hand: a row each, held to what the issue of truth asks.
 
-The catalogue is good to 10-15 km and a second; the fourth onset of ``picks.csv``, made offline, is allowed half a second.
+The catalogue is good to 10-15 km and a second; the fourth onset of ``picks.csv``, made offline, is
+allowed half a second.
 """
 
 import os

@@ -45,7 +45,10 @@ def _backend(request: Request) -> Backend:
     return backend
 
 
-_LINE = r"[A-Za-z0-9._-]{1,64},(phone|tv),-?[1-8]?[0-9](\.[0-9]{1,6})?,-?(1[0-7]|[1-9])?[0-9](\.[0-9]{1,6})?"
+_LINE = (
+    r"[A-Za-z0-9._-]{1,64},(phone|tv),"
+    r"-?[1-8]?[0-9](\.[0-9]{1,6})?,-?(1[0-7]|[1-9])?[0-9](\.[0-9]{1,6})?"
+)
 REGISTER = needing("vendor", 415, 501)
 REGISTER["responses"] |= {
     200: {"model": Registered, "description": "All devices of the file are registered"},

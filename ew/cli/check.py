@@ -42,8 +42,9 @@ def check_regions(config: Config, file: Path) -> None:
 def region_doubts(config: Config) -> list[str]:
     """Name the regions that hold no city, and would hold one if their corners were [lon, lat].
 
-    Only regions that ``check_regions`` can't hold against stations are looked at. Cities are those of 50,000 people and more
-    (seeds/map). A region without one may be meant: this is a warning, no mistake.
+    Only regions that ``check_regions`` can't hold against stations are looked at. Cities are those
+    of 50,000 people and more (seeds/map). A region without one may be meant: this is a warning, no
+    mistake.
     """
     where = config.service.inventory
     if where is not None and "://" not in where:
@@ -60,7 +61,8 @@ def region_doubts(config: Config) -> list[str]:
         held = np.flatnonzero(in_polygon(latitudes, longitudes, turned))
         if len(held):
             found.append(
-                f"policy.regions {region.name!r} holds no city; with its corners turned round it holds "
+                f"policy.regions {region.name!r} holds no city; with its corners turned round it "
+                "holds "
                 f"{rows[held[0]][0]}: corners are [latitude, longitude]"
             )
     return found

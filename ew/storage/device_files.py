@@ -28,7 +28,7 @@ Rows: TypeAlias = Iterator[tuple[int, Sequence[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class LineMistake:
-    """What is wrong with a line; the first line of a CSV file has the names, of Parquet the values."""
+    """A mistake in a line; lines count from 1, in a CSV file that of the names."""
 
     line: int
     what: str

@@ -29,9 +29,25 @@ def payload(
 def test_message_has_the_fixed_members_and_is_at_most_a_kibibyte(payload: bytes) -> None:
     plain = json.loads(payload)
     assert set(plain) == {
-        "v", "event_id", "version", "kind", "status", "source", "issued_us", "expires_us", "origin", "target",
-        "p_arrival_us", "s_arrival_us", "intensity", "scale", "priority", "headline", "key_id", "signature",
-    }  # fmt: skip
+        "v",
+        "event_id",
+        "version",
+        "kind",
+        "status",
+        "source",
+        "issued_us",
+        "expires_us",
+        "origin",
+        "target",
+        "p_arrival_us",
+        "s_arrival_us",
+        "intensity",
+        "scale",
+        "priority",
+        "headline",
+        "key_id",
+        "signature",
+    }
     assert set(plain["origin"]) == {"time_us", "latitude", "longitude", "depth_km", "magnitude"}
     assert list(plain["target"]) == ["cell"]
     assert plain["s_arrival_us"] > plain["p_arrival_us"] > plain["origin"]["time_us"]

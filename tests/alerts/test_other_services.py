@@ -1,4 +1,6 @@
-"""What another service of the same stations tells: ours comes back as an echo, theirs goes on, a cancel reaches all."""
+"""What another service of the same stations tells: ours comes back as an echo, theirs goes on, a
+cancel reaches all.
+"""
 
 from dataclasses import replace
 

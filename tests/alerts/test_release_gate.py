@@ -249,7 +249,8 @@ def test_pipeline_tells_an_earthquake_as_soon_with_the_door_as_without(
 
 
 def test_earthquake_played_from_data_too_old_is_held_back(travel_times: TravelTimes) -> None:
-    """A recording, or a feed 45 s late, is no earthquake of now: nobody is to be told that it is."""
+    """A recording, or a feed 45 s late, is no earthquake of now: nobody is to be told that it
+    is."""
     chosen = play()
     gate = ReleaseGate(Config(), chosen.inventory, travel_times)
     assert versions(chosen, travel_times, None, later_s=45.0) != []

@@ -32,7 +32,8 @@ def two_operators() -> list[dict[str, Any]]:
 async def test_drill_begins_with_the_second_word_and_a_cancel_ends_it(tmp_path: Path) -> None:
     write_inventory(tmp_path / "stations.csv", play().inventory.values())
     keys = "\n".join(
-        f'[[service.api_keys]]\nname = "{k["name"]}"\nsha256 = "{k["sha256"]}"\nscopes = ["operator"]'
+        f'[[service.api_keys]]\nname = "{k["name"]}"\nsha256 = "{k["sha256"]}"\nscopes = '
+        '["operator"]'
         for k in two_operators()
     )
     config = tmp_path / "ew.toml"
@@ -68,7 +69,8 @@ mode = "exercise"
 
 
 async def confirm(web: httpx.AsyncClient, path: str, body: dict[str, str]) -> dict[str, Any]:
-    """Ask as the first operator, be refused as the same, confirm as the second, and be refused again."""
+    """Ask as the first operator, be refused as the same, confirm as the second, and be refused
+    again."""
     async with asyncio.timeout(20):  # the journal follows what was told
         while (asked := await web.post(path, json=body, headers=bearer(FIRST))).status_code == 404:
             await asyncio.sleep(0.05)

@@ -1,4 +1,5 @@
-"""The shortest form of ``benchmarks faults``: one fault amid one earthquake, with real processes."""
+"""The shortest form of ``benchmarks faults``: one fault amid one earthquake, with real
+processes."""
 
 from benchmarks.faults import is_unsaid, row, try_case
 from benchmarks.faulty import cases

@@ -1,4 +1,5 @@
-"""Every benchmark still runs: its quick form, in its own process. Budgets are for the real sizes and not judged here."""
+"""Every benchmark still runs: its quick form, in its own process. Budgets are for the real sizes
+and not judged here."""
 
 import json
 import subprocess

@@ -28,7 +28,8 @@ def event_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_replay_of_a_real_recording_finds_its_two_earthquakes(
     event_dir: Path, tmp_path: Path
 ) -> None:
-    """Unterhaching, 27 May 2010, 16:24:31 and 16:27:29 UTC, from one source near 48.05 N 11.65 E."""
+    """Unterhaching, 27 May 2010, 16:24:31 and 16:27:29 UTC, from one source near 48.05 N 11.65
+    E."""
     report = tmp_path / "report.json"
     done = ew("replay", str(event_dir), "--packet", "0.5", "--report", str(report))
     assert done.returncode == 0, done.stderr
@@ -145,7 +146,8 @@ ISTANBUL = [[40.5, 28.5], [40.5, 29.5], [41.5, 29.5], [41.5, 28.5]]
 def test_region_given_as_longitude_and_latitude_is_found_out(
     is_turned: bool, has_stations: bool, tmp_path: Path
 ) -> None:
-    """By the stations where they are known (an error), else by the cities of the world (a warning)."""
+    """By the stations where they are known (an error), else by the cities of the world (a
+    warning)."""
     file, stations = tmp_path / "ew.toml", tmp_path / "stations.csv"
     stations.write_text(
         "seed_id,latitude,longitude,elevation_m,gain,input_units\n"

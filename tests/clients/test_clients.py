@@ -1,4 +1,5 @@
-"""The devices of clients/ in their own languages: against the test vectors, and at a live broker."""
+"""The devices of clients/ in their own languages: against the test vectors, and at a live
+broker."""
 
 import asyncio
 import contextlib

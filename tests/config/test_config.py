@@ -1,4 +1,5 @@
-"""The configuration: its own documentation, and mistakes answered with their key and what is allowed."""
+"""The configuration: its own documentation, and mistakes answered with their key and what is
+allowed."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -28,8 +29,11 @@ def test_default_configuration_written_out_is_the_default_configuration(tmp_path
 
 def test_every_key_of_the_default_configuration_is_explained() -> None:
     lines = as_toml(Config()).splitlines()
-    bare = [line for above, line in pairwise(lines)
-            if " = " in line and not line.startswith("#") and not above.startswith("#")]  # fmt: skip
+    bare = [
+        line
+        for above, line in pairwise(lines)
+        if " = " in line and not line.startswith("#") and not above.startswith("#")
+    ]
     assert bare == []
 
 
@@ -52,22 +56,39 @@ LAYERS = '[locate]\ntravel_time_model = "layers"\n'
         ("[policy]\nsped = 3\n", ["policy.sped", "no such key", "there are mode, regions"]),
         ("[picker]\nsta = 3\n", ["picker.sta", "did you mean sta_s?"]),
         ("[locat]\n", ["locat", "did you mean locate?", "shaking"]),
-        ('[locate]\ntravel_time_model = "prem"\n',
-         ["locate.travel_time_model", "'ak135', 'iasp91' or 'layers'", "not 'prem'"]),
+        (
+            '[locate]\ntravel_time_model = "prem"\n',
+            ["locate.travel_time_model", "'ak135', 'iasp91' or 'layers'", "not 'prem'"],
+        ),
         ('[locate]\npd_relation = "mine"\n', ["'kuyuk-allen-2013' or 'wu-zhao-2006'"]),
-        ("[policy.kinds.phone]\nmin_intensity = 40\n", ["policy.kinds.phone.min_intensity", "12", "not 40"]),
+        (
+            "[policy.kinds.phone]\nmin_intensity = 40\n",
+            ["policy.kinds.phone.min_intensity", "12", "not 40"],
+        ),
         (LAYERS, ["locate", "[[locate.layers]] go together"]),
         ("[locate]\n" + LAYER.format(0, 5.8, 3.4), ["locate", "go together"]),
         (LAYERS + LAYER.format(2, 5.8, 3.4), ["layers.0.top_km is 2", "begins at 0"]),
         (LAYERS + LAYER.format(0, 5.8, 3.4) * 2, ["layers.1.top_km is 0, not below"]),
-        (LAYERS + LAYER.format(0, 5.8, 5.4), ["locate.layers.0", "vp_km_s / vs_km_s is 1.07", "1.4 to 3"]),
-        (LAYERS + "[[locate.layers]]\ntop_km = 0\nvp_km_s = 5.8\n", ["locate.layers.0.vs_km_s", "is missing", "km/s"]),
-        ("[locate]\ndepth_km = 50\nmax_depth_km = 40\n", ["depth_km (50) must be at most max_depth_km (40)"]),
-        ('[service]\npartners = [{ name = "a" }, { name = "a-b" }]\n', ["service", "'a' and 'a-b'"]),
+        (
+            LAYERS + LAYER.format(0, 5.8, 5.4),
+            ["locate.layers.0", "vp_km_s / vs_km_s is 1.07", "1.4 to 3"],
+        ),
+        (
+            LAYERS + "[[locate.layers]]\ntop_km = 0\nvp_km_s = 5.8\n",
+            ["locate.layers.0.vs_km_s", "is missing", "km/s"],
+        ),
+        (
+            "[locate]\ndepth_km = 50\nmax_depth_km = 40\n",
+            ["depth_km (50) must be at most max_depth_km (40)"],
+        ),
+        (
+            '[service]\npartners = [{ name = "a" }, { name = "a-b" }]\n',
+            ["service", "'a' and 'a-b'"],
+        ),
         ('[service]\npartners = [{ name = "ew" }]\n', ["service.partners.0", "our own source"]),
         ("[picker\n", ["not valid TOML"]),
     ],
-)  # fmt: skip
+)
 def test_mistake_is_told_with_its_key_and_what_is_allowed(
     text: str, parts: list[str], tmp_path: Path
 ) -> None:

@@ -23,7 +23,8 @@ def signer() -> Signer:
 
 @pytest.fixture
 def make_plan(travel_times: TravelTimes) -> PlanMaker:
-    """Makes a plan of a strong earthquake for TVs in a row away from the epicentre, nearest first."""
+    """Makes a plan of a strong earthquake for TVs in a row away from the epicentre, nearest
+    first."""
 
     def make(
         ids: Sequence[str],

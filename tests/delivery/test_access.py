@@ -328,7 +328,8 @@ async def test_nothing_of_unnamed_clients_is_retained_or_large(
 async def test_refused_clients_do_not_stop_the_broker(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each refusal was a line in a pipe that nobody read: after a thousand the broker stood still."""
+    """Each refusal was a line in a pipe that nobody read: after a thousand the broker stood
+    still."""
     users = tmp_path / "users"
     users.write_text(f"tv-1:device:{hash_password(b'screen')}\n", encoding="utf-8")
     forbidden = f"ew/v1/alert/cell/{'8' * 100}"

@@ -1,4 +1,5 @@
-"""Three real NATS nodes on loopback: one dies between publish and delivery, and no device goes without its alert."""
+"""Three real NATS nodes on loopback: one dies between publish and delivery, and no device goes
+without its alert."""
 
 import asyncio
 import contextlib

@@ -111,10 +111,27 @@ async def test_device_acts_on_nothing_expired_replayed_revoked_or_rolled_back(
 def devices(broker: BrokerAddress, folder: Path) -> str:
     """What devices that listen for a second say at their end."""
     done = subprocess.run(
-        [sys.executable, "-m", "ew", "simulate", "devices", "--broker", broker.url, "--count", "1",
-         "--seconds", "1", "--root", str(trust.root_file(folder)), "--state", str(folder / "serial")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "ew",
+            "simulate",
+            "devices",
+            "--broker",
+            broker.url,
+            "--count",
+            "1",
+            "--seconds",
+            "1",
+            "--root",
+            str(trust.root_file(folder)),
+            "--state",
+            str(folder / "serial"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stderr.replace("\n", " ")
 
 

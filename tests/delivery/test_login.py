@@ -1,4 +1,5 @@
-"""ew's own MQTT clients at brokers that want TLS, a user and a password: Mosquitto as in deploy/, and the embedded one."""
+"""ew's own MQTT clients at brokers that want TLS, a user and a password: Mosquitto as in deploy/,
+and the embedded one."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,5 @@
-"""NATS as devices are to use it: delivery at QoS 0, and nothing lost, because every alert is retained and repeated by version."""
+"""NATS as devices are to use it: delivery at QoS 0, and nothing lost, because every alert is
+retained and repeated by version."""
 
 import asyncio
 import contextlib
@@ -22,7 +23,9 @@ DEVICES = [f"tv-{number:03d}" for number in range(120)]
 
 
 class Network:
-    """A relay between devices and broker that can lose what the broker says, as a dying cell tower does."""
+    """A relay between devices and broker that can lose what the broker says, as a dying cell tower
+    does.
+    """
 
     def __init__(self, broker: BrokerAddress) -> None:
         self.is_losing = False

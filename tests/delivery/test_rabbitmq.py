@@ -1,4 +1,5 @@
-"""RabbitMQ as in deploy/rabbitmq, on one node: MQTT 3.1.1 (Debian's 3.10) or newer. Skipped where it is not installed."""
+"""RabbitMQ as in deploy/rabbitmq, on one node: MQTT 3.1.1 (Debian's 3.10) or newer. Skipped where
+it is not installed."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,5 @@
-"""Each rule of the access list, tried by every role: at Mosquitto as in deploy/, and at the embedded broker."""
+"""Each rule of the access list, tried by every role: at Mosquitto as in deploy/, and at the
+embedded broker."""
 
 import asyncio
 import contextlib

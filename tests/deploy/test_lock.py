@@ -1,4 +1,5 @@
-"""The locked packages are those that pyproject.toml asks for: scripts/lock --keep mends a difference."""
+"""The locked packages are those that pyproject.toml asks for: scripts/lock --keep mends a
+difference."""
 
 import re
 import shutil

@@ -47,7 +47,8 @@ def everything_coarse(*codes: str) -> CoarseSensors:
 
 
 def test_single_counts_of_a_coarse_sensor_are_seldom_picks() -> None:
-    """Twenty sensors whose noise reaches over an edge every ten seconds: fewer than a pick an hour and sensor."""
+    """Twenty sensors whose noise reaches over an edge every ten seconds: fewer than a pick an hour
+    and sensor."""
     rng = np.random.default_rng(2)
     codes = [f"S{i}" for i in range(20)]
     coarse, bank = everything_coarse(*codes), PickerBank()

@@ -1,4 +1,5 @@
-"""The detection core against the definitions, against its twin, in ragged batches and over a week of samples."""
+"""The detection core against the definitions, against its twin, in ragged batches and over a week
+of samples."""
 
 from dataclasses import astuple
 
@@ -21,7 +22,9 @@ FORMS = (np.float32, np.float64, np.int32)
 
 
 def a_wave(rng: np.random.Generator, rate: float, seconds: float) -> NDArray:
-    """Noise on an offset with bursts, spikes, a stretch of equal samples and, in floats, NaN and infinity."""
+    """Noise on an offset with bursts, spikes, a stretch of equal samples and, in floats, NaN and
+    infinity.
+    """
     n = round(rate * seconds)
     wave = 500 * rng.normal(size=n) + rng.normal() * 1e5
     for _ in range(rng.integers(0, 4)):
@@ -116,7 +119,13 @@ def test_eight_alike_are_picked_as_each_alone_in_any_cut(seed: int, form: type) 
         waves[5][rng.integers(0, 4500, 3)] = [np.nan, np.inf, 1e25]
     found = []
     # The least and the most samples of a packet
-    for least, most in (*((n, n) for n in (100, 61, 9, 128, 400, 7)), (95, 105), (9, 60), (100, 400), (1, 300)):  # fmt: skip
+    for least, most in (
+        *((n, n) for n in (100, 61, 9, 128, 400, 7)),
+        (95, 105),
+        (9, 60),
+        (100, 400),
+        (1, 300),
+    ):
         bank, picks, at = PickerBank(), [], np.zeros(16, np.int64)
         while (at < 4500).any():
             ends = at + rng.integers(least, most + 1, 16)
@@ -179,7 +188,8 @@ def test_thousands_of_triggers_in_one_tick_are_all_kept() -> None:
 
 
 def wild_ticks(seed: int) -> list[list[Packet]]:
-    """Ticks of some channels of all rates and forms, of any lengths, with gaps, repeats and steps of the clock."""
+    """Ticks of some channels of all rates and forms, of any lengths, with gaps, repeats and steps
+    of the clock."""
     rng = np.random.default_rng(seed)
     rates_hz = [RATES[k] for k in rng.integers(0, len(RATES), 12)]
     waves = [a_wave(rng, rate, rng.uniform(15, 40)) for rate in rates_hz]

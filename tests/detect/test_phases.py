@@ -1,4 +1,5 @@
-"""P onsets against what follows them: S-waves and coda of whole seismograms, made by the simulator."""
+"""P onsets against what follows them: S-waves and coda of whole seismograms, made by the
+simulator."""
 
 from dataclasses import dataclass, field
 
@@ -25,7 +26,8 @@ class Seen:
 
 
 def vertical(distance_km: float, seed: int, magnitude: float) -> np.ndarray:
-    """90 s of a vertical accelerometer's counts: P at 30 s, S ``distance_km / 8`` later, noise 0.2 % of the largest."""
+    """90 s of a vertical accelerometer's counts: P at 30 s, S ``distance_km / 8`` later, noise 0.2
+    % of the largest."""
     rng = np.random.default_rng([seed, int(distance_km)])
     ground = ground_acceleration(
         rng,
@@ -115,7 +117,8 @@ def test_unrest_is_unknown_where_nothing_is_known_of_the_time_before() -> None:
 
 
 def test_p_is_picked_though_a_weak_trigger_is_still_on() -> None:
-    """Noise twice as loud for 2.5 s before P: it triggers and is refused, and no other trigger can begin until P is there.
+    """Noise twice as loud for 2.5 s before P: it triggers and is refused, and no other trigger can
+    begin until P is there.
 
     In some cases it is picked for an onset itself, and then P is not: one pick a trigger.
     """

@@ -1,4 +1,6 @@
-"""Whatever form packets come in, they are read as Python reads them, and no lie brings the process down."""
+"""Whatever form packets come in, they are read as Python reads them, and no lie brings the process
+down.
+"""
 
 import gc
 from collections.abc import Callable

@@ -1,4 +1,5 @@
-"""Three-component sensors: what a horizontal shows clearly counts on the vertical sooner, and alone it is nothing."""
+"""Three-component sensors: what a horizontal shows clearly counts on the vertical sooner, and alone
+it is nothing."""
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ P_S = 30.0
 
 
 def ground(seed: int, z: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
-    """45 s of three components of white noise of 1 and, from P on, a 4 Hz wave of the amplitudes given."""
+    """45 s of three components of white noise of 1 and, from P on, a 4 Hz wave of the amplitudes
+    given.
+    """
     rng = np.random.default_rng(seed)
     t = np.arange(round(45 * RATE)) / RATE
     wave = np.where(t >= P_S, np.sin(2 * np.pi * 4 * (t - P_S)), 0.0)

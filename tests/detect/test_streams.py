@@ -1,4 +1,5 @@
-"""What real streams do: each rule of docs/picker.md, held by the harm that would come without it."""
+"""What real streams do: each rule of docs/picker.md, held by the harm that would come without
+it."""
 
 from collections.abc import Sequence
 
@@ -194,7 +195,8 @@ def test_another_rate_within_two_percent_is_the_same_stream_and_beyond_it_a_new_
 
 
 def test_a_week_of_drifting_noise_leaves_the_picker_as_it_was_on_its_first_day() -> None:
-    """Seven days of 16 channels at 20 Hz in packets of ten minutes, an onset at noon: the same picks each day, no other."""
+    """Seven days of 16 channels at 20 Hz in packets of ten minutes, an onset at noon: the same
+    picks each day, no other."""
     rate, day_s, channels = 20.0, 86_400, 16
     rng = np.random.default_rng(3)
     quiet = rng.normal(size=(channels, round(600 * rate))) * 100

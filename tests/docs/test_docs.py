@@ -1,4 +1,5 @@
-"""The documentation: it builds without a warning, reaches no other machine, and what it shows is true."""
+"""The documentation: it builds without a warning, reaches no other machine, and what it shows is
+true."""
 
 import re
 import shlex

@@ -2,11 +2,12 @@
 
     python -m tests.fuzz miniseed --rounds 100000 --seed 7
     python -m tests.fuzz all
-    python -m tests.fuzz miniseed --atheris [its options]      guided by coverage, where atheris is installed
+    python -m tests.fuzz miniseed --atheris [its options]      guided by coverage, where atheris is
+        installed
 
-Each input is a right one changed in a few places, the same for a seed. It fails where anything but the
-errors that are stated is raised, where one input takes more than 10 s, or where memory grows by more
-than 256 MiB; the input is then printed.
+Each input is a right one changed in a few places, the same for a seed. It fails where anything but
+the errors that are stated is raised, where one input takes more than 10 s, or where memory grows by
+more than 256 MiB; the input is then printed.
 """
 
 import argparse
@@ -24,9 +25,28 @@ HANGS_S = 10.0
 GROWS_MOST_BYTES = 256 << 20
 NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 WORDS = [
-    b"-1", b"1e999", b"9" * 400, b"NaN", b"null", b"true", b'""', b"[]", b"{}", b"0x10", b"1.5", b"\xff",
-    b"\x00", b"&a;", b"%s", b"[" * 300, b"'''", b"inf", b"1e-400", b"2" * 19, b"\r\n",
-]  # fmt: skip
+    b"-1",
+    b"1e999",
+    b"9" * 400,
+    b"NaN",
+    b"null",
+    b"true",
+    b'""',
+    b"[]",
+    b"{}",
+    b"0x10",
+    b"1.5",
+    b"\xff",
+    b"\x00",
+    b"&a;",
+    b"%s",
+    b"[" * 300,
+    b"'''",
+    b"inf",
+    b"1e-400",
+    b"2" * 19,
+    b"\r\n",
+]
 
 
 def mutate(data: bytes, others: list[bytes], lot: random.Random) -> bytes:

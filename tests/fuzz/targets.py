@@ -1,4 +1,5 @@
-"""What reads bytes from outside: right ones to begin with, and what may be raised about wrong ones."""
+"""What reads bytes from outside: right ones to begin with, and what may be raised about wrong
+ones."""
 
 import itertools
 import json
@@ -96,13 +97,15 @@ OPENEEW = json.dumps(
 
 # Station files and configuration
 
-CHANNEL = """<Channel code="{code}" locationCode=""><Latitude>30.1</Latitude><Longitude>103.2</Longitude>
+CHANNEL = """<Channel code="{code}" locationCode="">
+<Latitude>30.1</Latitude><Longitude>103.2</Longitude>
 <Elevation>400</Elevation><Depth>0</Depth><Dip>-90</Dip><SampleRate>100</SampleRate><Response>
 <InstrumentSensitivity><Value>6.3e8</Value><Frequency>1</Frequency><InputUnits><Name>M/S</Name></InputUnits>
 <OutputUnits><Name>COUNTS</Name></OutputUnits></InstrumentSensitivity></Response></Channel>"""
 STATIONXML = f"""<?xml version="1.0" encoding="UTF-8"?>
 <FDSNStationXML xmlns="http://www.fdsn.org/xml/station/1" schemaVersion="1.1"><Source>x</Source>
-<Created>2020-01-01T00:00:00Z</Created><Network code="XX"><Station code="A" startDate="2010-01-01T00:00:00Z">
+<Created>2020-01-01T00:00:00Z</Created>
+<Network code="XX"><Station code="A" startDate="2010-01-01T00:00:00Z">
 <Latitude>30.1</Latitude><Longitude>103.2</Longitude><Elevation>400</Elevation><Site><Name>A</Name></Site>
 {CHANNEL.format(code="HHZ")}{CHANNEL.format(code="HHN")}</Station></Network></FDSNStationXML>""".encode()
 ENTITIES = "".join(
@@ -117,8 +120,9 @@ XX.B.00.HNZ,"30,2",103.5,,4e5,M/S**2
 SETTINGS = [
     as_toml(Config()).encode(),
     (
-        b'[service]\nseedlink = [{ host = "h", select = ["XS_*:HHZ"] }]\n[[policy.regions]]\nname = "x"\n'
-        b"polygon = [[30, 100], [31, 101], [30, 102]]\n[[locate.layers]]\ntop_km = 0\nvp_km_s = 5.8\nvs_km_s = 3.4\n"
+        b'[service]\nseedlink = [{ host = "h", select = ["XS_*:HHZ"] }]\n'
+        b'[[policy.regions]]\nname = "x"\npolygon = [[30, 100], [31, 101], [30, 102]]\n'
+        b"[[locate.layers]]\ntop_km = 0\nvp_km_s = 5.8\nvs_km_s = 3.4\n"
     ),
 ]
 

@@ -1,4 +1,5 @@
-"""Which onsets make an earthquake: one of them must not carry it, and a wave from afar is not one near by."""
+"""Which onsets make an earthquake: one of them must not carry it, and a wave from afar is not one
+near by."""
 
 import numpy as np
 import pytest

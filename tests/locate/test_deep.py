@@ -13,7 +13,8 @@ PLACE = (-18.0, -179.9)
 
 
 def located(table: TravelTimes, depth_km: float, count: int = 10) -> Hypocentre:
-    """Picks of ``count`` stations, with 0.1 s of error, searched around a place some tens of km off."""
+    """Picks of ``count`` stations, with 0.1 s of error, searched around a place some tens of km
+    off."""
     rows = []
     for i in range(count):
         latitude, longitude = destination(*PLACE, 137.5 * i, 25.0 + 12.0 * i)
@@ -42,7 +43,9 @@ def test_four_picks_tell_no_great_depth(travel_times: TravelTimes) -> None:
 def test_depth_is_found_from_seven_stations_however_far_that_is_from_the_nearest(
     travel_times: TravelTimes, depth_km: float
 ) -> None:
-    """What is expected of the nearest station is no misfit of the data: seven picks of a deep earthquake fit it well."""
+    """What is expected of the nearest station is no misfit of the data: seven picks of a deep
+    earthquake fit it well.
+    """
     assert located(travel_times, depth_km, 7).depth_km == pytest.approx(depth_km, rel=0.2)
 
 

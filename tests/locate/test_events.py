@@ -1,4 +1,6 @@
-"""What the event engine makes of picks and waves: one earthquake or two, withdrawn, updated, disturbed."""
+"""What the event engine makes of picks and waves: one earthquake or two, withdrawn, updated,
+disturbed.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -201,7 +203,8 @@ def test_three_stations_declare_nothing_and_the_fourth_does(travel_times: Travel
 def test_large_earthquake_beside_the_network_is_not_long_taken_for_a_small_one_within(
     east: float, seed: int, travel_times: TravelTimes
 ) -> None:
-    """Five stations, M 6 some 70 km off: as long as no S comes, it can't have been near (52-58 km off for 4 s without that)."""
+    """Five stations, M 6 some 70 km off: as long as no S comes, it can't have been near (52-58 km
+    off for 4 s without that)."""
     truth = origin(30.0, 6.0, 0.1, east)
     (history,) = run(Play(stations(5), [truth], START_S, 75.0, seed=seed), travel_times).values()
     soon = [v for v in history if v.issued_s <= history[0].issued_s + 4.0]
@@ -210,7 +213,9 @@ def test_large_earthquake_beside_the_network_is_not_long_taken_for_a_small_one_w
 
 
 def test_onset_picked_anew_with_more_data_takes_its_own_place(travel_times: TravelTimes) -> None:
-    """Four weak picks wait; picked again, clearer and 0.1 s earlier, they are the earthquake, once, and leave nothing over."""
+    """Four weak picks wait; picked again, clearer and 0.1 s earlier, they are the earthquake, once,
+    and leave nothing over.
+    """
     channels, truth = line_of_channels(), origin(30.0, 5.0, 0.3, 0.2)
     engine = EventEngine(Config(), channels, travel_times)
     clear = p_picks(channels, truth, travel_times, 6)

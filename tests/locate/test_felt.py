@@ -1,4 +1,5 @@
-"""Where the ground shakes hard at two near stations and no earthquake is found yet, people around are told what is felt there."""
+"""Where the ground shakes hard at two near stations and no earthquake is found yet, people around
+are told what is felt there."""
 
 from dataclasses import replace
 
@@ -86,7 +87,8 @@ ISOLATED: dict[str, Rows] = {
 def test_what_is_no_earthquake_is_not_told_where_no_quiet_station_stands_against_it(
     where: str, seed: int, travel_times: TravelTimes
 ) -> None:
-    """Blasts, floods and glitches at every station there is: only the course of the motion tells them from an earthquake."""
+    """Blasts, floods and glitches at every station there is: only the course of the motion tells
+    them from an earthquake."""
     play = Play(sparse(ISOLATED[where]), [], START_S, 60.0, seed)
     codes = {s.code for s in play.stations}
     changes = {

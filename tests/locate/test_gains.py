@@ -14,7 +14,9 @@ SCATTER = (0.2, -0.3, 0.1, 0.3, -0.2, 0.0, -0.1, 0.25, -0.25, 0.15)
 
 
 def named(count: int, table: TravelTimes, wrong: dict[int, float]) -> tuple[GainSuspect, ...]:
-    """Ten stations around an earthquake at each of ``count`` places; ``wrong``: amplitude over the true one."""
+    """Ten stations around an earthquake at each of ``count`` places; ``wrong``: amplitude over the
+    true one.
+    """
     inventory = {}
     for i in range(10):
         latitude, longitude = destination(*CENTRE, 36.0 * i, 20.0 + 8.0 * i)

@@ -120,7 +120,19 @@ def test_energy_and_the_onset_of_s_are_the_twins(seed: int) -> None:
 def test_arrays_that_do_not_fit_are_refused_and_nothing_is_written() -> None:
     nodes, out = np.zeros((4, 3)), np.full((4, 2), 7.0)
     picks, none = np.ones((2, 7)), np.zeros((0, 6))
-    good: list[Any] = [nodes, np.ones(2), np.ones(2), TABLES, RADIUS_KM, picks, none, none, 0.0, out, out.copy()]  # fmt: skip
+    good: list[Any] = [
+        nodes,
+        np.ones(2),
+        np.ones(2),
+        TABLES,
+        RADIUS_KM,
+        picks,
+        none,
+        none,
+        0.0,
+        out,
+        out.copy(),
+    ]
     kernels.misfit_grid(*good)
     out[:] = 7.0
     for at, bad in (
@@ -142,8 +154,17 @@ def test_arrays_that_do_not_fit_are_refused_and_nothing_is_written() -> None:
         kernels.add_energy(np.ones(3), 1.0, np.ones(4), np.ones(4), np.ones(4))
     with pytest.raises((TypeError, ValueError)):
         kernels.displacement_peaks(
-            np.ones(3), 1.0, 3, 0.1, np.ones((1, 5)), np.zeros((1, 3, 4)), np.zeros((1, 2)), 0.0, 0.0,
-            np.zeros((2, 0)))  # fmt: skip
+            np.ones(3),
+            1.0,
+            3,
+            0.1,
+            np.ones((1, 5)),
+            np.zeros((1, 3, 4)),
+            np.zeros((1, 2)),
+            0.0,
+            0.0,
+            np.zeros((2, 0)),
+        )
     with pytest.raises((TypeError, ValueError)):
         kernels.s_onset(np.ones(30), -5, 0, 1, 2, 3, 1.0)
     assert kernels.s_onset(np.ones(3), 0, 10**6, 5, 10, 5, 1.5)[0] == -1

@@ -48,14 +48,17 @@ def test_station_gives_back_the_magnitude_its_peak_was_made_for(magnitude: float
 
 
 def test_relations_agree_where_both_were_fitted() -> None:
-    """M 5.5-6.5 at 30-80 km; Wu & Zhao 2006 and Kuyuk & Allen 2013 differ by half a magnitude at most there."""
+    """M 5.5-6.5 at 30-80 km; Wu & Zhao 2006 and Kuyuk & Allen 2013 differ by half a magnitude at
+    most there."""
     for pd_m, away_km in ((2e-4, 60.0), (1e-3, 50.0), (3e-3, 40.0)):
         ours = [from_pd(pd_m, away_km, name) for name in (RELATION, "wu-zhao-2006")]
         assert abs(ours[0] - ours[1]) < 0.6
 
 
 def test_stations_that_saw_little_of_a_long_rupture_yield_to_those_that_saw_it() -> None:
-    """As many near stations with 3 s of P (a lower bound) as far ones with 20 s: an M 7.9 is not halved."""
+    """As many near stations with 3 s of P (a lower bound) as far ones with 20 s: an M 7.9 is not
+    halved.
+    """
     whole_s = full_window_s(7.9)
     assert whole_s > 25
     near = [station_magnitude(peaks(6.8, 30.0, 3.0), RELATION, whole_s) for _ in range(20)]
@@ -99,7 +102,9 @@ def test_tau_c_magnitude_follows_its_relation_and_needs_four_stations() -> None:
 
 
 def displaced_m(magnitude: float, distance_km: float) -> float:
-    """Tsuboi 1954: the displacement (m) for which a magnitude stands at a distance, before the high-pass takes any."""
+    """Tsuboi 1954: the displacement (m) for which a magnitude stands at a distance, before the
+    high-pass takes any.
+    """
     return float(10 ** (magnitude + 0.83 - 1.73 * math.log10(distance_km)) / 1e6)
 
 
@@ -124,7 +129,8 @@ def test_whole_wave_raises_a_rupture_that_outlasts_p_and_a_part_of_it_lowers_not
 def played_m(
     channels: str, amplitude_m: float, *, noise_m: float = 0.0, gain: float = 1e8
 ) -> float:
-    """What is read from horizontals that swing at 0.5 Hz from 30 s on, velocity sensors, after noise of 0.5 Hz before."""
+    """What is read from horizontals that swing at 0.5 Hz from 30 s on, velocity sensors, after
+    noise of 0.5 Hz before."""
     t, omega = np.arange(0, 60, 0.01), math.pi
     velocity = omega * np.cos(omega * t) * np.where(t < 30, noise_m, amplitude_m)
     inventory = {
@@ -149,7 +155,9 @@ def test_displacement_is_that_of_both_horizontals_and_must_stand_out() -> None:
 def test_large_rupture_seen_only_within_forty_kilometres_keeps_growing_after_s(
     travel_times: TravelTimes,
 ) -> None:
-    """Four parts of M 6.6 (M 7.0 together), 3 s and 9 km apart: P of none of the stations sees more than the first."""
+    """Four parts of M 6.6 (M 7.0 together), 3 s and 9 km apart: P of none of the stations sees more
+    than the first.
+    """
     everyone = scenario.stations()
     away = distance_km(29.5, 103.5, [s.latitude for s in everyone], [s.longitude for s in everyone])
     near = [replace(s, noise=0.3) for s, km in zip(everyone, away, strict=True) if km < 40]

@@ -1,4 +1,5 @@
-"""What must not be declared, and what must not break the engine, each by name and on synthetic waves."""
+"""What must not be declared, and what must not break the engine, each by name and on synthetic
+waves."""
 
 from dataclasses import replace
 
@@ -40,7 +41,9 @@ def versions(
 def test_teleseism_through_the_whole_network_declares_nothing(
     seed: int, rise_s: float, travel_times: TravelTimes
 ) -> None:
-    """M 7.2-8.3 at 40-80 degrees; without the test of the picks' period eight of these nine made events of M 2.3-6.4."""
+    """M 7.2-8.3 at 40-80 degrees; without the test of the picks' period eight of these nine made
+    events of M 2.3-6.4.
+    """
     rng = np.random.default_rng([9, seed])
     away, azimuth = float(rng.uniform(32, 88)), float(rng.uniform(0, 360))
     magnitude = float(rng.uniform(7, 8.5))

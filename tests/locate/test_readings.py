@@ -1,4 +1,5 @@
-"""What is made of picks before which the ground was loud: S of an earthquake whose P drowned, or P in another's coda."""
+"""What is made of picks before which the ground was loud: S of an earthquake whose P drowned, or P
+in another's coda."""
 
 import math
 from collections.abc import Sequence
@@ -44,7 +45,8 @@ def picks(
 def told(
     channels: dict[str, Channel], table: TravelTimes, heard: Sequence[Pick], until_s: float
 ) -> list[EventVersion]:
-    """The versions of an engine that hears picks 0.4 s after their onsets, by stations that are known to be alive."""
+    """The versions of an engine that hears picks 0.4 s after their onsets, by stations that are
+    known to be alive."""
     engine = EventEngine(Config(), channels, table)
     found, at = [], 0
     for step in range(round(until_s * 10)):

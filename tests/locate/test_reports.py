@@ -1,4 +1,5 @@
-"""Reports of detectors: an associator that has only them knows what one with the waveforms knows."""
+"""Reports of detectors: an associator that has only them knows what one with the waveforms
+knows."""
 
 import json
 import random
@@ -99,7 +100,8 @@ def test_an_associator_goes_on_from_what_the_other_told(travel_times: TravelTime
     for now_ns, tick in pipeline.moments(chosen.packets(0.5)):
         versions += pipeline.feed(tick, now_ns).versions
         if len(versions) == 3 and versions[-1].version == 3:
-            # The other one, that heard an earlier pick, is at version 7 of what it calls by an earlier id
+            # The other one, that heard an earlier pick, is at version 7 of what it calls by an
+            # earlier id
             engine.hear(told("ew20000101T0000000000", 7, versions[-1].origin))
     ids = [v.event_id for v in versions]
     assert ids[:3] == [ids[0]] * 3

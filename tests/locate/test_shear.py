@@ -1,4 +1,5 @@
-"""S onsets on the horizontals: found where S is, only there, and worth something to the location."""
+"""S onsets on the horizontals: found where S is, only there, and worth something to the
+location."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -93,7 +94,8 @@ def test_noise_has_no_s() -> None:
 
 
 def test_p_that_still_rises_is_not_taken_for_s() -> None:
-    """P comes in small and is six times as large 1.5 s later, on all components, most on the vertical."""
+    """P comes in small and is six times as large 1.5 s later, on all components, most on the
+    vertical."""
     rng = np.random.default_rng(2)
     t = np.arange(6000) / 100
     grows = np.where(t < P_S, 0.01, np.where(t < P_S + 1.5, 1.0, 6.0))
@@ -132,7 +134,8 @@ def test_bad_samples_are_passed_over() -> None:
 
 
 def epicentre_error_km(seed: int, table: TravelTimes, components: str) -> float:
-    """Four stations in a line, an earthquake 60 km aside of it: their P alone can't tell how far."""
+    """Four stations in a line, an earthquake 60 km aside of it: their P alone can't tell how
+    far."""
     rng = np.random.default_rng([3, seed])
     origin = Origin(P_S, 30.0 + 0.54 * (-1) ** seed, 100.0 + rng.uniform(-0.3, 0.3), 15.0, 5.5)
     places = [destination(30.0, 100.0, 90.0, 25.0 * k) for k in (-2, -1, 1, 2)]

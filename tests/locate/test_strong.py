@@ -1,4 +1,5 @@
-"""A large earthquake among few stations is told by what two or three of them record; what is not one is not."""
+"""A large earthquake among few stations is told by what two or three of them record; what is not
+one is not."""
 
 from collections.abc import Iterator
 

@@ -37,8 +37,13 @@ PAIRS = st.lists(
 def publishes(draw: st.DrawFn, version: int) -> bytes:
     qos = draw(st.integers(0, 2))
     head, tail = encode.publish_parts(
-        version, draw(TOPICS), draw(st.binary(max_size=60)), qos, retain=draw(st.booleans()), items=draw(PAIRS)
-    )  # fmt: skip
+        version,
+        draw(TOPICS),
+        draw(st.binary(max_size=60)),
+        qos,
+        retain=draw(st.booleans()),
+        items=draw(PAIRS),
+    )
     return head + (draw(st.integers(0, 3)).to_bytes(2, "big") if qos else b"") + tail
 
 

@@ -21,7 +21,8 @@ LIMITS = Limits(urgent=("urgent/",))
 
 
 class Wire(asyncio.Transport):
-    """A socket without a network: what the client sends waits while nobody reads, what it is sent is kept."""
+    """A socket without a network: what the client sends waits while nobody reads, what it is sent
+    is kept."""
 
     def __init__(self, server: Server, name: str, *filters: str) -> None:
         super().__init__()

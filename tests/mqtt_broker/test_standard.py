@@ -1,4 +1,6 @@
-"""The broker held to the OASIS standards in raw bytes: what a client may send, and what must come back."""
+"""The broker held to the OASIS standards in raw bytes: what a client may send, and what must come
+back.
+"""
 
 import pytest
 

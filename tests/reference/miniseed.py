@@ -10,7 +10,9 @@ TYPES = {"i": np.int32, "f": np.float32, "d": np.float64}
 
 
 def records(data: bytes) -> tuple[list[tuple[str, int, float, np.ndarray]], int]:
-    """(SEED id, start time in ns, sampling rate, samples) of each record, and how many places could not be read."""
+    """(SEED id, start time in ns, sampling rate, samples) of each record, and how many places could
+    not be read.
+    """
     found, unread, at = [], 0, 0
     while at < len(data):
         try:

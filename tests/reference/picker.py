@@ -1,8 +1,10 @@
-"""The detection core once more, one sample at a time and from the definitions, to hold the compiled one to.
+"""The detection core once more, one sample at a time and from the definitions, to hold the compiled
+one to.
 
-Band-pass: scipy's Butterworth sections as obspy uses them. STA/LTA: Withers et al. (1998), eq. 3. On and off: above
-the on ratio, until the last sample above the off ratio; none before the LTA has had its length of samples, or while
-the same value has come for the dead time, or for the LTA's length after that.
+Band-pass: scipy's Butterworth sections as obspy uses them. STA/LTA: Withers et al. (1998), eq. 3.
+On and off: above the on ratio, until the last sample above the off ratio; none before the LTA has
+had its length of samples, or while the same value has come for the dead time, or for the LTA's
+length after that.
 """
 
 from dataclasses import dataclass
@@ -27,7 +29,8 @@ def band_passed(samples: NDArray, rate: float, low: float = 1.0, high: float = 1
 
 
 def mended(samples: NDArray) -> NDArray:
-    """Each NaN, infinite or absurd value replaced by the last good one, at the start by the first good one."""
+    """Each NaN, infinite or absurd value replaced by the last good one, at the start by the first
+    good one."""
     out = samples.astype(np.float64)
     good = [v for v in out if abs(v) < 1e18]
     last = good[0] if good else 0.0

@@ -1,4 +1,5 @@
-"""The topic of keys holds one document: two services take turns on it and say that the other is there."""
+"""The topic of keys holds one document: two services take turns on it and say that the other is
+there."""
 
 from pathlib import Path
 

@@ -14,7 +14,8 @@ ISSUED_US = 1_560_783_349_000_000
 
 
 def picks() -> list[Pick]:
-    """P at five stations, a second apart, the last 1.5 s before the version; its data end 0.4 s before it."""
+    """P at five stations, a second apart, the last 1.5 s before the version; its data end 0.4 s
+    before it."""
     ends = ISSUED_US * 1000 - 400_000_000
     times = [ISSUED_US * 1000 - 1_500_000_000 - n * 1_000_000_000 for n in range(5)]
     return [Pick(f"XS.S{n}..HHZ", t, t, 9.0, ends - n) for n, t in enumerate(times)]

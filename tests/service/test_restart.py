@@ -1,7 +1,8 @@
-"""A service that is killed at any moment of an earthquake and comes back: one event, nobody told twice.
+"""A service that is killed at any moment of an earthquake and comes back: one event, nobody told
+twice.
 
-Played by data time, with the pipeline alone: what would be in the resume file, and what a SeedLink server
-would send once more, are handed over as the service hands them over.
+Played by data time, with the pipeline alone: what would be in the resume file, and what a SeedLink
+server would send once more, are handed over as the service hands them over.
 """
 
 import random
@@ -53,7 +54,9 @@ def pipeline_of(inventory: Inventory, travel_times: TravelTimes) -> Pipeline:
     return Pipeline(CONFIG, inventory, travel_times, planner)
 
 
-def live(pipeline: Pipeline, arrivals: Sequence[tuple[int, Packet]], until_ns: int, life: Life) -> None:  # fmt: skip
+def live(
+    pipeline: Pipeline, arrivals: Sequence[tuple[int, Packet]], until_ns: int, life: Life
+) -> None:
     """The service from its first to its last packet, tick by tick."""
     for now_ns, packets in pipeline.moments(arrivals):
         if now_ns >= until_ns:
@@ -125,7 +128,9 @@ def check(life: Life, undisturbed: Life) -> None:
 
 
 def kill_moments(count: int) -> list[list[float]]:
-    """Random moments from before the origin (at 14 s) to the end of the recording; every third run dies twice."""
+    """Random moments from before the origin (at 14 s) to the end of the recording; every third run
+    dies twice.
+    """
     chance = random.Random(SEED)
     runs = []
     for number in range(count):
@@ -167,7 +172,8 @@ def test_killed_before_the_first_alert_it_is_told_as_soon_as_the_service_is_back
 def test_a_told_event_without_its_data_makes_no_second_one(
     arrivals: list[tuple[int, Packet]], travel_times: TravelTimes, undisturbed: Life
 ) -> None:
-    """Sources without a memory: the stations that are still to be reached declare it under its id."""
+    """Sources without a memory: the stations that are still to be reached declare it under its
+    id."""
     life, pipeline = Life(), pipeline_of(play().inventory, travel_times)
     first_ns = arrivals[0][0]
     killed_ns = first_ns + 21 * NS_PER_S

@@ -70,6 +70,13 @@ def test_second_strongest_is_the_twins() -> None:
 def test_arrays_that_do_not_fit_are_refused() -> None:
     ecef, radius = targets(10)
     good = [ecef, radius, PLACE, RADIUS_KM, ROWS, *np.empty((4, 10))]
-    for at, bad in ((0, ecef[:2]), (1, radius[1:]), (2, PLACE[:2]), (4, ROWS[:, :1]), (5, radius[1:]), (6, "text")):  # fmt: skip
+    for at, bad in (
+        (0, ecef[:2]),
+        (1, radius[1:]),
+        (2, PLACE[:2]),
+        (4, ROWS[:, :1]),
+        (5, radius[1:]),
+        (6, "text"),
+    ):
         with pytest.raises((TypeError, ValueError)):
             kernels.estimate_targets(*good[:at], bad, *good[at + 1 :])

@@ -1,4 +1,5 @@
-"""What stations have felt is told next door, whatever was computed; one bad sensor alarms nobody."""
+"""What stations have felt is told next door, whatever was computed; one bad sensor alarms
+nobody."""
 
 from dataclasses import replace
 
@@ -112,7 +113,8 @@ def test_a_gap_is_not_taken_for_shaking() -> None:
 def strongest_told(
     versions: list[EventVersion], table: TravelTimes, place: Origin
 ) -> tuple[float, float]:
-    """The strongest intensity told to cells within 15 km of a place, and when (s after its origin)."""
+    """The strongest intensity told to cells within 15 km of a place, and when (s after its
+    origin)."""
     targets = cell_targets(cells_around(place.latitude, place.longitude, 15.0))
     planner = AlertPlanner(Config(), table, [targets])
     best, when_s = 0.0, np.inf
@@ -127,7 +129,9 @@ def strongest_told(
 def test_along_a_long_rupture_what_stations_feel_is_told_and_not_only_what_a_point_would_do(
     travel_times: TravelTimes,
 ) -> None:
-    """Five parts of M 6.6, one after the other along 120 km: the far end lies in the coda of the first."""
+    """Five parts of M 6.6, one after the other along 120 km: the far end lies in the coda of the
+    first.
+    """
     parts = [Origin(1e9 + 25.0 + 9.0 * k, 29.5, 102.6 + 0.31 * k, 10.0, 6.6) for k in range(5)]
     everyone = scenario.stations()
     away = distance_km(29.5, 103.2, [s.latitude for s in everyone], [s.longitude for s in everyone])

@@ -1,4 +1,6 @@
-"""Intensity from motion and from a source, held to the published formulas at values worked out by hand."""
+"""Intensity from motion and from a source, held to the published formulas at values worked out by
+hand.
+"""
 
 import numpy as np
 import pytest

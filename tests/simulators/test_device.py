@@ -34,15 +34,29 @@ def machine(device: Device = TV, signers: tuple[Signer, ...] = (SIGNER,)) -> Dev
 
 
 def alert(
-    version: int = 1, *, kind: str = "alert", intensity: float = 5.0, lead_s: float = 10.0, status: str = "exercise",
-    device: str = "tv-1", signer: Signer = SIGNER, expires_s: float = 60.0,
-) -> bytes:  # fmt: skip
+    version: int = 1,
+    *,
+    kind: str = "alert",
+    intensity: float = 5.0,
+    lead_s: float = 10.0,
+    status: str = "exercise",
+    device: str = "tv-1",
+    signer: Signer = SIGNER,
+    expires_s: float = 60.0,
+) -> bytes:
     made = EventVersion("ew-1", version, kind, NOW_US / 1e6 - 0.1, ORIGIN, 4)  # type: ignore[arg-type]
     template = AlertTemplate(made, status, "CSIS", signer.key_id)  # type: ignore[arg-type]
     return template.build(
-        signer, kind=kind, address="device", target_id=device, p_arrival_s=NOW_US / 1e6,  # type: ignore[arg-type]
-        s_arrival_s=NOW_US / 1e6 + lead_s, intensity=intensity, priority=0, expires_s=NOW_US / 1e6 + expires_s,
-    )  # fmt: skip
+        signer,
+        kind=kind,
+        address="device",
+        target_id=device,
+        p_arrival_s=NOW_US / 1e6,  # type: ignore[arg-type]
+        s_arrival_s=NOW_US / 1e6 + lead_s,
+        intensity=intensity,
+        priority=0,
+        expires_s=NOW_US / 1e6 + expires_s,
+    )
 
 
 def test_device_counts_down_shakes_and_is_clear_again() -> None:
@@ -59,7 +73,8 @@ def test_device_counts_down_shakes_and_is_clear_again() -> None:
 
 
 def test_device_refines_its_arrival_by_its_own_place() -> None:
-    """Its cell's nearest point is reached at once; the device itself lies 50 km from the epicentre."""
+    """Its cell's nearest point is reached at once; the device itself lies 50 km from the
+    epicentre."""
     reaction = machine().on_alert(alert(lead_s=-5.0), NOW_US)
     assert reaction is not None
     assert reaction.lead_s > 5.0
@@ -205,14 +220,26 @@ def test_signed_alert_sets_a_clock_that_is_behind() -> None:
 
 
 def cell_alert(
-    cell: str, version: int = 1, *, intensity: float = 5.0, receipt: ReceiptRequest | None = None, kind: str = "alert"
-) -> bytes:  # fmt: skip
+    cell: str,
+    version: int = 1,
+    *,
+    intensity: float = 5.0,
+    receipt: ReceiptRequest | None = None,
+    kind: str = "alert",
+) -> bytes:
     made = EventVersion("ew-1", version, kind, NOW_US / 1e6 - 0.1, ORIGIN, 4)  # type: ignore[arg-type]
     template = AlertTemplate(made, "exercise", "CSIS", SIGNER.key_id, receipt)
     return template.build(
-        SIGNER, kind=kind, address="cell", target_id=cell, p_arrival_s=NOW_US / 1e6, s_arrival_s=NOW_US / 1e6 + 9,  # type: ignore[arg-type]
-        intensity=intensity, priority=0, expires_s=NOW_US / 1e6 + 60,
-    )  # fmt: skip
+        SIGNER,
+        kind=kind,
+        address="cell",
+        target_id=cell,
+        p_arrival_s=NOW_US / 1e6,
+        s_arrival_s=NOW_US / 1e6 + 9,  # type: ignore[arg-type]
+        intensity=intensity,
+        priority=0,
+        expires_s=NOW_US / 1e6 + 60,
+    )
 
 
 HOME = Device("phone-1", "phone", 28.75, 104.64, "Yibin")
@@ -317,7 +344,8 @@ def test_who_hears_of_it_after_the_window_or_is_not_asked_sends_no_receipt() -> 
 def test_new_kind_of_device_is_a_table_of_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "ew.toml").write_text(
         '[policy.kinds.siren]\nmin_intensity = 4\nfull_intensity = 6\naction = "howl"\n'
-        '[policy.kinds.blinds]\nmin_intensity = 3\nfull_intensity = 3\naction = "open"\nsound = false\n',
+        '[policy.kinds.blinds]\nmin_intensity = 3\nfull_intensity = 3\naction = "open"\nsound = '
+        "false\n",
         encoding="utf-8",
     )
     kinds = load_config(tmp_path / "ew.toml").policy.kinds
@@ -342,5 +370,8 @@ def test_kinds_in_the_docs_are_those_of_the_default_configuration() -> None:
     page = (Path(__file__).parents[2] / "docs" / "device-protocol.md").read_text(encoding="utf-8")
     for name, kind in PolicyConfig().kinds.items():
         sound = "yes" if kind.sound else "no"
-        row = f"| {name} | {kind.address} | {kind.min_intensity:g} | {kind.full_intensity:g} | {sound} | {kind.action} |"
+        row = (
+            f"| {name} | {kind.address} | {kind.min_intensity:g} | {kind.full_intensity:g} | "
+            f"{sound} | {kind.action} |"
+        )
         assert row in page

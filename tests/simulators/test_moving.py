@@ -37,12 +37,19 @@ def messages(version: int, signer: Signer) -> list[tuple[str, bytes]]:
         (
             TOPIC_CELL.format(cell),
             template.build(
-                signer, kind="alert", address="cell", target_id=cell, p_arrival_s=now_s, s_arrival_s=now_s + 9,
-                intensity=5.0, priority=0, expires_s=now_s + 60,
+                signer,
+                kind="alert",
+                address="cell",
+                target_id=cell,
+                p_arrival_s=now_s,
+                s_arrival_s=now_s + 9,
+                intensity=5.0,
+                priority=0,
+                expires_s=now_s + 60,
             ),
         )
         for cell in AREA
-    ]  # fmt: skip
+    ]
 
 
 async def test_no_version_is_missed_or_doubled_at_a_border(broker: BrokerAddress) -> None:

@@ -17,7 +17,9 @@ RATE = 100.0
 
 
 def pd_m(magnitude: float, distance_km: float, seed: int) -> float:
-    """Peak displacement in the first 4 s of P, high-passed at 0.075 Hz, of one synthetic station without noise."""
+    """Peak displacement in the first 4 s of P, high-passed at 0.075 Hz, of one synthetic station
+    without noise.
+    """
     rng = np.random.default_rng(seed)
     ground = waveforms.ground_acceleration(
         rng,
@@ -48,7 +50,8 @@ def test_pd_agrees_with_kuyuk_and_allen_2013(magnitude: float, distance: float) 
 def test_peak_acceleration_is_within_a_factor_of_three_of_si_and_midorikawa_1999(
     magnitude: float, distance: float
 ) -> None:
-    """log PGA (cm/s²) = 0.50 M + 0.0043 D + 0.61 - log(X + 0.0055 10^(0.5 M)) - 0.003 X, crustal, D = 10 km."""
+    """log PGA (cm/s²) = 0.50 M + 0.0043 D + 0.61 - log(X + 0.0055 10^(0.5 M)) - 0.003 X, crustal, D
+    = 10 km."""
     relation = (
         0.50 * magnitude
         + 0.0043 * 10

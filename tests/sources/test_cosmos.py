@@ -48,7 +48,8 @@ def channel(azimuth: int, *, parameter: int = 1, unit: int = 4, values: np.ndarr
         + " 100 Real-header values follow on  17 lines, Format= (6F13.6)\n"
         + rows([f"{value:13.6f}" for value in reals], 6)
         + '  2 Comment line(s) follow, each starting with a "|":\n | one\n | 7 two\n'
-        + f"{len(values):7d}  acceleration pts, approx   10 secs, units=cm/sec2(04),Format=(8F10.5)\n"
+        + f"{len(values):7d}  acceleration pts, approx   10 secs, "
+        + "units=cm/sec2(04),Format=(8F10.5)\n"
         + rows([f"{value:10.5f}" for value in values], 8)
         + "End-of-data for Chan  1 acceleration\n"
     )

@@ -1,4 +1,6 @@
-"""Packets from the future: held back where one station is ahead, taken where it is the host that is behind."""
+"""Packets from the future: held back where one station is ahead, taken where it is the host that is
+behind.
+"""
 
 import numpy as np
 

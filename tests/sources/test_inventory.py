@@ -1,4 +1,5 @@
-"""Stations from StationXML and from an FDSN station service: what can be used is, what can't is named."""
+"""Stations from StationXML and from an FDSN station service: what can be used is, what can't is
+named."""
 
 import contextlib
 import copy

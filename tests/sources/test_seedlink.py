@@ -1,4 +1,5 @@
-"""The SeedLink client against a server that cuts, repeats, swaps and garbles, in both versions of the protocol."""
+"""The SeedLink client against a server that cuts, repeats, swaps and garbles, in both versions of
+the protocol."""
 
 import asyncio
 import ssl

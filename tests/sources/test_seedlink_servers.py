@@ -20,7 +20,8 @@ from tests.seedlink import packets, reading
 async def scripted(
     answers: dict[str, bytes], after_end: bytes, heard: list[str] | None = None
 ) -> AsyncIterator[int]:
-    """A server that says what it is told to: OK to all commands but those in ``answers``; its port."""
+    """A server that says what it is told to: OK to all commands but those in ``answers``; its
+    port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.append(asyncio.current_task())

@@ -27,9 +27,15 @@ from ew.times import NS_PER_S
 from tests.casts import CAST, free_udp_port
 
 FIRST = {
-    "country_code": "mx", "device_id": "001", "device_t": 1592925900.478, "cloud_t": 1592925900.822, "sr": 31.25,
-    "x": [0.07, -0.03, -0.02, 0.06], "y": [0.04, 0.06, 0.07, 0], "z": [-0.15, -0.04, 0, 0.03],
-}  # fmt: skip
+    "country_code": "mx",
+    "device_id": "001",
+    "device_t": 1592925900.478,
+    "cloud_t": 1592925900.822,
+    "sr": 31.25,
+    "x": [0.07, -0.03, -0.02, 0.06],
+    "y": [0.04, 0.06, 0.07, 0],
+    "z": [-0.15, -0.04, 0, 0.03],
+}
 """The head of a record of the M 7.4 of 2020-06-23, in openeew-detection."""
 
 
@@ -120,13 +126,24 @@ FORMS: dict[str, bytes] = {
     "recorded": json.dumps(FIRST).encode(),
     "a JSON string": json.dumps(json.dumps(FIRST)).encode(),
     "firmware": json.dumps(
-        {"device_id": "001", "sr": 31.25, "user": "u", "network": "OE", "device_t": 1592925900.478, "traces": AXES}
+        {
+            "device_id": "001",
+            "sr": 31.25,
+            "user": "u",
+            "network": "OE",
+            "device_t": 1592925900.478,
+            "traces": AXES,
+        }
     ).encode(),
     "blocks": json.dumps(
-        {"device_id": "001", "cloud_t": 1592925902.0, "traces": [{"t": 1592925900.478, "sr": 31.25, **AXES}]}
+        {
+            "device_id": "001",
+            "cloud_t": 1592925902.0,
+            "traces": [{"t": 1592925900.478, "sr": 31.25, **AXES}],
+        }
     ).encode(),
     "Watson": json.dumps({"d": FIRST}).encode(),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("form", FORMS)

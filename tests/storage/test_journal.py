@@ -1,4 +1,5 @@
-"""The journal beside the alert path: whatever the database does, nothing is waited for and little is lost."""
+"""The journal beside the alert path: whatever the database does, nothing is waited for and little
+is lost."""
 
 import os
 import sqlite3

@@ -1,4 +1,5 @@
-"""Two detectors and two associators, or two services of all the stations, on one broker: any may die in mid-event."""
+"""Two detectors and two associators, or two services of all the stations, on one broker: any may
+die in mid-event."""
 
 import asyncio
 import json
@@ -62,7 +63,8 @@ mode = "exercise"
 
 @dataclass
 class Witness:
-    """A phone in each cell that is alerted: what they heard and how they acted, and what the services told."""
+    """A phone in each cell that is alerted: what they heard and how they acted, and what the
+    services told."""
 
     verifier: Verifier
     machines: dict[str, DeviceMachine] = field(default_factory=dict)
@@ -124,7 +126,8 @@ async def test_killing_either_in_mid_event_loses_nothing_and_devices_act_once(
         if is_split:
             for name, share in (("north", vertical[::2]), ("south", vertical[1::2])):
                 select = ", ".join('"XS_' + c.seed_id.split(".")[1] + '"' for c in share)
-                source = f'seedlink = [{{ host = "127.0.0.1", port = {seedlink.port}, select = [{select}] }}]'
+                address = f'host = "127.0.0.1", port = {seedlink.port}'
+                source = f"seedlink = [{{ {address}, select = [{select}] }}]"
                 paths[name] = write_role(tmp_path, "detect", name, share, broker, source)
         for name in ("first", "second"):
             source = f'seedlink = [{{ host = "127.0.0.1", port = {seedlink.port} }}]'

@@ -1,4 +1,5 @@
-"""A pipeline that fails ends the process at once, with the exit code by which the supervisor starts it again."""
+"""A pipeline that fails ends the process at once, with the exit code by which the supervisor starts
+it again."""
 
 import asyncio
 import subprocess

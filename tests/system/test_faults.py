@@ -1,4 +1,5 @@
-"""The service as a process while what stands beside the alert path fails: alerts go out all the same."""
+"""The service as a process while what stands beside the alert path fails: alerts go out all the
+same."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,5 @@
-"""The live page in a real browser: it connects, and an earthquake that the service finds comes up on it."""
+"""The live page in a real browser: it connects, and an earthquake that the service finds comes up
+on it."""
 
 import asyncio
 import time

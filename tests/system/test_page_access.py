@@ -1,4 +1,5 @@
-"""Who can use the pages: by keyboard, with a screen reader, and where no other machine is reached."""
+"""Who can use the pages: by keyboard, with a screen reader, and where no other machine is
+reached."""
 
 import json
 from pathlib import Path

@@ -93,7 +93,8 @@ async def test_two_events_at_once_are_both_shown_and_each_sounds_once(
         second = await service.drill("luding")
         await page.until(f"{EVENTS} === 2", 10)
         found = await page.value(
-            "[...document.querySelectorAll('article[data-testid=event]')].map(e => e.dataset.eventId)"
+            "[...document.querySelectorAll('article[data-testid=event]')].map(e => "
+            "e.dataset.eventId)"
         )
         assert set(found) == {first, second}
         # The countdown stays that of the earthquake that is strong here

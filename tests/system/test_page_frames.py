@@ -1,4 +1,6 @@
-"""The page stays smooth with many stations and cells, also across the date line: a trace of its frames."""
+"""The page stays smooth with many stations and cells, also across the date line: a trace of its
+frames.
+"""
 
 import asyncio
 import time
@@ -62,7 +64,8 @@ async def traced(page: Page) -> list[dict[str, Any]]:
 def longest_tasks_ms(trace: list[dict[str, Any]]) -> list[float]:
     """Work of the page's main thread without a pause, longest first, ms.
 
-    It is counted in the thread's own time: what other programs of the machine take is not the page's.
+    It is counted in the thread's own time: what other programs of the machine take is not the
+    page's.
     """
     main = {
         (event["pid"], event["tid"])

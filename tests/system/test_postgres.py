@@ -1,4 +1,5 @@
-"""A service whose registry and journal are in PostgreSQL, and that server's crash amid an earthquake."""
+"""A service whose registry and journal are in PostgreSQL, and that server's crash amid an
+earthquake."""
 
 import asyncio
 import contextlib

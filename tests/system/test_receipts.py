@@ -1,4 +1,6 @@
-"""The latency receipt of an earthquake, end to end: SeedLink in, alerts out, devices that say when they heard."""
+"""The latency receipt of an earthquake, end to end: SeedLink in, alerts out, devices that say when
+they heard.
+"""
 
 import asyncio
 import contextlib
@@ -24,7 +26,8 @@ PHONES = [Device(f"phone-{n}", "phone", 29.6, 103.6 + n / 1000, "here") for n in
 
 
 def _is_told(shown: dict[int, dict[str, Any]]) -> bool:
-    """Whether as many receipts are shown as there are devices, and all that was sent is acknowledged."""
+    """Whether as many receipts are shown as there are devices, and all that was sent is
+    acknowledged."""
     if sum(said.get("receipts", 0) for said in shown.values()) < len(TVS) + len(PHONES):
         return False
     return all(said.get("acknowledged") == said.get("alerts") for said in shown.values())
@@ -44,7 +47,12 @@ async def test_latency_receipt_has_each_stage_and_what_devices_said(tmp_path: Pa
             ) as web,
         ):
             for tv in TVS:
-                body = {"device_id": tv.device_id, "kind": tv.kind, "latitude": tv.latitude, "longitude": tv.longitude}  # fmt: skip
+                body = {
+                    "device_id": tv.device_id,
+                    "kind": tv.kind,
+                    "latitude": tv.latitude,
+                    "longitude": tv.longitude,
+                }
                 assert (await web.post("/devices", json=body)).status_code == 201
             async with asyncio.timeout(20):
                 while seedlink.connections == 0:
@@ -59,7 +67,8 @@ async def test_latency_receipt_has_each_stage_and_what_devices_said(tmp_path: Pa
                     seedlink.play(shifted(chosen.packets(0.5), time.time_ns()), speed=1.0)
                 )
                 async with asyncio.timeout(60):
-                    # Which version tells whom first hangs on when packets came; all are told sooner or later
+                    # Which version tells whom first hangs on when packets came; all are told sooner
+                    # or later
                     shown: dict[int, dict[str, Any]] = {}
                     while not _is_told(shown):
                         said = json.loads(await live.recv())

@@ -109,9 +109,13 @@ async def test_doors_are_kept(tmp_path: Path) -> None:
     ):
         async with httpx.AsyncClient(base_url=served.http) as stranger:
             origin = {
-                "source": "icl", "event_id": "1", "time": datetime.now(UTC).isoformat(), "latitude": 29.5, "longitude": 103.5,
+                "source": "icl",
+                "event_id": "1",
+                "time": datetime.now(UTC).isoformat(),
+                "latitude": 29.5,
+                "longitude": 103.5,
                 "magnitude": 6.0,
-            }  # fmt: skip
+            }
             assert (await stranger.post("/origins", json=origin)).status_code == 401
             tv = {"device_id": "tv-1", "kind": "tv", "latitude": 29.8, "longitude": 103.8}
             assert (await stranger.post("/devices", json=tv)).status_code == 401
@@ -146,8 +150,12 @@ mode = "actual\"""",
         )
         config.write_text(text)
         origin = {
-            "event_id": "1", "time": datetime.now(UTC).isoformat(), "latitude": 29.5, "longitude": 103.5, "magnitude": 8.1,
-        }  # fmt: skip
+            "event_id": "1",
+            "time": datetime.now(UTC).isoformat(),
+            "latitude": 29.5,
+            "longitude": 103.5,
+            "magnitude": 8.1,
+        }
         async with (
             serving(config) as served,
             httpx.AsyncClient(

@@ -1,8 +1,8 @@
 """Imported by each Python that starts with this folder on its path: its wall clock can be stepped.
 
-``EW_CLOCK_STEP`` names a file of one float64 (native order): seconds that are added to the wall clock
-from the moment they are written. The monotonic clock and sleeps go on undisturbed, as they do when a
-host's time is set.
+``EW_CLOCK_STEP`` names a file of one float64 (native order): seconds that are added to the wall
+clock from the moment they are written. The monotonic clock and sleeps go on undisturbed, as they do
+when a host's time is set.
 """
 
 import mmap
