@@ -15,6 +15,7 @@ from ew.bridges.cap import CapWriter
 from ew.bridges.home_assistant import AVAILABLE, TEST, TEST_S, PlaceState, discovery
 from ew.bridges.notify import Notice, Notices
 from ew.bridges.watcher import PlaceAlert, Watcher
+from ew.bridges.webhook import Deliveries, Delivery
 from ew.broker_address import BrokerAddress
 from ew.errors import MessageError
 from ew.sources.listen import listen
@@ -22,6 +23,8 @@ from ew.sources.listen import listen
 log = logging.getLogger("ew.bridge")
 
 RETRY_S = 1.0
+POST_AGAIN_FIRST_S, POST_AGAIN_MOST_S = 0.5, 8.0
+"""Pauses between attempts to deliver one webhook, s."""
 STATES_EVERY_S = 0.25
 BIRTH = "homeassistant/status"
 """Home Assistant publishes here that it has started; discovery is then sent again (its
@@ -32,6 +35,12 @@ class Send(Protocol):
     """Sends a notification; returns whether a channel accepted it. It blocks."""
 
     def __call__(self, notice: Notice, /) -> bool: ...
+
+
+class Post(Protocol):
+    """Makes the request of a delivery; returns why it was not accepted, if so. It blocks."""
+
+    def __call__(self, delivery: Delivery, /) -> str | None: ...
 
 
 def _clock_us() -> int:
@@ -153,6 +162,40 @@ async def notify(
     async with asyncio.TaskGroup() as group:
         group.create_task(watch(broker, watcher, on_alert, on_subscribed))
         group.create_task(send_all())
+
+
+async def webhook(
+    broker: BrokerAddress,
+    watcher: Watcher,
+    deliveries: Deliveries,
+    post: Post,
+    on_subscribed: Callable[[], None],
+) -> None:
+    """Deliver alerts by HTTP until cancelled, each tried again until it is accepted or over."""
+    async with asyncio.TaskGroup() as group:
+
+        def on_alert(received: PlaceAlert) -> None:
+            delivery = deliveries.on_alert(received)
+            if delivery is not None:  # one that is tried again must not hold up the next
+                group.create_task(deliver(delivery, post))
+
+        group.create_task(watch(broker, watcher, on_alert, on_subscribed))
+
+
+async def deliver(delivery: Delivery, post: Post) -> None:
+    """Try until the receiver accepts it; what it has not accepted in time is logged as lost."""
+    wait_s = POST_AGAIN_FIRST_S
+    while True:
+        problem = await asyncio.to_thread(post, delivery)
+        if problem is None:
+            log.info("%s: delivered", delivery.message_id)
+            return
+        if _clock_us() + wait_s * 1e6 > delivery.expires_us:
+            log.error("%s: lost, its time is over: %s", delivery.message_id, problem)
+            return
+        log.warning("%s: %s; trying again in %.1f s", delivery.message_id, problem, wait_s)
+        await asyncio.sleep(wait_s)
+        wait_s = min(2 * wait_s, POST_AGAIN_MOST_S)
 
 
 async def cap(

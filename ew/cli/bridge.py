@@ -2,10 +2,15 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from ew.alerts.trust import Verifier, root_from_pem
 from ew.bridges import running
@@ -13,6 +18,7 @@ from ew.bridges.cap import CapWriter
 from ew.bridges.home_assistant import PlaceState
 from ew.bridges.notify import Filter, Notice, Notices
 from ew.bridges.watcher import Place, Watcher
+from ew.bridges.webhook import Deliveries, Delivery, secret_from_text
 from ew.broker_address import BrokerAddress
 from ew.cli import logs
 from ew.config import Config, load_config
@@ -21,6 +27,9 @@ from ew.storage.keyring import read_file
 from ew.traveltimes import TravelTimes
 from simulators.device import DeviceMachine, check_with
 from simulators.population import Device
+
+POST_WITHIN_S = 5.0
+"""A receiver that has not answered by then is tried again, s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,33 @@ def notify(watched: Watched, urls: Sequence[str], wanted: Filter) -> None:
 
     announce = _announcement(watched, f"{len(urls)} channels")
     _run(running.notify(watched.broker, watched.watcher(), Notices(wanted), send, announce))
+
+
+def webhook(watched: Watched, url: str, secret_file: Path, wanted: Filter) -> None:
+    """Run the webhook until interrupted.
+
+    Raises:
+        ConfigError: the URL or the secret can't be used.
+        InputError: the secret's file can't be read.
+    """
+    secret = secret_from_text(read_file(secret_file).decode("utf-8", "replace"))
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ConfigError(f"{url!r} is no http(s) URL")
+
+    def post(delivery: Delivery) -> str | None:
+        request = Request(url, delivery.body, dict(delivery.headers(secret, time.time())))  # noqa: S310 - http(s), checked above
+        try:
+            with urlopen(request, timeout=POST_WITHIN_S) as answer:  # noqa: S310
+                answer.read(0)
+        except HTTPError as error:
+            return f"answered {error.code}"
+        except (OSError, HTTPException) as error:  # URLError is an OSError
+            return str(getattr(error, "reason", None) or error)
+        return None
+
+    announce = _announcement(watched, f"webhook to {urlsplit(url).hostname}")
+    deliveries = Deliveries(wanted)
+    _run(running.webhook(watched.broker, watched.watcher(), deliveries, post, announce))
 
 
 def cap(watched: Watched, folder: Path, sender: str) -> None:

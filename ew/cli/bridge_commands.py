@@ -11,7 +11,7 @@ import typer
 from ew.cli.options import CaOption, ConfigOption, PasswordOption
 
 bridge_app = typer.Typer(
-    help="Hand alerts on: to Home Assistant, to notification channels, as CAP files.",
+    help="Hand alerts on: to Home Assistant, to notification channels, to a URL, as CAP files.",
     no_args_is_help=True,
 )
 BridgeBrokerOption = Annotated[
@@ -77,6 +77,31 @@ def bridge_notify(
 
     watched = Watched.of(parse_url(broker, ca_file=ca), root, place, config)
     notify(watched, to, Filter(min_intensity, min_magnitude, within_km, drills))
+
+
+@bridge_app.command("webhook")
+def bridge_webhook(
+    broker: BridgeBrokerOption,
+    root: RootOption,
+    place: PlaceOption,
+    to: Annotated[str, typer.Option(metavar="URL", help="Where requests are posted.")],
+    secret_file: Annotated[
+        Path, typer.Option(metavar="FILE", help="The secret they are signed with: whsec_….")
+    ],
+    min_intensity: Annotated[float, typer.Option(min=0, max=12, help="At the place.")] = 3.0,
+    min_magnitude: Annotated[float, typer.Option(min=0, max=10)] = 0.0,
+    within_km: Annotated[float, typer.Option(min=0, help="Of the epicentre.")] = 20_000.0,
+    drills: Annotated[bool, typer.Option(help="Exercises and tests too.")] = False,
+    ca: CaOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Post each alert, update and cancel for the places to a URL, signed (Standard Webhooks)."""
+    from ew.bridges.notify import Filter  # noqa: PLC0415
+    from ew.broker_address import parse_url  # noqa: PLC0415
+    from ew.cli.bridge import Watched, webhook  # noqa: PLC0415
+
+    watched = Watched.of(parse_url(broker, ca_file=ca), root, place, config)
+    webhook(watched, to, secret_file, Filter(min_intensity, min_magnitude, within_km, drills))
 
 
 @bridge_app.command("cap")
