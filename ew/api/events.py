@@ -1,11 +1,13 @@
 """Past and present events over HTTP, as JSON, GeoJSON, QuakeML and CAP, and by fdsnws-event."""
 
 import asyncio
+from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from ew.api import formats
@@ -75,6 +77,62 @@ async def event_cap(request: Request, event_id: EventId) -> Response:
         )
     )
     return Response(made, media_type=CAP)
+
+
+class Alerted(BaseModel):
+    """An alert that the broker has taken for a cell or a device."""
+
+    cell: str | None = Field(default=None, description="H3 cell, whose phones were alerted")
+    device: str | None = Field(default=None, description="registered device")
+    version: int
+    sent_us: int = Field(description="when it was first sent, µs since the epoch")
+    acknowledged_us: int = Field(description="when the broker had passed it on (QoS 1)")
+    intensity: float
+
+
+class AlertsPage(BaseModel):
+    """Who was told of an event, in the order they were."""
+
+    alerts: list[Alerted]
+    next: str | None = Field(description="``after`` of the next page; null on the last")
+
+
+After = Annotated[str, Query(pattern=r"^[0-9]{1,18}-[0-9]{1,4}$")]
+TargetId = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
+@router.get("/events/{event_id}/alerts", **READ)
+async def event_alerts(
+    request: Request,
+    event_id: EventId,
+    after: After = "0-0",
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    target: TargetId = None,
+) -> AlertsPage:
+    """List who was told of an event, what and when; ``target``: one cell or device alone.
+
+    An alert is here within seconds of the broker's acknowledgement.
+    """
+    part, _, number = after.partition("-")
+    await _history(request, event_id)
+    page, last = AlertsPage(alerts=[], next=None), after
+    found = _backend(request).store.alerts(event_id, (int(part), int(number)), target)
+    async with aclosing(found):
+        async for place, alert in found:
+            if len(page.alerts) == limit:
+                page.next = last
+                break
+            last = f"{place[0]}-{place[1]}"
+            page.alerts.append(
+                Alerted(
+                    **{alert.address: alert.target},
+                    version=alert.version,
+                    sent_us=alert.sent_us,
+                    acknowledged_us=alert.acknowledged_us,
+                    intensity=alert.intensity,
+                )
+            )
+    return page
 
 
 @router.get("/events/{event_id}", **READ)

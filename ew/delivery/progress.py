@@ -1,9 +1,22 @@
-"""PURE: counts the alerts of each event version that were sent and acknowledged."""
+"""PURE: counts what was sent and acknowledged, in all and of each event version."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 VERSIONS_KEPT = 256
+
+
+@dataclass(slots=True)
+class PublisherStatus:
+    """Numbers and state of the publisher, for health and metrics."""
+
+    connected: int = 0
+    sent: int = 0
+    expired: int = 0
+    refused: int = 0
+    repeated: int = 0
+    reconnects: int = 0
+    last_error: str | None = None
 
 
 @dataclass(slots=True)

@@ -11,7 +11,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -22,7 +21,7 @@ from ew.broker_address import BrokerAddress
 from ew.config import DeliveryConfig
 from ew.delivery.link import Link, LinkError, Login, open_link
 from ew.delivery.outbox import Outbox, Outgoing
-from ew.delivery.progress import SendProgress
+from ew.delivery.progress import PublisherStatus, SendProgress
 from ew.delivery.retained import Published, RetainedAlerts, SendRecord
 from ew.errors import BrokerError
 from mqtt_broker.packets import V5, V311, Prop, Publish
@@ -39,19 +38,6 @@ BATCH_MOST = 16
 """Most alerts written in one call: about 1 ms of signing; the first of a plan is written alone."""
 TICK_S = 1.0
 REPEAT_AFTER_S = 2.0
-
-
-@dataclass(slots=True)
-class PublisherStatus:
-    """Numbers and state of the publisher, for health and metrics."""
-
-    connected: int = 0
-    sent: int = 0
-    expired: int = 0
-    refused: int = 0
-    repeated: int = 0
-    reconnects: int = 0
-    last_error: str | None = None
 
 
 class Publisher:
@@ -72,7 +58,7 @@ class Publisher:
         self.address = address
         self.signer = signer
         self.status = PublisherStatus()
-        self.records: deque[SendRecord] = deque(maxlen=RECORDS_KEPT)
+        self._told: deque[SendRecord] = deque(maxlen=RECORDS_KEPT)
         self._config = config or DeliveryConfig()
         self._now_s = now_s
         self._alerts = AlertQueue() if queue is None else queue
@@ -148,6 +134,11 @@ class Publisher:
         self.outbox.put(outgoing, self._now_s(), is_connected=self.status.connected > 0)
         self._wake_all()
 
+    def take_told(self) -> list[SendRecord]:
+        """The alerts that were acknowledged since the last call; of too many the newest."""
+        told, self._told = list(self._told), deque(maxlen=RECORDS_KEPT)
+        return told
+
     async def drain(self) -> None:
         """Return when everything submitted has been acknowledged or has expired."""
         await self._idle.wait()
@@ -209,8 +200,9 @@ class Publisher:
         topic = plan.topic(place)
         progress = self.progress.of(plan.version.event_id, plan.version.version)
         submitted_ns = progress.submitted_ns if progress else 0
-        record = SendRecord(topic, plan.version.event_id, plan.version.version, submitted_ns)
-        self.records.append(record)
+        version, row = plan.version, plan.order[place]
+        strength = float(plan.intensity[row])
+        record = SendRecord(topic, version.event_id, version.version, submitted_ns, row, strength)
         alert = Published(record, due, plan.expires_s(place))
         in_its_place = self._retained.note(alert, self._now_s())
         if in_its_place is not None:
@@ -320,6 +312,7 @@ class Publisher:
         record = outgoing.record
         if record is not None and not record.acked_ns:
             record.acked_ns = time.time_ns()
+            self._told.append(record)
             self.progress.acknowledged(record.event_id, record.version, record.acked_ns)
         self.status.sent += 1
 

@@ -12,12 +12,17 @@ from ew.alerts.lanes import Due
 
 @dataclass(slots=True)
 class SendRecord:
-    """When an alert passed each step inside ``ew``: wall-clock ns, 0 where not reached yet."""
+    """When an alert passed each step inside ``ew``: wall-clock ns, 0 where not reached yet.
+
+    ``row``: where its target stands among those of its plan; ``intensity``: what it was told.
+    """
 
     topic: str
     event_id: str
     version: int
     submitted_ns: int
+    row: int
+    intensity: float
     sent_ns: int = 0
     acked_ns: int = 0
     signed_ns: int = 0  # duration of making and signing

@@ -23,7 +23,6 @@ from ew.alerts.message import (
     TOPIC_EVENT,
     TOPIC_HEARTBEAT,
     TOPIC_KEYS,
-    TOPIC_RECEIPT,
     event_body,
     heartbeat,
     signed,
@@ -44,9 +43,9 @@ from ew.service.ground_motion import GroundMotion
 from ew.service.health import Judgement, StationHealth
 from ew.service.hostclock import HostClock
 from ew.service.keys_publisher import KeysPublisher
-from ew.service.latency import Latencies
 from ew.service.live_updates import LiveUpdates
 from ew.service.loading import load_keys
+from ew.service.outcomes import Outcomes
 from ew.service.resume_file import ResumeFile
 from ew.service.resuming import resume
 from ew.service.retained_events import retained_events
@@ -67,7 +66,6 @@ from ew.traveltimes import TravelTimes
 log = logging.getLogger("ew.service")
 
 SAVE_EVERY_S = 10.0
-LATENCIES_EVERY_S = 1.0
 MOTION_EVERY_S = 1.0
 
 
@@ -126,7 +124,7 @@ class Service:
         self.journal = Journal(config.service.database)
         scale = RELATIONS[config.shaking.relation][0]
         self.motion = GroundMotion(inventory, verticals_of(inventory).values(), scale)
-        self.latencies = Latencies(self.publisher.progress.of)
+        self.outcomes = Outcomes(config, self.publisher, self.journal, self.live)
         self.acquisition = Acquisition(config, broker, stations_of(inventory))
         self.stations = StationHealth(inventory, config.locate.min_stations)
         self.holds_until_s = min((c.until_s for c in inventory.values()), default=math.inf)
@@ -186,12 +184,12 @@ class Service:
             self.keys_publisher.publish()
             self.acquisition.start(self.watch)
             self.watch.keep("events", self.exchange.run)
-            if self._asks_for_receipts:
-                self.watch.keep("receipts", self._listen_for_receipts)
+            if self.outcomes.asks_for_receipts:
+                self.watch.keep("receipts", lambda: self.outcomes.listen(self.broker))
             self.watch.keep("commands", self._listen_for_commands)
             self.watch.keep("keys", self.keys_publisher.run)
             self.watch.keep("motion", self._show_motion)
-            self.watch.keep("latencies", self._note_latencies_ever)
+            self.watch.keep("outcomes", self.outcomes.run)
             self.watch.keep("heartbeat", self._pulse)
             self.watch.keep("devices", self.targets.keep_reading)
             self.watch.keep("resume-file", self.resume_file.run)
@@ -247,8 +245,9 @@ class Service:
         for plan in output.plans:
             self.counts.alerts += len(plan)
             self.publisher.submit(plan)
+            self.outcomes.planned(plan)
         for version in output.versions:
-            self.latencies.note(version, output.picks, output.stages)
+            self.outcomes.latencies.note(version, output.picks, output.stages)
             self._publish_version(version)
         self._log_held()
         self.counts.picks += len(output.picks)
@@ -321,20 +320,6 @@ class Service:
 
     # What else is received and published
 
-    @property
-    def _asks_for_receipts(self) -> bool:
-        asked = self.config.delivery.receipts
-        return bool(asked.cells or asked.devices)
-
-    async def _listen_for_receipts(self) -> None:
-        wanted = [(TOPIC_RECEIPT.format("+"), 0)]
-        await listen(self.broker, wanted, self._take_receipts, "receipts")
-
-    def _take_receipts(self, messages: Sequence[tuple[str, bytes]]) -> None:
-        now_us = time.time_ns() // 1000
-        for topic, payload in messages:
-            self.latencies.receive(topic, payload, now_us)
-
     async def _listen_for_commands(self) -> None:
         wanted = [*self.commands.wanted, (TOPIC_KEYS, 1)]
         await listen(self.broker, wanted, self._take_commands, "commands")
@@ -344,18 +329,6 @@ class Service:
             if topic == TOPIC_KEYS:
                 self.keys_publisher.take(payload, time.time())
         self.commands.take([one for one in messages if one[0] != TOPIC_KEYS])
-
-    async def _note_latencies_ever(self) -> None:
-        """Journal and publish the latency receipts of versions as they change, until cancelled."""
-        while True:
-            await asyncio.sleep(LATENCIES_EVERY_S)
-            self.note_latencies()
-
-    def note_latencies(self) -> None:
-        """Give changed latency receipts to the journal and to web processes."""
-        for event_id, version, body in self.latencies.changed():
-            self.journal.note_latency(event_id, version, body)
-            self.live.publish("latency", event_id=event_id, version=version, **body)
 
     async def _show_motion(self) -> None:
         """Publish the ground motion for web processes each second, until cancelled."""
@@ -385,8 +358,8 @@ class Service:
             await asyncio.sleep(1.0)
 
     def close(self) -> None:
-        """Store the last latency receipts, and let the journal write its queue."""
-        self.note_latencies()
+        """Store what became of the last versions, and let the journal write its queue."""
+        self.outcomes.finish()
         self.journal.stop()
 
     def status(self) -> dict[str, Any]:

@@ -80,8 +80,8 @@ def status_of(service: "Service") -> dict[str, Any]:
             **{name: getattr(counts, name) for name in type(counts).__slots__},
             "packets_dropped": acquisition.dropped,
             "messages_dropped": publisher.outbox.dropped,
-            "receipts": service.latencies.receipts,
-            "receipts_refused": service.latencies.refused,
+            "receipts": service.outcomes.latencies.receipts,
+            "receipts_refused": service.outcomes.latencies.refused,
         },
         "picker": pipeline.bank.counters.as_dict(),
     }

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ew.errors import InputError
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The newest migration that this version of ``ew`` knows."""
 LOCK_S = 1.0
 """Longest wait for another process's lock before it is an error, s."""

@@ -19,14 +19,18 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ew.errors import InputError
+from ew.storage.alert_log import Acknowledged, packed, parts
 from ew.storage.database import Database
-from ew.storage.tables import latencies, versions
+from ew.storage.tables import alerts, latencies, versions
 
 log = logging.getLogger("ew.journal")
 
 WAITING_MOST = 20_000
 """Most entries that wait for the database: some hours of versions and receipts of a busy
 network."""
+PARTS_WAITING_MOST = 200
+"""Most parts of a thousand alerts that wait: some 50 MB."""
+NS_PER_US = 1000
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
 BATCH_MOST = 200
 STOP_WITHIN_S = 2.0
@@ -34,13 +38,13 @@ STOP_WITHIN_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the journal: an event version's ``body``, or its latency receipt."""
+    """A line of the journal: an event version, its latency receipt, or a part of its alerts."""
 
-    table: str  # "versions" or "latencies"
+    table: str  # "versions", "latencies" or "alerts", whose ``version`` is the number of the part
     event_id: str
     version: int
     issued_s: float
-    body: bytes
+    body: bytes | tuple[Acknowledged, ...]
 
 
 class Journal:
@@ -49,6 +53,7 @@ class Journal:
     def __init__(self, where: Path | str, *, waiting_most: int = WAITING_MOST) -> None:
         self._database = Database(where)
         self.lost = 0
+        self._part = 0
         self.written = 0
         self.error: str | None = None
         self._waiting: deque[Entry] = deque()
@@ -76,6 +81,18 @@ class Journal:
         """Add a version's latency receipt, in place of an earlier one."""
         self._put("latencies", event_id, version, 0.0, body)
 
+    def note_alerts(self, records: Sequence[Acknowledged]) -> None:
+        """Keep who was told what and when.
+
+        Where so many wait that memory would run short, those that come are lost and counted.
+        """
+        for event_id, part in parts(records):
+            if sum(entry.table == "alerts" for entry in self._waiting) >= PARTS_WAITING_MOST:
+                self.lost += 1
+                continue
+            self._part = max(self._part + 1, time.time_ns() // NS_PER_US)
+            self._put_entry(Entry("alerts", event_id, self._part, 0.0, tuple(part)))
+
     def status(self) -> dict[str, Any]:
         """The journal's state, for health and metrics."""
         return {
@@ -88,7 +105,9 @@ class Journal:
     def _put(
         self, table: str, event_id: str, version: int, issued_s: float, body: dict[str, Any]
     ) -> None:
-        entry = Entry(table, event_id, version, issued_s, orjson.dumps(body))
+        self._put_entry(Entry(table, event_id, version, issued_s, orjson.dumps(body)))
+
+    def _put_entry(self, entry: Entry) -> None:
         with self._changed:
             if len(self._waiting) >= self._waiting_most:
                 self._waiting.popleft()
@@ -168,7 +187,12 @@ class Journal:
                     "version": entry.version,
                     "body": entry.body,
                 }
-                if entry.table == "versions":
+                if isinstance(entry.body, tuple):
+                    statement = self._database.insert(alerts).values(
+                        event_id=entry.event_id, part=entry.version, body=packed(entry.body)
+                    )
+                    connection.execute(statement.on_conflict_do_nothing())
+                elif entry.table == "versions":
                     statement = self._database.insert(versions).values(
                         **values, issued_s=entry.issued_s
                     )

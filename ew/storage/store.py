@@ -5,6 +5,7 @@ writes it, in a thread of its own (``ew.storage.journal``).
 """
 
 import time
+from collections.abc import AsyncGenerator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +16,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ew.errors import InputError
+from ew.storage.alert_log import ToldAlert, unpacked
 from ew.storage.database import Database
-from ew.storage.tables import devices, latencies, versions
+from ew.storage.tables import alerts, devices, latencies, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,23 @@ class Store:
                 if event_id not in newest:
                     newest[event_id] = _with_latency(body, latency)
         return list(newest.values())[:limit]
+
+    async def alerts(
+        self, event_id: str, after: tuple[int, int] = (0, 0), target: str | None = None
+    ) -> AsyncGenerator[tuple[tuple[int, int], ToldAlert]]:
+        """Who was told of an event, from a place on: each alert with the place behind it.
+
+        ``after``: part and number in it; ``target``: a cell or a device alone.
+        """
+        part, number = after
+        wanted = select(alerts.c.part, alerts.c.body).where(alerts.c.event_id == event_id)
+        wanted = wanted.where(alerts.c.part >= part).order_by(alerts.c.part)
+        async with self._engine.connect() as connection:
+            async for found, body in await connection.stream(wanted.execution_options(yield_per=4)):
+                first = number if found == part else 0
+                for place, alert in enumerate(unpacked(body), 1):
+                    if place > first and target in (None, alert.target):
+                        yield (found, place), alert
 
     async def history(self, event_id: str) -> list[dict[str, Any]]:
         """All versions of one event, first to last, each with its ``latency`` receipt."""

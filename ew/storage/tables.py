@@ -1,6 +1,15 @@
 """The tables of the database: registered devices and the journal of what was published."""
 
-from sqlalchemy import Column, Float, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, String
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+)
 from sqlalchemy import Table as _Table
 
 metadata = MetaData()
@@ -29,4 +38,31 @@ latencies = _Table(
     Column("version", Integer),
     Column("body", LargeBinary, nullable=False),
     PrimaryKeyConstraint("event_id", "version"),
+)
+alerts = _Table(
+    "alerts",
+    metadata,
+    Column("event_id", String(64)),
+    Column("part", BigInteger),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("event_id", "part"),
+)
+"""Who was told, in parts of up to a thousand alerts (``alert_log``); an event may have many."""
+actions = _Table(
+    "actions",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("time_s", Float, nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("subject", String(96), nullable=False),
+    Column("why", String(400), nullable=False),
+)
+silenced = _Table(
+    "silenced",
+    metadata,
+    Column("station", String(16), primary_key=True),
+    Column("since_s", Float, nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("why", String(400), nullable=False),
 )

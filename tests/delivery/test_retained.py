@@ -44,7 +44,9 @@ def test_slot_holds_the_most_urgent_alert_that_is_neither_cancelled_nor_expired(
         for again in alerts.expire(now_s)[1]:
             slot = again
         plan = of(plans[name], version, "cancel" if is_cancel else "update", intensity)
-        alert = Published(SendRecord(TOPIC, name, version, 0), Due(plan, 0), now_s + lasts_s)
+        alert = Published(
+            SendRecord(TOPIC, name, version, 0, 0, intensity), Due(plan, 0), now_s + lasts_s
+        )
         again = alerts.note(alert, now_s)
         if alert.is_retained:
             slot = alert

@@ -14,12 +14,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
+from ew.delivery.retained import SendRecord
 from ew.errors import InputError
+from ew.storage.alert_log import ToldAlert
 from ew.storage.database import SCHEMA, Database
 from ew.storage.journal import Journal
 from ew.storage.registry import read_targets
 from ew.storage.store import RegisteredDevice, Store
-from ew.storage.tables import metadata
+from ew.storage.tables import devices, latencies, metadata, versions
 from tests.postgres import Postgres, postgres
 
 
@@ -92,6 +94,28 @@ async def test_the_journal_is_read_as_it_was_written(where: Path | str) -> None:
         assert [one["event_id"] for one in await store.events()] == ["e2", "e1"]
 
 
+async def test_who_was_told_is_read_as_it_was_sent_page_by_page(where: Path | str) -> None:
+    told = [
+        SendRecord(f"ew/v1/alert/device/tv-{n}", f"e{n % 2}", 1, 1, n, 3.5, 2000 + n, 3_000_000)
+        for n in range(5_000)
+    ]
+    journal = Journal(where)
+    journal.start()
+    journal.note_alerts(told)
+    until(lambda: journal.status()["waiting"] == 0)
+    journal.stop()
+    async with Store(where) as store:
+        found = [one async for one in store.alerts("e1")]
+        assert [alert.target for _, alert in found] == [f"tv-{n}" for n in range(1, 5_000, 2)]
+        assert found[0][1] == ToldAlert("device", "tv-1", 1, 2, 3000, 3.5)
+        for stop in (1, 999, 1000, 1001, 2499):
+            rest = [one async for one in store.alerts("e1", found[stop - 1][0])]
+            assert rest == found[stop:]
+        alone = [alert async for _, alert in store.alerts("e1", target="tv-4321")]
+        assert [alert.target for alert in alone] == ["tv-4321"]
+        assert [one async for one in store.alerts("nothing")] == []
+
+
 def test_many_that_begin_at_once_migrate_once(where: Path | str) -> None:
     def migrate(_: int) -> None:
         database = Database(where)
@@ -128,7 +152,7 @@ def _differences(database: Database) -> list[Any]:
 
 async def test_a_database_from_before_the_migrations_is_taken_over(where: Path | str) -> None:
     engine = Database(where).engine()
-    metadata.create_all(engine)
+    metadata.create_all(engine, tables=[devices, versions, latencies])
     engine.dispose()
     async with Store(where) as store:
         await store.register(RegisteredDevice("tv-1", "tv", 30.0, 100.0))

@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import httpx
@@ -93,6 +94,15 @@ async def test_earthquake_over_seedlink_becomes_signed_alerts_and_an_event(tmp_p
             assert event["origin"]["latitude"] == pytest.approx(29.5, abs=0.2)
             history = (await web.get(f"/events/{event['event_id']}")).json()
             assert [v["version"] for v in history] == list(range(1, len(history) + 1))
+            async with asyncio.timeout(20):
+                while (counts := json.loads(await live.recv()))["type"] != "devices":
+                    pass
+                told: list[dict[str, Any]] = []
+                while not any(one["device"] == "tv-1" for one in told):
+                    told = (await web.get(f"/events/{event['event_id']}/alerts")).json()["alerts"]
+            assert counts["kinds"]["tv"]["expected"] == 1
+            assert all(one["sent_us"] <= one["acknowledged_us"] for one in told)
+            assert {bool(one["cell"]) for one in told} == {True, False}
             stations = (await web.get("/stations")).json()
             picked = [one for one in stations if one["state"] == "picked"]
             assert len(picked) >= 4

@@ -1,0 +1,71 @@
+"""SHELL: what became of published versions, for journal and page.
+
+Latency receipts, who was told and when, and how many devices of each kind. All of it comes after
+the alerts have been sent.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from ew.alerts.message import TOPIC_RECEIPT
+from ew.alerts.planner import AlertPlan
+from ew.broker_address import BrokerAddress
+from ew.config import Config
+from ew.delivery.publisher import Publisher
+from ew.service.latency import Latencies
+from ew.service.live_updates import LiveUpdates
+from ew.service.told import ToldDevices
+from ew.sources.listen import listen
+from ew.storage.journal import Journal
+
+EVERY_S = 1.0
+NS_PER_US = 1000
+
+
+class Outcomes:
+    """Gathers each second what has changed, and gives it to the journal and to web processes."""
+
+    def __init__(
+        self, config: Config, publisher: Publisher, journal: Journal, live: LiveUpdates
+    ) -> None:
+        asked = config.delivery.receipts
+        self.asks_for_receipts = bool(asked.cells or asked.devices)
+        self.latencies = Latencies(publisher.progress.of)
+        self._publisher, self._journal, self._live = publisher, journal, live
+        self._told = ToldDevices(list(config.policy.kinds))
+        self._plans: list[AlertPlan] = []
+
+    def planned(self, plan: AlertPlan) -> None:
+        """Note a plan whose alerts are being sent."""
+        self._plans.append(plan)
+
+    async def run(self) -> None:
+        """Tell what has changed each second, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            plans, self._plans = self._plans, []
+            records = self._publisher.take_told()
+            self._journal.note_alerts(records)
+            for counts in await asyncio.to_thread(self._told.update, plans, records):
+                self._live.publish("devices", **counts)
+            self._tell_latencies()
+
+    def finish(self) -> None:
+        """Give the journal what is left."""
+        self._journal.note_alerts(self._publisher.take_told())
+        self._tell_latencies()
+
+    def _tell_latencies(self) -> None:
+        for event_id, version, body in self.latencies.changed():
+            self._journal.note_latency(event_id, version, body)
+            self._live.publish("latency", event_id=event_id, version=version, **body)
+
+    async def listen(self, broker: BrokerAddress) -> None:
+        """Take the receipts of devices, until cancelled."""
+        await listen(broker, [(TOPIC_RECEIPT.format("+"), 0)], self._take, "receipts")
+
+    def _take(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        now_us = time.time_ns() // NS_PER_US
+        for topic, payload in messages:
+            self.latencies.receive(topic, payload, now_us)

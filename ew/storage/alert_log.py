@@ -1,0 +1,68 @@
+"""PURE: the alerts that an event's targets were told, in parts as the database keeps them."""
+
+import itertools
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import orjson
+
+PART_MOST = 1000
+NS_PER_US = 1000
+
+
+class Acknowledged(Protocol):
+    """What is asked of an alert that the broker has acknowledged."""
+
+    topic: str
+    event_id: str
+    version: int
+    sent_ns: int
+    acked_ns: int
+    intensity: float
+
+
+Record = TypeVar("Record", bound=Acknowledged)
+
+
+@dataclass(frozen=True, slots=True)
+class ToldAlert:
+    """An alert that the broker has acknowledged; times are epoch microseconds."""
+
+    address: str  # "cell" or "device"
+    target: str
+    version: int
+    sent_us: int
+    acknowledged_us: int
+    intensity: float
+
+
+def parts(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
+    """Records by event, in parts of at most a thousand."""
+    by_event: dict[str, list[Record]] = {}
+    for record in records:
+        by_event.setdefault(record.event_id, []).append(record)
+    for event_id, found in by_event.items():
+        for first in range(0, len(found), PART_MOST):
+            yield event_id, found[first : first + PART_MOST]
+
+
+def packed(records: Iterable[Acknowledged]) -> bytes:
+    """A part as it is kept: 15 bytes an alert."""
+    rows = [
+        (
+            *record.topic.rsplit("/", 2)[1:],
+            record.version,
+            record.sent_ns // NS_PER_US,
+            record.acked_ns // NS_PER_US,
+            round(record.intensity, 1),
+        )
+        for record in records
+    ]
+    return zlib.compress(orjson.dumps(rows), 1)
+
+
+def unpacked(body: bytes) -> Iterator[ToldAlert]:
+    """The alerts of a part, in the order they were acknowledged in."""
+    return itertools.starmap(ToldAlert, orjson.loads(zlib.decompress(body)))
