@@ -29,6 +29,8 @@ async def live(socket: WebSocket) -> None:
     hub: Hub = socket.app.state.hub
     with hub.subscribe() as queue:
         try:
+            for state in hub.recent("devices")[-1:]:  # who comes late sees who has been alerted
+                await socket.send_json(state)
             while True:
                 await socket.send_json(await queue.get())
         except WebSocketDisconnect:

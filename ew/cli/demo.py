@@ -48,7 +48,7 @@ from ew.storage.keyring import ServiceKeys
 from ew.times import NS_PER_S, iso_from_ns, seconds_from_ns, us_from_seconds
 from ew.traveltimes import TravelTimes
 from simulators import population, scenario
-from simulators.fleet import Fleet
+from simulators.fleet import Fleet, topic_of
 from simulators.population import Device
 from simulators.scenario import Scenario
 
@@ -300,16 +300,17 @@ async def _until_reached(fleet: Fleet, run: DemoRun) -> None:
 def _view(
     chosen: Scenario, devices: Sequence[Device], arrivals: list[tuple[int, Packet]]
 ) -> DemoView:
-    counts: dict[str, int] = {}
+    topics: dict[str, list[str]] = {}
     for device in devices:
-        counts[device.kind] = counts.get(device.kind, 0) + 1
+        topics.setdefault(device.kind, []).append(topic_of(device))
     return DemoView(
         title=chosen.title,
         origin_s=chosen.origin.time_s if chosen.origin else chosen.start_s,
         now_s=seconds_from_ns(arrivals[0][0]),
         cities=[CityView(city.name, city.latitude, city.longitude) for city in chosen.cities],
         stations=len(chosen.stations),
-        devices=counts,
+        devices={kind: len(ours) for kind, ours in topics.items()},
+        topics=topics,
     )
 
 
@@ -321,8 +322,11 @@ def _show(view: DemoView, output: Output, run: DemoRun, fleet: Fleet) -> None:
         alerted.setdefault(reaction["device_kind"], set()).add(reaction["device_id"])
     view.alerted = {kind: len(ids) for kind, ids in alerted.items()}
     counts = {
-        kind: {"alerted": view.alerted.get(kind, 0), "expected": count}
-        for kind, count in view.devices.items()
+        kind: {
+            "alerted": view.alerted.get(kind, 0),
+            "expected": sum(topic in run.expected for topic in topics),
+        }
+        for kind, topics in view.topics.items()
     }
     if counts != view.shown:
         view.shown = counts

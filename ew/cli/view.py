@@ -38,6 +38,7 @@ class DemoView:
     versions: list[EventVersion] = field(default_factory=list)
     alerted: dict[str, int] = field(default_factory=dict)
     devices: dict[str, int] = field(default_factory=dict)
+    topics: dict[str, list[str]] = field(default_factory=dict)  # of each kind's devices
     shown: dict[str, dict[str, int]] = field(default_factory=dict)  # counts the page has
 
     def render(self) -> Group:

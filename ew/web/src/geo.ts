@@ -85,3 +85,16 @@ export function centreOf(places: readonly Place[]): Place {
   if (Math.hypot(x, y, z) < 1e-9) return { latitude: 0, longitude: 0 };
   return { latitude: Math.atan2(z, Math.hypot(x, y)) / RAD, longitude: Math.atan2(y, x) / RAD };
 }
+
+/** Four places so far from a centre, to have a map show all between them. */
+export function around(centre: Place, km: number): Place[] {
+  const up = km / (EARTH_RADIUS_KM * RAD);
+  const aside = up / Math.max(0.05, Math.cos(centre.latitude * RAD));
+  const { latitude, longitude } = centre;
+  return [
+    { latitude: Math.min(89, latitude + up), longitude },
+    { latitude: Math.max(-89, latitude - up), longitude },
+    { latitude, longitude: wrapLongitude(longitude + aside) },
+    { latitude, longitude: wrapLongitude(longitude - aside) },
+  ];
+}

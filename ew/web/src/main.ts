@@ -5,7 +5,7 @@ import { ServiceClock } from "./clock";
 import { INTENSITY_COLOURS, roman, SECONDS_COLOURS } from "./colours";
 import { byId, byTestId, make, setText } from "./dom";
 import { EventStore, isUnderWay, mostUrgent, viewAt } from "./events";
-import { distanceKm, parsePlace } from "./geo";
+import { around, distanceKm, parsePlace } from "./geo";
 import { HealthPanel } from "./health";
 import * as i18n from "./i18n";
 import { text } from "./i18n";
@@ -15,8 +15,9 @@ import { EventMap } from "./map/map";
 import { PastEvents } from "./past";
 import { PlacePanel } from "./place";
 import { type CityRow, cityRows, showDevices } from "./tables";
-import type { EventVersion, LiveMessage, NamedPlace, Status } from "./types";
+import type { EventVersion, LiveMessage, NamedPlace, Place, Status } from "./types";
 import { Waveforms } from "./waveforms";
+import { whereIs } from "./where";
 
 /** Texts are brought up to date this often; the countdown must not lag by a tenth, ms. */
 const TEXT_EVERY_MS = 50;
@@ -24,6 +25,9 @@ const WAVEFORMS_EVERY_MS = 500;
 const HEALTH_EVERY_MS = 5000;
 /** Whoever saw a countdown is told so long that it was taken back. */
 const CANCEL_SHOWN_US = 20e6;
+/** The map turns to so much of the alerted region, and to a place no farther off than this, km. */
+const MOST_TURNED_KM = 250;
+const NEAR_ENOUGH_KM = 600;
 
 class Page {
   private readonly clock = new ServiceClock();
@@ -43,6 +47,10 @@ class Page {
   private isReduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
   private drawnS = 0;
   private cancelledUntilUs = 0;
+  /** Places in words: an epicentre is asked for many times a second. */
+  private readonly words = new Map<string, string>();
+  /** The events that the map has been turned to. */
+  private readonly shownOnMap = new Set<string>();
 
   constructor() {
     this.map = new EventMap(byTestId("map"), (place) => this.place.set({ ...place, name: "" }));
@@ -50,7 +58,7 @@ class Page {
       () => this.map.base.cities,
       () => (this.textMs = 0),
     );
-    this.past = new PastEvents(this.store, this.clock, (eventId) => this.loadVersions(eventId));
+    this.past = new PastEvents(this.store, this.clock, (eventId) => this.loadVersions(eventId), (place) => this.where(place));
     this.waveforms = new Waveforms((seedId) => this.stations.get(stationCode(seedId)));
   }
 
@@ -182,6 +190,7 @@ class Page {
     }
     // Reduced motion: the fronts move once a second instead of gliding
     const second = Math.floor(nowUs / 1e6);
+    this.turnTo(events);
     const isMoving = events.length > 0 && !this.isReduced;
     if (isMoving || second !== this.drawnS || this.map.needsDrawing) {
       this.drawnS = second;
@@ -191,10 +200,29 @@ class Page {
           stations: this.stations.values(),
           events: events.map((one) => this.versionsUntil(one.event_id, nowUs)),
           place: this.place.place,
+          cities: this.cities,
+          named: this.map.base.named,
+          isStill: this.isReduced,
         },
         mostUrgent(events, this.place.place, nowUs),
       );
     }
+  }
+
+  /** Turns the map to an event that is new, with the watcher's place where that is not far off. */
+  private turnTo(events: readonly EventVersion[]): void {
+    const fresh = events.filter((one) => one.profile && !this.shownOnMap.has(one.event_id));
+    if (fresh.length === 0) return;
+    for (const { event_id: eventId } of fresh) this.shownOnMap.add(eventId);
+    if (!this.map.isFree) return;
+    const places: Place[] = events.flatMap(({ origin, profile }) =>
+      around(origin, Math.min(profile?.alert_km ?? 0, MOST_TURNED_KM)),
+    );
+    const mine = this.place.place;
+    if (mine && events.some((one) => distanceKm(one.origin, mine) < NEAR_ENOUGH_KM)) {
+      places.push(mine);
+    }
+    this.map.fit(places);
   }
 
   private shownEvents(nowUs: number): EventVersion[] {
@@ -234,16 +262,17 @@ class Page {
       let element = box.querySelector<HTMLElement>(`[data-event-id="${CSS.escape(eventId)}"]`);
       if (!element) {
         element = make("article", { "data-testid": "event", "data-event-id": eventId });
-        element.append(make("p", {}), make("p", {}));
+        element.append(make("p", {}), make("p", {}), make("p", {}));
         box.append(element);
       }
       element.dataset["version"] = String(event.version);
       element.dataset["magnitude"] = event.origin.magnitude?.toFixed(1) ?? "";
-      setText(element.children[0]!, eventLine(event));
+      setText(element.children[0]!, eventTitle(event, this.where(event.origin)));
+      setText(element.children[1]!, eventLine(event));
       const place = this.place.place;
       const distance = place ? Math.round(distanceKm(event.origin, place)) : null;
       setText(
-        element.children[1]!,
+        element.children[2]!,
         distance === null ? "" : text("event.distance", { distance }),
       );
     }
@@ -294,15 +323,29 @@ class Page {
     showLegend("seconds");
   }
 
+  private where(place: Place): string {
+    const key = `${place.latitude},${place.longitude},${this.map.base.cities.length}`;
+    let words = this.words.get(key);
+    if (words === undefined) {
+      words = whereIs(place, this.map.base.cities);
+      this.words.set(key, words);
+    }
+    return words;
+  }
+
   private everything(): NamedPlace[] {
     const places = [...this.stations.values()].map((one) => ({ ...one, name: one.code }));
     return this.place.place ? [...places, this.place.place] : places;
   }
 }
 
+function eventTitle({ origin, status }: EventVersion, where: string): string {
+  const mark = status === "actual" ? "" : ` [${text(`mode.${status}`)}]`;
+  return text("event.name", { magnitude: origin.magnitude?.toFixed(1) ?? "?", where }) + mark;
+}
+
 function eventLine({ origin, version, stations }: EventVersion): string {
   return text("event.line", {
-    magnitude: origin.magnitude?.toFixed(1) ?? "?",
     depth: origin.depth_km?.toFixed(0) ?? "?",
     version,
     stations,

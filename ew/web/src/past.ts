@@ -5,7 +5,7 @@ import type { ServiceClock } from "./clock";
 import { byId, byTestId, make, setText } from "./dom";
 import { endOfEventS, type EventStore } from "./events";
 import { text } from "./i18n";
-import type { EventVersion } from "./types";
+import type { EventVersion, Place } from "./types";
 
 /** A playback begins so long before the origin, s. */
 const BEFORE_S = 5;
@@ -23,6 +23,7 @@ export class PastEvents {
     private readonly store: EventStore,
     private readonly clock: ServiceClock,
     private readonly load: (eventId: string) => Promise<void>,
+    private readonly where: (place: Place) => string,
   ) {
     this.slider.addEventListener("input", () => {
       this.isPlaying = false;
@@ -106,9 +107,12 @@ export class PastEvents {
     const magnitude = origin.magnitude?.toFixed(1) ?? "?";
     const state = version.kind === "cancel" ? ` (${text("events.cancelled")})` : "";
     const status = version.status === "actual" ? "" : ` [${text(`mode.${version.status}`)}]`;
-    const place = `${origin.latitude.toFixed(2)}, ${origin.longitude.toFixed(2)}`;
-    const line = `M ${magnitude} · ${when} UTC · ${place} · v${version.version}${state}${status}`;
-    const button = make("button", { type: "button", "data-event-id": eventId }, line);
+    const button = make(
+      "button",
+      { type: "button", "data-event-id": eventId },
+      make("strong", {}, text("event.name", { magnitude, where: this.where(origin) })),
+      make("span", {}, `${when} UTC · v${version.version}${state}${status}`),
+    );
     button.setAttribute("aria-pressed", String(this.selected === eventId));
     button.addEventListener("click", () => void this.open(eventId));
     const item = make("li", {}, button);

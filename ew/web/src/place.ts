@@ -103,13 +103,13 @@ export class PlacePanel {
   private suggest(): void {
     const asked = this.search.value.trim().toLowerCase();
     const matches =
-      asked.length < 2
+      asked.length < (/^[a-z]/.test(asked) ? 2 : 1)
         ? []
         : this.cities()
-            .filter((city) => city.name.toLowerCase().startsWith(asked))
+            .filter((city) => isNamed(city, asked))
             .slice(0, MOST_FOUND);
     this.found.replaceChildren(
-      ...matches.map((city) => new Option(`${city.name}, ${city.country}`)),
+      ...matches.map((city) => new Option(`${city.label}, ${city.country}`)),
     );
   }
 
@@ -118,10 +118,15 @@ export class PlacePanel {
     if (place) return this.set({ ...place, name: "" });
     const wanted = asked.trim().toLowerCase();
     const city =
-      this.cities().find((one) => `${one.name}, ${one.country}`.toLowerCase() === wanted) ??
-      this.cities().find((one) => one.name.toLowerCase().startsWith(wanted));
+      this.cities().find((one) => `${one.label}, ${one.country}`.toLowerCase() === wanted) ??
+      this.cities().find((one) => isNamed(one, wanted));
     this.isUnknown = !city || !wanted;
-    if (city && wanted) this.set(city);
+    if (city && wanted) this.set({ ...city, name: city.label });
     else setText(byId("place-name"), text("place.unknown"));
   }
+}
+
+/** Whether a city's name begins with what was asked, in either language. */
+function isNamed(city: City, asked: string): boolean {
+  return city.name.toLowerCase().startsWith(asked) || city.label.toLowerCase().startsWith(asked);
 }

@@ -27,6 +27,7 @@ export function cityRows(
   }
   const key = `${event.event_id}.${event.version}.${cities.length}`;
   const shown = rows[0]?.key === key ? rows : chosen(cities, event, key);
+  byId("cities-panel").hidden = shown.length === 0;
   if (shown !== rows) body.replaceChildren(...shown.map((row) => row.element));
   for (const { city, element } of shown) {
     const found = estimate(event.origin, event.profile, city);
@@ -46,7 +47,7 @@ function chosen(cities: readonly City[], event: EventVersion, key: string): City
     .sort((a, b) => distanceKm(event.origin, a) - distanceKm(event.origin, b))
     .map((city) => {
       const element = make("tr", { "data-testid": "city", "data-name": city.name });
-      element.append(make("th", { scope: "row" }, city.name), make("td", {}), make("td", {}));
+      element.append(make("th", { scope: "row" }, city.label), make("td", {}), make("td", {}));
       return { key, city, element };
     });
 }

@@ -7,6 +7,8 @@ import { distanceKm, estimate } from "./geo";
 import type { EventVersion, Place } from "./types";
 
 const KEPT_S = 60;
+/** All traces show the same last seconds, so that a wave is seen to run from one to the next. */
+const SHOWN_S = 40;
 const MOST_TRACES = 6;
 const HEIGHT_PX = 74;
 
@@ -23,6 +25,7 @@ export class Waveforms {
   private readonly traces = new Map<string, Trace>();
   private readonly element = byId("waveforms");
   private shown: string[] = [];
+  private nowS = 0;
 
   constructor(private readonly placeOf: (seedId: string) => Place | undefined) {}
 
@@ -47,6 +50,7 @@ export class Waveforms {
 
   /** Shows the traces that matter now: those that picked last, then the nearest to a place. */
   draw(event: EventVersion | undefined, place: Place | null): void {
+    this.nowS = Math.max(...[...this.traces.values()].map((trace) => trace.times.at(-1) ?? 0));
     const around = event?.origin ?? place;
     const rank = (trace: Trace): number => {
       const where = this.placeOf(trace.seedId);
@@ -96,7 +100,7 @@ export class Waveforms {
         legend: { show: false },
         cursor: { show: false },
         axes: [{ stroke: ink, size: 24, font: "10px system-ui" }, { show: false }],
-        scales: { x: { time: true } },
+        scales: { x: { time: true, range: () => [this.nowS - SHOWN_S, this.nowS] } },
         series: [{}, { stroke: ink, width: 1, points: { show: false } }],
         hooks: { draw: [(plot) => this.marks(plot, trace)] },
       },

@@ -7,6 +7,7 @@ import zh from "../src/i18n/zh.json";
 import { stationsOf, takeStates } from "../src/map/live";
 import { countdownText } from "../src/place";
 import type { EventVersion, Profile } from "../src/types";
+import { whereIs } from "../src/where";
 
 const T_US = 1_800_000_000_000_000;
 const profile: Profile = {
@@ -147,5 +148,19 @@ describe("stations", () => {
       suspect_gains: { "XS.C": {} },
     });
     expect([...stations.values()].map((one) => one.state)).toEqual(["live", "silent", "suspect"]);
+  });
+});
+
+describe("an epicentre in words", () => {
+  const city = (name: string, latitude: number, longitude: number) => ({
+    name, label: name, country: "FJ", latitude, longitude, population: 1e5,
+  });
+  const cities = [city("Suva", -18.1, 178.4), city("Labasa", -16.4, 179.4)];
+
+  it("lies so far from the nearest city, also across the date line", () => {
+    expect(whereIs({ latitude: -16.4, longitude: -179.6 }, cities)).toBe("107 km E of Labasa");
+    expect(whereIs({ latitude: -19.0, longitude: 178.4 }, cities)).toBe("100 km S of Suva");
+    expect(whereIs({ latitude: -18.11, longitude: 178.41 }, cities)).toBe("Suva");
+    expect(whereIs({ latitude: 50, longitude: 10 }, cities)).toBe("50.00, 10.00");
   });
 });

@@ -6,41 +6,56 @@ import { feature, mesh } from "topojson-client";
 import type { GeometryCollection, Topology } from "topojson-specification";
 import countriesUrl from "world-atlas/countries-50m.json?url";
 import citiesUrl from "../../../../seeds/map/cities.json?url";
+import namesUrl from "../../../../seeds/map/cities-zh.json?url";
 import provincesUrl from "../../../../seeds/map/provinces.json?url";
 import { wrapLongitude } from "../geo";
+import { currentLanguage } from "../i18n";
 import type { Place } from "../types";
-import { SLICE_MS, SlowLayer } from "./layer";
+import { mapFont, mapScale, pause, SLICE_MS, SlowLayer } from "./layer";
 import type { MapView } from "./view";
 
-export type City = Place & { name: string; country: string; population: number };
+export type City = Place & {
+  name: string;
+  /** The name in the reader's language, where it is known. */
+  label: string;
+  country: string;
+  population: number;
+};
 
 type Shape = { geometry: Geometry; bounds: [[number, number], [number, number]] };
 
 export class BaseMap {
   cities: City[] = [];
+  /** The cities whose names stand on the map. */
+  named: ReadonlySet<City> = new Set();
   private land: Shape[] = [];
   private borders: Geometry | null = null;
   private provinces: Shape[] = [];
   readonly layer: SlowLayer;
+  /** The names lie above the cells. */
+  readonly names: SlowLayer;
 
   constructor(private readonly view: MapView) {
     this.layer = new SlowLayer(view, (pen) => this.draw(pen));
+    this.names = new SlowLayer(view, (pen) => this.drawNames(pen));
   }
 
   /** Loads the shapes; land first, so that there is soon something to see. */
   async load(): Promise<void> {
     const countries = (await json(countriesUrl)) as Topology<{ countries: GeometryCollection }>;
-    await nextFrame();
+    await pause();
     this.land = await inSlices(feature(countries, countries.objects.countries).features, bounded);
     this.borders = mesh(countries, countries.objects.countries, (a, b) => a !== b);
     this.layer.redraw();
     const [provinces, cities] = await Promise.all([json(provincesUrl), json(citiesUrl)]);
-    await nextFrame();
+    await pause();
     this.provinces = await inSlices(splitLines(provinces as Topology), bounded);
-    await nextFrame();
+    await pause();
+    const labels = currentLanguage() === "zh" ? await chineseNames() : new Map<string, string>();
     this.cities = (cities as { rows: [string, string, number, number, number][] }).rows.map(
       ([name, country, latitude, longitude, population]) => ({
         name,
+        label: labels.get(`${latitude},${longitude}`) ?? name,
         country,
         latitude,
         longitude,
@@ -48,6 +63,7 @@ export class BaseMap {
       }),
     );
     this.layer.redraw();
+    this.names.redraw();
   }
 
   private *draw(pen: CanvasRenderingContext2D): Iterable<void> {
@@ -59,8 +75,14 @@ export class BaseMap {
       pen.lineWidth = width;
       pen.stroke();
     };
-    pen.fillStyle = colour("--sea");
-    pen.fillRect(0, 0, this.view.width, this.view.height);
+    const { width, height } = this.view;
+    const sea = pen.createRadialGradient(
+      width / 2, height / 2, 0, width / 2, height / 2, Math.hypot(width, height) / 2,
+    );
+    sea.addColorStop(0, colour("--sea"));
+    sea.addColorStop(1, colour("--sea-deep"));
+    pen.fillStyle = sea;
+    pen.fillRect(0, 0, width, height);
     pen.beginPath();
     path(geoGraticule().step(this.view.current.k > 15 ? [2, 2] : [10, 10])());
     stroke("--graticule", 0.5);
@@ -92,42 +114,44 @@ export class BaseMap {
       stroke("--border", 1.1);
       yield;
     }
-    yield* this.drawNames(pen, colour("--ink"), colour("--land"));
   }
 
-  private *drawNames(
-    pen: CanvasRenderingContext2D,
-    ink: string,
-    halo: string,
-  ): Iterable<void> {
-    pen.font = "12px system-ui, sans-serif";
+  private *drawNames(pen: CanvasRenderingContext2D): Iterable<void> {
+    const style = getComputedStyle(document.documentElement);
+    const ink = style.getPropertyValue("--ink").trim();
+    const halo = style.getPropertyValue("--halo").trim();
+    const scale = mapScale();
+    pen.font = mapFont(12);
     pen.textBaseline = "middle";
     pen.lineJoin = "round";
     const taken: [number, number, number][] = [];
-    const most = Math.round((this.view.width * this.view.height) / 25_000);
+    const named = new Set<City>();
+    const most = Math.round((this.view.width * this.view.height) / (28_000 * scale * scale));
     let looked = 0;
     for (const city of this.cities) {
-      if (taken.length >= most) return;
+      if (taken.length >= most) break;
       if (++looked % 200 === 0) yield;
       const spot = this.view.at(city);
       if (!spot) continue;
       const [x, y] = spot;
-      if (x < 4 || y < 8 || x > this.view.width - 60 || y > this.view.height - 8) continue;
-      const width = city.name.length * 7 + 12;
+      if (x < 4 || y < 8 || x > this.view.width - 60 * scale || y > this.view.height - 8) continue;
+      const width = pen.measureText(city.label).width + 12;
       const isFree = taken.every(
-        ([tx, ty, tw]) => Math.abs(y - ty) > 18 || x > tx + tw || tx > x + width,
+        ([tx, ty, tw]) => Math.abs(y - ty) > 30 * scale || x > tx + tw || tx > x + width,
       );
       if (!isFree) continue;
       taken.push([x, y, width]);
+      named.add(city);
       pen.fillStyle = ink;
       pen.beginPath();
-      pen.arc(x, y, 2, 0, 7);
+      pen.arc(x, y, 2 * scale, 0, 7);
       pen.fill();
-      pen.lineWidth = 3;
+      pen.lineWidth = 3 * scale;
       pen.strokeStyle = halo;
-      pen.strokeText(city.name, x + 6, y);
-      pen.fillText(city.name, x + 6, y);
+      pen.strokeText(city.label, x + 6 * scale, y);
+      pen.fillText(city.label, x + 6 * scale, y);
     }
+    this.named = named;
   }
 
   /** What is in view; all longitudes where the view is as wide as the Earth. */
@@ -178,8 +202,9 @@ function splitLines(topology: Topology): Feature[] {
   });
 }
 
-function nextFrame(): Promise<number> {
-  return new Promise(requestAnimationFrame);
+async function chineseNames(): Promise<Map<string, string>> {
+  const { rows } = (await json(namesUrl)) as { rows: [string, number, number, string][] };
+  return new Map(rows.map(([, latitude, longitude, name]) => [`${latitude},${longitude}`, name]));
 }
 
 /** Makes something of each item, some milliseconds at a time: no frame waits for all of them. */
@@ -189,7 +214,7 @@ async function inSlices<Item, Made>(items: Item[], make: (item: Item) => Made): 
   for (const item of items) {
     made.push(make(item));
     if (performance.now() < end) continue;
-    await nextFrame();
+    await pause();
     end = performance.now() + SLICE_MS;
   }
   return made;

@@ -4,7 +4,7 @@ import { cellToBoundary, cellToLatLng, gridDisk, latLngToCell } from "h3-js";
 import { INTENSITY_COLOURS, SECONDS_COLOURS, stepColour } from "../colours";
 import { estimate } from "../geo";
 import type { EventVersion } from "../types";
-import { SLICE_MS, SlowLayer } from "./layer";
+import { pause, SLICE_MS, SlowLayer } from "./layer";
 import type { MapView } from "./view";
 
 /** Alerts go out by cells of this resolution (some 250 km2). */
@@ -14,6 +14,14 @@ const LEAST_SPACING_KM = 14;
 const MOST_RINGS = 42;
 /** So many cells are filled at a time. */
 const CHUNK = 150;
+
+/** What is long to come or weak is faint, so that the map stays to be seen. */
+const FAINT: Record<string, number> = {
+  [SECONDS_COLOURS[6]![1]]: 0.16,
+  [SECONDS_COLOURS[5]![1]]: 0.3,
+  [INTENSITY_COLOURS[0]![1]]: 0.15,
+  [INTENSITY_COLOURS[1]![1]]: 0.25,
+};
 
 export type CellColours = "seconds" | "intensity";
 
@@ -84,7 +92,7 @@ export class CellLayer {
       const names = gridDisk(latLngToCell(origin.latitude, origin.longitude, RESOLUTION), rings);
       for (const name of names) {
         if (performance.now() > end) {
-          await new Promise(requestAnimationFrame);
+          await pause();
           end = performance.now() + SLICE_MS;
         }
         const [latitude, longitude] = cellToLatLng(name);
@@ -112,8 +120,8 @@ export class CellLayer {
       else groups.set(colour, [cell]);
     }
     const projection = this.view.projection;
-    pen.globalAlpha = 0.5;
     for (const [colour, cells] of groups) {
+      pen.globalAlpha = FAINT[colour] ?? 0.5;
       pen.fillStyle = colour;
       for (let from = 0; from < cells.length; from += CHUNK) {
         pen.beginPath();

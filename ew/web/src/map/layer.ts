@@ -8,6 +8,11 @@ import type { MapView } from "./view";
 /** A slice of drawing leaves the rest of a frame of 16 ms to everything else. */
 export const SLICE_MS = 6;
 
+/** Lets frames and input come in between slices; a slow machine's few frames do not hold the work up. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
 export class Layer {
   readonly canvas = document.createElement("canvas");
   readonly pen = this.canvas.getContext("2d")!;
@@ -69,6 +74,8 @@ export class SlowLayer extends Layer {
         if (iterator.next().done) {
           this.resize();
           this.pen.setTransform(1, 0, 0, 1, 0, 0);
+          // The old picture goes: what is half transparent would grow dark over itself
+          this.pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
           this.pen.drawImage(picture, 0, 0);
           this.drawnFor = transform;
           this.follow();
@@ -80,7 +87,7 @@ export class SlowLayer extends Layer {
           return;
         }
       } while (performance.now() < end);
-      requestAnimationFrame(slice);
+      setTimeout(slice);
     };
     slice();
   }
@@ -97,6 +104,16 @@ export class SlowLayer extends Layer {
     const scale = k / old.k;
     this.canvas.style.transform = `translate(${x - old.x * scale}px, ${y - old.y * scale}px) scale(${scale})`;
   }
+}
+
+/** What is drawn grows with the page's writing, from a phone to a wall. */
+export function mapScale(): number {
+  const root = parseFloat(getComputedStyle(document.documentElement).fontSize) || 16;
+  return Math.max(1, root / 15);
+}
+
+export function mapFont(size: number, weight = ""): string {
+  return `${weight} ${Math.round(size * mapScale())}px system-ui, "Noto Sans CJK SC", sans-serif`;
 }
 
 export function pixelRatio(): number {

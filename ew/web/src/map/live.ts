@@ -3,9 +3,11 @@
 import { geoCircle, geoPath } from "d3-geo";
 import { INTENSITY_COLOURS, stepColour } from "../colours";
 import { blindZoneKm } from "../events";
-import { EARTH_RADIUS_KM, reachKm } from "../geo";
+import { distanceKm, EARTH_RADIUS_KM, estimate, reachKm } from "../geo";
+import type { CityRow } from "../tables";
 import type { Channel, EventVersion, Health, Place, StationState } from "../types";
-import { Layer } from "./layer";
+import { Layer, mapFont, mapScale } from "./layer";
+import { COLOUR_OF_STATE, type Mark, MARK_OF_STATE, MARKS, star } from "./marks";
 import type { MapView } from "./view";
 
 const KM_TO_DEG = 180 / (Math.PI * EARTH_RADIUS_KM);
@@ -13,7 +15,15 @@ const KM_TO_DEG = 180 / (Math.PI * EARTH_RADIUS_KM);
 const PICK_SHOWN_S = 20;
 /** Motion older than this is no longer shown, s. */
 const MOTION_SHOWN_S = 10;
+/** A front's glow: so much wider than its line (pixels), so opaque. */
+const GLOW = [
+  [9, 0.12],
+  [4, 0.22],
+  [0, 1],
+] as const;
 
+/** On a narrower map a scale bar would lie under the tools. */
+const LEAST_SCALED_PX = 480;
 /** A pointer this near to a station means it, pixels. */
 const NEAR_PX = 12;
 
@@ -33,6 +43,12 @@ export type Scene = {
   /** Each event under way with all versions issued so far, oldest first. */
   events: readonly (readonly EventVersion[])[];
   place: Place | null;
+  /** The cities in the table, for their seconds on the map. */
+  cities: readonly CityRow[];
+  /** The cities whose names stand on the map. */
+  named: ReadonlySet<CityRow["city"]>;
+  /** Reduced motion: nothing beats. */
+  isStill: boolean;
 };
 
 /** Stations by `NET.STA`, from the channels of the inventory. */
@@ -80,6 +96,8 @@ export class LiveLayer extends Layer {
   /** Where the stations in view were drawn. */
   private seen: [Spot, Station][] = [];
   private colours = new Map<string, string>();
+  private font = "";
+  private scale = 1;
 
   constructor(view: MapView) {
     super(view);
@@ -89,7 +107,9 @@ export class LiveLayer extends Layer {
   /** Reads the theme's colours; to be called again when the theme changes. */
   readTheme(): void {
     const style = getComputedStyle(document.documentElement);
-    for (const name of ["--p-wave", "--s-wave", "--epicentre", "--place", "--ink", "--panel"]) {
+    this.font = mapFont(12, "600");
+    this.scale = mapScale();
+    for (const name of ["--p-wave", "--s-wave", "--epicentre", "--place", "--ink", "--panel", "--warn", "--halo"]) {
       this.colours.set(name, style.getPropertyValue(name).trim());
     }
     for (const state of ["live", "late", "silent", "suspect", "picked", "unknown"]) {
@@ -101,8 +121,10 @@ export class LiveLayer extends Layer {
     this.resize();
     this.clear();
     this.drawStations(scene);
-    for (const versions of scene.events) this.drawEvent(versions, scene.nowUs);
+    for (const versions of scene.events) this.drawEvent(versions, scene);
+    this.drawSeconds(scene);
     if (scene.place) this.drawPlace(scene.place);
+    this.drawScale();
   }
 
   private colour(name: string): string {
@@ -111,7 +133,7 @@ export class LiveLayer extends Layer {
 
   private drawStations(scene: Scene): void {
     const { pen } = this;
-    const size = this.view.current.k > 30 ? 3 : 2;
+    const size = (this.view.current.k > 30 ? 3 : 2) * this.scale;
     const groups = new Map<string, Spot[]>();
     const picked: [Spot, string][] = [];
     this.seen = [];
@@ -146,7 +168,7 @@ export class LiveLayer extends Layer {
         pen.fill();
       } else {
         pen.strokeStyle = colour;
-        pen.lineWidth = 1.5;
+        pen.lineWidth = 1.5 * this.scale;
         pen.stroke();
       }
     }
@@ -155,9 +177,9 @@ export class LiveLayer extends Layer {
     for (const [[x, y], colour] of picked) {
       pen.fillStyle = colour;
       pen.beginPath();
-      pen.moveTo(x, y - 7);
-      pen.lineTo(x + 6, y + 4);
-      pen.lineTo(x - 6, y + 4);
+      pen.moveTo(x, y - 7 * this.scale);
+      pen.lineTo(x + 6 * this.scale, y + 4 * this.scale);
+      pen.lineTo(x - 6 * this.scale, y + 4 * this.scale);
       pen.closePath();
       pen.fill();
       pen.stroke();
@@ -175,7 +197,7 @@ export class LiveLayer extends Layer {
     return nearest;
   }
 
-  private drawEvent(versions: readonly EventVersion[], nowUs: number): void {
+  private drawEvent(versions: readonly EventVersion[], { nowUs, isStill }: Scene): void {
     const newest = versions.at(-1);
     if (!newest) return;
     const { pen } = this;
@@ -191,8 +213,8 @@ export class LiveLayer extends Layer {
         pen.stroke();
         pen.setLineDash([]);
       }
-      this.front(origin, reachKm(profile, "p_s", elapsed), "--p-wave", 1.5);
-      this.front(origin, reachKm(profile, "s_s", elapsed), "--s-wave", 3);
+      this.front(origin, reachKm(profile, "p_s", elapsed), "--p-wave", 1.5, 0.05);
+      this.front(origin, reachKm(profile, "s_s", elapsed), "--s-wave", 3, 0.1);
     }
     const error = newest.uncertainty?.horizontal_km;
     if (error) {
@@ -202,7 +224,24 @@ export class LiveLayer extends Layer {
       pen.fill();
       pen.globalAlpha = 1;
     }
-    // How the epicentre moved from version to version
+    this.drawWay(versions);
+    const spot = this.view.at(origin);
+    if (!spot) return;
+    const size = (7 + 2.5 * Math.max(0, (origin.magnitude ?? 4) - 3)) * this.scale;
+    if (!isStill) this.drawBeat(spot, size, elapsed);
+    star(pen, spot[0], spot[1], size);
+    pen.fillStyle = this.colour("--epicentre");
+    pen.fill();
+    pen.strokeStyle = this.colour("--panel");
+    pen.lineWidth = 1.5;
+    pen.stroke();
+    if (origin.magnitude === null) return;
+    this.write(`M ${origin.magnitude.toFixed(1)}`, spot[0], spot[1] + size + 12 * this.scale, "--epicentre", "center");
+  }
+
+  /** How the epicentre moved from version to version. */
+  private drawWay(versions: readonly EventVersion[]): void {
+    const { pen } = this;
     pen.beginPath();
     for (const [index, version] of versions.entries()) {
       const spot = this.view.at(version.origin);
@@ -213,23 +252,85 @@ export class LiveLayer extends Layer {
     pen.strokeStyle = this.colour("--epicentre");
     pen.lineWidth = 1;
     pen.stroke();
-    const spot = this.view.at(origin);
-    if (!spot) return;
-    const size = 6 + 2 * Math.max(0, (origin.magnitude ?? 4) - 3);
-    star(pen, spot[0], spot[1], size);
-    pen.fillStyle = this.colour("--epicentre");
-    pen.fill();
-    pen.strokeStyle = this.colour("--panel");
-    pen.lineWidth = 1.5;
-    pen.stroke();
   }
 
-  private front(origin: Place, radiusKm: number, name: string, width: number): void {
+  /** A ring that leaves the epicentre once a second: this one is under way. */
+  private drawBeat([x, y]: Spot, size: number, elapsed: number): void {
+    const { pen } = this;
+    const part = ((elapsed % 1) + 1) % 1;
+    pen.beginPath();
+    pen.arc(x, y, size * (1 + 1.6 * part), 0, 7);
+    pen.globalAlpha = 0.8 * (1 - part);
+    pen.strokeStyle = this.colour("--epicentre");
+    pen.lineWidth = 2;
+    pen.stroke();
+    pen.globalAlpha = 1;
+  }
+
+  /** A wavefront: a glow around its line, and a breath of its colour over what it has reached. */
+  private front(origin: Place, radiusKm: number, name: string, width: number, fill: number): void {
     if (radiusKm <= 0) return;
+    const { pen } = this;
     this.circle(origin, radiusKm);
-    this.pen.strokeStyle = this.colour(name);
-    this.pen.lineWidth = width;
-    this.pen.stroke();
+    pen.fillStyle = pen.strokeStyle = this.colour(name);
+    pen.globalAlpha = fill;
+    pen.fill();
+    for (const [extra, alpha] of GLOW) {
+      pen.globalAlpha = alpha;
+      pen.lineWidth = (width + extra) * this.scale;
+      pen.stroke();
+    }
+    pen.globalAlpha = 1;
+  }
+
+  /** The seconds that the cities of the table have left, below their names. */
+  private drawSeconds(scene: Scene): void {
+    const event = scene.events[0]?.at(-1);
+    if (!event?.profile) return;
+    for (const { city } of scene.cities) {
+      const spot = this.view.at(city);
+      if (!spot || !scene.named.has(city)) continue;
+      const left = (estimate(event.origin, event.profile, city).sArrivalUs - scene.nowUs) / 1e6;
+      if (left <= 0) continue;
+      const colour = left < 10 ? "--s-wave" : "--warn";
+      this.write(`${Math.ceil(left)} s`, spot[0] + 6 * this.scale, spot[1] + 15 * this.scale, colour, "left");
+    }
+  }
+
+  private write(words: string, x: number, y: number, colour: string, align: CanvasTextAlign): void {
+    const { pen } = this;
+    pen.font = this.font;
+    pen.textAlign = align;
+    pen.textBaseline = "middle";
+    pen.lineJoin = "round";
+    pen.lineWidth = 3 * this.scale;
+    pen.strokeStyle = this.colour("--halo");
+    pen.strokeText(words, x, y);
+    pen.fillStyle = this.colour(colour);
+    pen.fillText(words, x, y);
+  }
+
+  /** A bar of a round number of kilometres in the lower right corner. */
+  private drawScale(): void {
+    const { pen, view } = this;
+    if (view.width < LEAST_SCALED_PX) return;
+    const reach = 100 * this.scale;
+    const [x, y] = [view.width - 16, 24 * this.scale];
+    const [a, b] = [view.placeAt(x, y), view.placeAt(x - reach, y)];
+    if (!a || !b) return;
+    const most = distanceKm(a, b);
+    const power = 10 ** Math.floor(Math.log10(most));
+    const km = [5, 2, 1].map((step) => step * power).find((one) => one <= most) ?? power;
+    const length = (reach * km) / most;
+    pen.beginPath();
+    pen.moveTo(x - length, y - 5);
+    pen.lineTo(x - length, y);
+    pen.lineTo(x, y);
+    pen.lineTo(x, y - 5);
+    pen.strokeStyle = this.colour("--ink");
+    pen.lineWidth = 1.5;
+    pen.stroke();
+    this.write(`${km} km`, x - length / 2, y - 9 * this.scale, "--ink", "center");
   }
 
   private circle(centre: Place, radiusKm: number): void {
@@ -248,75 +349,18 @@ export class LiveLayer extends Layer {
     pen.strokeStyle = this.colour("--place");
     pen.lineWidth = 2.5;
     pen.beginPath();
-    pen.arc(spot[0], spot[1], 8, 0, 7);
-    pen.moveTo(spot[0] - 12, spot[1]);
-    pen.lineTo(spot[0] + 12, spot[1]);
-    pen.moveTo(spot[0], spot[1] - 12);
-    pen.lineTo(spot[0], spot[1] + 12);
+    const [x, y] = spot;
+    const [r, arm] = [8 * this.scale, 12 * this.scale];
+    pen.lineWidth = 2.5 * this.scale;
+    pen.arc(x, y, r, 0, 7);
+    pen.moveTo(x - arm, y);
+    pen.lineTo(x + arm, y);
+    pen.moveTo(x, y - arm);
+    pen.lineTo(x, y + arm);
     pen.stroke();
   }
 
   private isInView([x, y]: [number, number]): boolean {
     return x > -9 && y > -9 && x < this.view.width + 9 && y < this.view.height + 9;
   }
-}
-
-export const COLOUR_OF_STATE: Record<StationState, StationColour> = {
-  live: "live",
-  picked: "picked",
-  late: "late",
-  backlog: "late",
-  silent: "silent",
-  refused: "silent",
-  suspect: "suspect",
-  future: "suspect",
-  unknown: "unknown",
-};
-type StationColour = "live" | "late" | "silent" | "suspect" | "picked" | "unknown";
-
-/** States differ by form as well as by colour. */
-type Mark = "dot" | "ring" | "cross" | "diamond";
-const MARK_OF_STATE: Record<StationState, Mark> = {
-  live: "dot",
-  picked: "dot",
-  late: "ring",
-  backlog: "ring",
-  silent: "cross",
-  refused: "cross",
-  suspect: "diamond",
-  future: "diamond",
-  unknown: "dot",
-};
-const MARKS: Record<Mark, (pen: CanvasRenderingContext2D, x: number, y: number, r: number) => void> = {
-  dot: (pen, x, y, r) => {
-    pen.moveTo(x + r, y);
-    pen.arc(x, y, r, 0, 7);
-  },
-  ring: (pen, x, y, r) => {
-    pen.moveTo(x + r, y);
-    pen.arc(x, y, r, 0, 7);
-  },
-  cross: (pen, x, y, r) => {
-    pen.moveTo(x - r, y - r);
-    pen.lineTo(x + r, y + r);
-    pen.moveTo(x - r, y + r);
-    pen.lineTo(x + r, y - r);
-  },
-  diamond: (pen, x, y, r) => {
-    pen.moveTo(x, y - r - 1);
-    pen.lineTo(x + r + 1, y);
-    pen.lineTo(x, y + r + 1);
-    pen.lineTo(x - r - 1, y);
-    pen.closePath();
-  },
-};
-
-function star(pen: CanvasRenderingContext2D, x: number, y: number, size: number): void {
-  pen.beginPath();
-  for (let point = 0; point < 10; point++) {
-    const radius = point % 2 === 0 ? size : size * 0.42;
-    const angle = (point * Math.PI) / 5 - Math.PI / 2;
-    pen.lineTo(x + radius * Math.cos(angle), y + radius * Math.sin(angle));
-  }
-  pen.closePath();
 }

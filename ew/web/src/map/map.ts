@@ -13,6 +13,8 @@ import { MapView } from "./view";
 const STILL_MS = 140;
 const CELLS_EVERY_US = 1e6;
 const PAN_STEP_PX = 80;
+/** A map moved by hand stays as it is for so long, ms. */
+const LEFT_ALONE_MS = 60_000;
 
 export class EventMap {
   readonly base: BaseMap;
@@ -33,7 +35,12 @@ export class EventMap {
     this.base = new BaseMap(this.view);
     this.cells = new CellLayer(this.view);
     this.live = new LiveLayer(this.view);
-    element.prepend(this.base.layer.canvas, this.cells.layer.canvas, this.live.canvas);
+    element.prepend(
+      this.base.layer.canvas,
+      this.cells.layer.canvas,
+      this.base.names.canvas,
+      this.live.canvas,
+    );
     element.addEventListener("click", (event) => {
       if (event.target instanceof HTMLElement && event.target.closest("button, select")) return;
       const box = element.getBoundingClientRect();
@@ -46,12 +53,18 @@ export class EventMap {
     element.addEventListener("pointerleave", () => (this.tip.hidden = true));
     new ResizeObserver(() => {
       this.view.resize();
+      this.live.readTheme(); // the writing grows with the window
       this.redraw();
     }).observe(element);
   }
 
   fit(places: readonly Place[]): void {
     this.view.fit(places);
+  }
+
+  /** Whether nobody is looking around by hand, so that the map may turn by itself. */
+  get isFree(): boolean {
+    return performance.now() - this.view.movedMs > LEFT_ALONE_MS;
   }
 
   /** Draws what moves; the cells once a second, since their colours change no faster. */
@@ -75,6 +88,7 @@ export class EventMap {
   redraw(): void {
     this.isWanted = true;
     this.base.layer.redraw();
+    this.base.names.redraw();
     this.cells.layer.redraw();
   }
 
@@ -88,7 +102,7 @@ export class EventMap {
     const { dataset } = this.element;
     dataset["stations"] = String(this.live.stations);
     dataset["cells"] = String(this.cells.count);
-    dataset["drawn"] = this.base.layer.isWhole && this.cells.isWhole ? "whole" : "partly";
+    dataset["drawn"] = this.base.layer.isWhole && this.base.names.isWhole && this.cells.isWhole ? "whole" : "partly";
   }
 
   /** Names the station under the pointer. */
@@ -109,6 +123,7 @@ export class EventMap {
     // The first call comes from within the constructor, before there are layers
     if (!this.live) return;
     this.base.layer.follow();
+    this.base.names.follow();
     this.cells.layer.follow();
     clearTimeout(this.still);
     this.still = setTimeout(() => this.redraw(), STILL_MS);
@@ -131,6 +146,7 @@ export class EventMap {
     const move = event.target === this.element ? moves[event.key] : undefined;
     if (!move) return;
     event.preventDefault();
+    this.view.movedMs = performance.now();
     move();
   }
 }

@@ -16,6 +16,8 @@ export class MapView {
   width = 1;
   height = 1;
   readonly projection: GeoProjection = geoMercator();
+  /** When a hand last moved the map, ms of the page. */
+  movedMs = -Infinity;
   private transform: ZoomTransform = zoomIdentity;
   private readonly behaviour = zoom<HTMLElement, unknown>().scaleExtent([LEAST_ZOOM, MOST_ZOOM]);
 
@@ -23,7 +25,9 @@ export class MapView {
     private readonly element: HTMLElement,
     private readonly onMove: () => void,
   ) {
-    this.behaviour.on("zoom", (event: { transform: ZoomTransform }) => {
+    this.behaviour.on("zoom", (event: { transform: ZoomTransform; sourceEvent: Event | null }) => {
+      // Only a hand's movement comes with an event of its own
+      if (event.sourceEvent) this.movedMs = performance.now();
       this.transform = event.transform;
       this.apply();
       this.onMove();
