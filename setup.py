@@ -20,7 +20,9 @@ if os.environ.get("EW_SANITIZE"):
     FLAGS += ["-g", "-O1", "-fno-omit-frame-pointer", "-fsanitize=address,undefined"]
     FLAGS += ["-fno-sanitize-recover=all"]
     LINK += ["-fsanitize=address,undefined"]
-STEPS = ("module", "read", "continuity", "lanes", "channel", "history", "onset")
+STEPS = (
+    *("module", "read", "continuity", "stalta", "vector", "history", "onset", "quality", "memory"),
+)
 
 
 # Nobody reads the flags of floating-point exceptions, and shortcuts between branches keep a loop
@@ -44,7 +46,7 @@ PARTS = [
     compiled(
         "ew.detect._core",
         [f"ew/detect/core/{step}.c" for step in STEPS],
-        ["ew/detect/core/bank.h", "ew/detect/core/lanes.h"],
+        ["ew/detect/core/bank.h", "ew/detect/core/vector_loop.h"],
     ),
     compiled("ew.locate._core", ["ew/locate/core.c"], ["ew/arrays.h"]),
     compiled("ew.shaking._core", ["ew/shaking/core.c"], ["ew/arrays.h"], *STRAIGHT),

@@ -210,22 +210,22 @@ def ew_decisions(trace: Trace) -> list[tuple[float, float]]:
     return [(pick.time_ns / 1e9, pick.decided_ns / 1e9) for pick in streamed(trace)]
 
 
-def unrest_note(everything: list[Vertical]) -> str:
-    """How far ``Pick.unrest`` tells P from what comes in the 40 s after it."""
+def noise_ratio_note(everything: list[Vertical]) -> str:
+    """How far ``Pick.noise_ratio`` tells P from what comes in the 40 s after it."""
     p, after = [], []
     for v in everything:
         if v.pick is not None:
             for pick in streamed(v.with_onset(v.pick)):
                 late = pick.time_ns / 1e9 - v.pick
                 if abs(late) <= WITHIN_S:
-                    p.append(pick.unrest)
+                    p.append(pick.noise_ratio)
                 elif WITHIN_S < late < 40:
-                    after.append(pick.unrest)
+                    after.append(pick.noise_ratio)
     if not p:
-        return "unrest: no analyst's P pick among these recordings"
+        return "noise_ratio: no analyst's P pick among these recordings"
     low, high = np.nanquantile(after, [0.05, 0.5]) if after else (np.nan, np.nan)
     return (
-        f"unrest: at most {np.nanmax(p):.1f} before {len(p)} P picks; before the {len(after)} "
+        f"noise_ratio: at most {np.nanmax(p):.1f} before {len(p)} P picks; before the {len(after)} "
         "picks "
         f"of the next 40 s {high:.1f} (median), 95 % above {low:.1f}"
     )
@@ -330,7 +330,7 @@ def run(quick: bool) -> BenchmarkResult:
     if path:
         everything = list(verticals(path, most))
         (first, *rest), notes = recorded_sets(everything)
-        notes.append(unrest_note(everything))
+        notes.append(noise_ratio_note(everything))
         judged[first.name] = compare(first)
         clear.append(first.name)
         extra = [row for data in rest for row in compare(data)] + [truth_row(everything)]

@@ -77,7 +77,7 @@ class Pick:
     signal to noise amplitude (RMS after over RMS before the onset, band-passed). ``period_s`` is
     the predominant period and ``amplitude`` the peak of the band-passed signal up to
     ``decided_ns``, in the unit of the samples. ``onset_error_s`` is the picker's estimate of the
-    onset's standard error. ``unrest`` is the RMS of the 3 s before the onset over that of the
+    onset's standard error. ``noise_ratio`` is the RMS of the 3 s before the onset over that of the
     quietest second of the 20 s before: 1.0-1.8 in noise, more where another wave came just before,
     as under S and in coda. A measure that is not known is ``UNKNOWN`` (NaN); picks that both lack
     it compare equal.
@@ -91,7 +91,7 @@ class Pick:
     period_s: float = UNKNOWN
     amplitude: float = UNKNOWN
     onset_error_s: float = 0.1
-    unrest: float = UNKNOWN
+    noise_ratio: float = UNKNOWN
 
     def __eq__(self, other: object) -> bool:
         """Compare field by field; two unknown values are equal."""

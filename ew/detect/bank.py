@@ -1,7 +1,8 @@
 """PURE: ``PickerBank``: packets of any channels in, P picks out.
 
-The work is done by the compiled core (``core/``, its memory drawn in ``core/bank.h``) or, where that was not built, by
-its twin in NumPy and SciPy (``twin``). Both take a tick's packets and give rows, which become ``Pick`` and ``Trigger`` here.
+The compiled core (``core/``, its memory drawn in ``core/bank.h``) does the work, or where it was
+not built its twin in NumPy and SciPy (``twin``). Both take a tick's packets and return rows, which
+become ``Pick`` and ``Trigger`` here.
 """
 
 import sys
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from ew.config import Config
 from ew.config.picker import PickerConfig
-from ew.detect import rates, twin
+from ew.detect import rates, stalta, twin
 from ew.detect.counters import Counters
 from ew.records import Packet, Pick
 
@@ -28,34 +29,35 @@ with suppress(ImportError):
     core = import_module("ew.detect._core")
 
 TRIGGERS_KEPT = 10_000
+"""Trigger windows kept until ``take_triggers``; beyond it the oldest are dropped."""
 EARLY_DOUBT = twin.EARLY_DOUBT
 
 
 class Core(Protocol):
-    """What the compiled bank and its twin both do."""
+    """The methods of the compiled bank and of its twin."""
 
     def process(
         self, packets: list[Packet], /
     ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-        """Run one tick: rows of ``Pick`` and of ``Trigger``."""
+        """Run one tick; return rows of ``Pick`` and of ``Trigger``."""
         ...
 
     def look_again(
         self, seed_id: str, trigger_ns: int, decided_ns: int, min_snr: float, /
     ) -> tuple[Any, ...] | None:
-        """Judge a channel where another was picked: a row of ``Pick``, or ``None``."""
+        """Judge a channel where another was picked; return a row of ``Pick`` or ``None``."""
         ...
 
     def counts(self) -> dict[str, int]:
-        """What was met so far, by the names of ``Counters``."""
+        """Return what was met so far, by the names of ``Counters``."""
         ...
 
     def channels(self) -> tuple[str, ...]:
-        """The SEED ids met so far."""
+        """Return the SEED ids met so far."""
         ...
 
     def state(self, channel: int, /) -> tuple[float, ...]:
-        """The filter's eight delays, S and L."""
+        """Return the filter's eight delays, S and L."""
         ...
 
 
@@ -69,20 +71,22 @@ class Trigger:
 
 
 @cache
-def say_not_built() -> None:
-    """Once a process: that the twin runs."""
+def warn_not_built() -> None:
+    """Say once in a process that the twin runs."""
     print(
-        "ew: the compiled detection core is not built, its slower twin runs; to build it: pip install -e .",
+        "ew: the compiled detection core is not built, its slower twin runs; "
+        "to build it: pip install -e .",
         file=sys.stderr,
     )
 
 
 class PickerBank:
-    """One state machine a channel, made when its first packet comes.
+    """Pickers of all channels, each made when its channel's first packet comes.
 
-    ``process`` takes whatever arrived in one tick. The same samples give the same picks however they are cut into
-    packets. ``counters`` tells what was met and skipped; ``take_triggers`` gives the STA/LTA windows that ended since
-    it was last asked, and ``PickerBank.characteristic`` the band-passed samples and the ratio, to plot or to check.
+    ``process`` takes the packets of one tick. The same samples give the same picks however they are
+    cut into packets. ``counters`` counts what was met and skipped; ``take_triggers`` returns the
+    STA/LTA windows that ended since the last call, and ``PickerBank.characteristic`` the
+    band-passed samples and the ratio, to plot or to check.
     """
 
     def __init__(self, config: PickerConfig | Config | None = None) -> None:
@@ -91,7 +95,7 @@ class PickerBank:
         self.config = c = config or PickerConfig()
         self._triggers: deque[Trigger] = deque(maxlen=TRIGGERS_KEPT)
         if core is None:
-            say_not_built()
+            warn_not_built()
         bank = twin.Bank if core is None else core.Bank
         rate_of = partial(rates.rate_of, c)
         self._core: Core = bank(Packet, rate_of, c.lta_s, c.min_snr, c.max_sparsity)
@@ -114,11 +118,12 @@ class PickerBank:
     def process(self, packets: Sequence[Packet]) -> list[Pick]:
         """Take in one tick's packets and return the picks they complete, in order of onset.
 
-        Packets of one channel may come in any order within the tick. ``samples`` must be one-dimensional float32,
-        float64 or int32; a packet of another kind is refused (counted), as is one at a rate outside 10-500 Hz.
+        Packets of one channel may come in any order within the tick. ``samples`` must be
+        one-dimensional float32, float64 or int32; a packet of another kind is refused (counted), as
+        is one at a rate outside 10-500 Hz.
 
         Raises:
-            AttributeError: something in ``packets`` is no packet; none of them has been taken in then.
+            AttributeError: something in ``packets`` is no packet; none has been taken in then.
         """
         rows, windows = self._core.process(packets if type(packets) is list else list(packets))
         if windows:
@@ -130,12 +135,12 @@ class PickerBank:
     def look_again(
         self, seed_id: str, other: Pick, *, min_snr: float, within_s: float
     ) -> Pick | None:
-        """The pick of a channel if what another one was picked for shows there too.
+        """Return the pick of a channel if the onset that another was picked for shows there too.
 
-        It takes an SNR of ``min_snr`` only, and an onset ``within_s`` of the other's. The channel's own triggers are
-        judged as before: its own pick may still follow. ``None`` also where that has been.
+        An SNR of ``min_snr`` is enough, and an onset ``within_s`` of the other's. The channel's own
+        triggers are judged as before: its own pick may still follow, or ``None`` if it has been.
         """
-        # What the other was picked for need not hold any longer here
+        # The core asks for more within the first looks; the other channel has confirmed the onset
         least = min_snr / EARLY_DOUBT
         row = self._core.look_again(seed_id, other.trigger_ns, other.decided_ns, least)
         if row is None:
@@ -145,7 +150,7 @@ class PickerBank:
         return pick if is_near and pick.snr >= min_snr else None
 
     def take_triggers(self) -> list[Trigger]:
-        """The trigger windows that ended since the last call, at most the last ``TRIGGERS_KEPT``."""
+        """Return the trigger windows that ended since the last call."""
         taken = list(self._triggers)
         self._triggers.clear()
         return taken
@@ -157,11 +162,11 @@ class PickerBank:
         sampling_rate: float,
         config: PickerConfig | Config | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The band-passed samples and the STA/LTA ratio a channel sees when fed ``samples`` from its start.
+        """Return the band-passed samples and the STA/LTA ratio of a channel fed ``samples``.
 
-        Both (N,) float64; the ratio is 0 through the warm-up, as in obspy's ``recursive_sta_lta``.
+        Both (N,) float64; the ratio is 0 in the warm-up, as in obspy's ``recursive_sta_lta``.
         """
         if isinstance(config, Config):
             config = config.picker
         rate = rates.rate_of(config or PickerConfig(), round(sampling_rate * 100) / 100)
-        return twin.course(np.ascontiguousarray(samples, np.float64), rate)
+        return stalta.characteristic(np.ascontiguousarray(samples, np.float64), rate)

@@ -1,8 +1,9 @@
-"""PURE: sensors whose one count is more than the ground's noise, as old accelerographs and cheap ones have it.
+"""PURE: dither for sensors whose one count is more than the ground's noise.
 
-They give the same value until an earthquake comes, which passes for a dead channel, and what stands above no noise at all cannot be
-judged. So half a count to either side is added to their samples, and as much again, evenly spread: the noise that rounding would have had to
-meet (dither, Lipshitz, Wannamaker & Vanderkooy 1992, J. Audio Eng. Soc. 40). A step of one count stays below what is picked.
+Old and cheap accelerographs repeat one value until an earthquake comes, as a dead channel does, and
+a signal can't be judged against no noise. So uniform noise of one count to either side is added to
+their samples (dither; Lipshitz, Wannamaker & Vanderkooy 1992, J. Audio Eng. Soc. 40). A step of one
+count stays below what is picked.
 """
 
 import zlib
@@ -15,21 +16,26 @@ from ew.records import Inventory, Packet
 from ew.times import NS_PER_S
 
 COARSE_M_S2 = 1e-3
-"""One count of an accelerometer: noise in 1-12 Hz seldom reaches this where people do not feel it."""
+"""One count of a coarse accelerometer, m/s²: noise that nobody feels is seldom larger."""
 COARSE_M_S = 1e-4
-"""The same of a seismometer, at 1.6 Hz."""
+"""One count of a coarse seismometer, m/s: the acceleration above at 1.6 Hz."""
 TOO_COARSE = 20.0
-"""So many times as coarse the first that is seen is S, and the earthquake made of it comes late and is much too large."""
+"""Times the limits above, from which a sensor is useless.
+
+The first that it records is S: an earthquake made of it comes late and much too large.
+"""
 DITHER_COUNTS = 1.0
+"""Largest dither to either side."""
 LENGTH = 1 << 16
+"""Samples after which the dither repeats."""
 
 _DITHER = np.random.default_rng(1).uniform(-DITHER_COUNTS, DITHER_COUNTS, LENGTH)
 
 
 class CoarseSensors:
-    """Makes packets of coarse channels usable; ``useless`` names the channels met that nothing helps.
+    """Makes packets of coarse channels usable; ``useless`` names those met that are too coarse.
 
-    Only whole counts are meant: other samples may be in any unit, and as fine as they like.
+    Samples that are not integers are left alone: their unit is not known to be a count.
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -42,7 +48,7 @@ class CoarseSensors:
         self.useless: set[str] = set()
 
     def usable(self, packets: Iterable[Packet]) -> list[Packet]:
-        """The packets that can be used, those of coarse channels with dither: the same for the same samples of a channel."""
+        """Return the packets that can be used; the same samples always get the same dither."""
         if not self._coarseness:
             return list(packets)
         found = []

@@ -1,8 +1,9 @@
-"""PURE: the band-pass as four biquads, designed once for each class of sampling rates.
+"""PURE: the design of the band-pass as four biquads, once for each sampling rate.
 
-A Butterworth band-pass of order 4 (eight poles) by the bilinear transform of the analogue prototype (Oppenheim &
-Schafer 2010, section 7.3): the same filter as obspy's ``bandpass(..., corners=4, zerophase=False)``. It is designed
-here because loading scipy.signal takes longer than the whole start-up may.
+A Butterworth band-pass of order 4 (eight poles) by the bilinear transform of the analogue prototype
+(Oppenheim & Schafer 2010, section 7.3): the filter of obspy's ``bandpass(..., corners=4,
+zerophase=False)``. It is designed here because loading scipy.signal takes longer than the whole
+start-up may.
 """
 
 from dataclasses import dataclass
@@ -12,15 +13,15 @@ from numpy.typing import NDArray
 
 ORDER = 4
 NYQUIST_SHARE = 0.9
-"""The upper corner is held to this share of the Nyquist frequency: nearer to it the filter rings."""
+"""Largest upper corner over the Nyquist frequency: nearer to it the filter rings."""
 
 
 @dataclass(frozen=True, slots=True)
 class BandPass:
-    """``gain`` times four sections (1 - z⁻²) / (1 + a1 z⁻¹ + a2 z⁻²); ``a1``, ``a2`` are (4,) float64.
+    """``gain`` times four sections (1 - z⁻²) / (1 + a1 z⁻¹ + a2 z⁻²); ``a1``, ``a2`` are (4,).
 
-    All eight zeros lie at z = 1 and z = -1; one of each to a section makes b0, b1, b2 = 1, 0, -1, which spares
-    the loop seven operations of twenty a sample and takes out the offset in the very first section.
+    All eight zeros lie at z = 1 and z = -1; one of each in a section makes b0, b1, b2 = 1, 0, -1.
+    It saves seven operations of twenty a sample and removes the offset in the first section.
     """
 
     gain: float
@@ -29,7 +30,7 @@ class BandPass:
 
 
 def band_pass(low_hz: float, high_hz: float, sampling_rate: float) -> BandPass:
-    """The band-pass from ``low_hz`` to ``high_hz`` (or to 0.9 Nyquist, if that is lower) at a rate in Hz.
+    """Return the band-pass from ``low_hz`` to ``high_hz``, at most 0.9 of the Nyquist frequency.
 
     Raises:
         ValueError: the rate leaves no room for the band.
@@ -37,7 +38,7 @@ def band_pass(low_hz: float, high_hz: float, sampling_rate: float) -> BandPass:
     high_hz = min(high_hz, NYQUIST_SHARE * sampling_rate / 2)
     if not 0 < low_hz < high_hz:
         raise ValueError(f"no room for a band above {low_hz} Hz at {sampling_rate} Hz")
-    # Corners warped so that the bilinear transform (with T = 2) puts them where they were asked for
+    # Corners prewarped for the bilinear transform with T = 2
     low, high = np.tan(np.pi * np.array([low_hz, high_hz]) / sampling_rate)
     width, centre_squared = high - low, low * high
     prototype = np.exp(1j * np.pi * (2 * np.arange(ORDER) + ORDER + 1) / (2 * ORDER))

@@ -1,4 +1,4 @@
-"""PURE: what the picker needs to know about a sampling rate: its filter, and its lengths in samples."""
+"""PURE: what depends on the sampling rate: the filter, and the lengths in samples."""
 
 from typing import NamedTuple
 
@@ -8,25 +8,32 @@ from ew.detect.filters import band_pass
 HISTORY = 4096
 """Samples kept a channel: 41 s at 100 Hz, 16 s at 250 Hz. A power of two."""
 LIMIT = 1024
-"""Samples of a packet run before triggers are judged, so that a long one can't overrun the history."""
+"""Samples of a packet run before triggers are judged: a long one can't overrun the history."""
 PADDING = 16
+"""Samples between two histories in memory, see ``core/bank.h``."""
 SETTLE_S = 4.0
-"""The band-pass from rest is within 1e-4 of its settled course by then (slowest pole: 2.4 1/s at 1 Hz)."""
+"""By then the band-pass from rest is within 1e-4 of its settled course (slowest pole: 2.4 1/s)."""
 NOISE_S = 3.0
+"""Before an onset, in which the noise is measured."""
 BEFORE_S = 2.0
+"""Before a trigger, from where the onset is searched."""
 QUIET_S = 20.0
-"""Before a pick, where its channel's quiet is looked for: P, if this is S, came within it up to 160 km away."""
+"""Before an onset, where the quietest second is searched.
+
+If the onset is S, its P came within this time up to 160 km from the earthquake.
+"""
 GUARD_S = 0.1
+"""Before an onset, left out of its noise: the onset may be late by so much."""
 STEP_S = 0.05
-"""From one look at a trigger to the next; later ones are a quarter of the time since the trigger apart."""
+"""From one look at a trigger to the next; later looks are farther apart (``core/onset.c``)."""
 DELAY_S = 0.03
-"""By so much a 12 Hz band-pass brings a clear onset late (docs/picker.md)."""
+"""Delay of a clear onset by a band-pass up to 12 Hz (docs/picker.md)."""
 MIN_WAIT_SAMPLES = 6  # fewer can't tell a spike from an onset: at 31 Hz this is 0.2 s
 MIN_DEAD_SAMPLES = 33  # what the core's quick look for equal samples is sure to find
 
 
 class Lengths(NamedTuple):
-    """Samples: of both averages, of equal values that make a channel dead, and of the hold after a bridged gap."""
+    """Lengths in samples: STA, LTA, equal values of a dead channel, hold after a bridged gap."""
 
     nsta: int
     nlta: int
@@ -35,7 +42,7 @@ class Lengths(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """What a look at a trigger uses, in samples (``delay`` in thousandths); see ``core/onset.c``."""
+    """Lengths that a look at a trigger uses, in samples (``delay`` in thousandths)."""
 
     settle: int
     noise: int
@@ -51,8 +58,8 @@ class Windows(NamedTuple):
 class Rate(NamedTuple):
     """All that depends on the sampling rate, as ``struct rate`` of the core has it.
 
-    ``a1``, ``a2``: the band-pass's sections; ``averages``: 1 - 1/nsta, 1 - 1/nlta, and the sums' ratio S / L at the on and
-    off ratio.
+    ``gain``, ``a1``, ``a2``: the band-pass (``filters``); ``averages``: 1 - 1/nsta, 1 - 1/nlta, and
+    the sums' ratio S / L at the on and off ratio.
     """
 
     gain: float
@@ -64,7 +71,7 @@ class Rate(NamedTuple):
 
 
 def rate_of(config: PickerConfig, rate: float) -> Rate:
-    """The filter, averages and windows of a rate in Hz."""
+    """Return the filter, averages and windows for a sampling rate in Hz."""
     c = config
     nsta, nlta = max(2, int(c.sta_s * rate)), max(10, int(c.lta_s * rate))
     dead = max(MIN_DEAD_SAMPLES, round(c.dead_s * rate))

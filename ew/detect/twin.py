@@ -1,8 +1,9 @@
-"""PURE: the detection core once more in NumPy and SciPy: the reference of the tests, and what runs where no compiler was.
+"""PURE: the detection core in NumPy and SciPy: the tests' reference, and what runs unbuilt.
 
-Step by step the same as ``core/`` (the rules and their reasons are told there and in docs/picker.md): ``_read``,
-``_Channel.place`` (continuity), ``_Channel.run`` (filter, STA/LTA, trigger), ``_Channel.judge`` (AIC onset, quality).
-Triggers are the core's to the last bit, measures of picks to rounding. A packet of 100 samples takes some 100 us.
+Step by step the same as ``core/``, by the same names (docs/picker.md tells the rules and their
+reasons): ``Bank._read``, ``_Channel.check_continuity``, ``_Channel.run_samples`` (filter, STA/LTA,
+trigger), ``_Channel.judge`` (AIC onset, quality). Triggers equal the core's to the last bit,
+measures of picks to rounding. A packet of 100 samples takes some 100 µs.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,53 +13,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ew.detect.counters import Counters
+from ew.detect.onset import Look, look, noise_ratio
 from ew.detect.rates import HISTORY, LIMIT, PADDING, Rate
+from ew.detect.stalta import TINY, averaged, filtered, sections
 from ew.records import Packet
 
 Reals = NDArray[np.float64]
 Row = tuple[Any, ...]
 
-HUGE_SAMPLE, FULL_SCALE, TINY, NEVER = 1e18, 8388607, 1e-150, 2**62
+# As in core/bank.h, continuity.c, onset.c and read.c, which say what they are
+HUGE_SAMPLE, FULL_SCALE, NEVER, BLOCK = 1e18, 8388607, 2**62, 128
 CLOCK_STEP_NS, RATE_TOLERANCE, CONTINUES_WITHIN, DRIFT = 15e9, 0.02, 0.5, 0.25
-EARLY_DOUBT, LONGER, MOST_STEPS, MOST_SNR = 1.3, 4, 6, 1e6
+EARLY_DOUBT, LONGER, MAX_STEPS = 1.3, 4, 6
 RATES_HZ, LATEST_NS, LONGEST_NS = (10.0, 500.0), 4 * 10**18, 1e17
-
-
-def sections(rate: Rate) -> Reals:
-    """The band-pass without its gain as (4, 6) sections of scipy."""
-    rows = zip(rate.a1, rate.a2, strict=True)
-    return np.array([[1.0, 0.0, -1.0, 1.0, a1, a2] for a1, a2 in rows])
-
-
-def averaged(energy: Reals, keep: float, before: float) -> Reals:
-    """The recursive sum ``keep`` * sum + energy (Withers et al. 1998, eq. 3, times its length)."""
-    from scipy.signal import lfilter  # noqa: PLC0415 - slow to load
-
-    total: Reals = lfilter([1.0], [1.0, -keep], energy, zi=[keep * before])[0]
-    return total
-
-
-def course(samples: Reals, rate: Rate) -> tuple[Reals, Reals]:
-    """The band-passed samples and STA / LTA of a channel fed ``samples`` (N,) from its start; no ratio in the warm-up."""
-    from scipy.signal import sosfilt  # noqa: PLC0415 - slow to load
-
-    keep_sta, keep_lta, *_ = rate.averages
-    band, energy = np.zeros(len(samples)), np.zeros(len(samples))
-    if len(samples):
-        start = np.zeros((4, 2))
-        start[0] = -samples[0]
-        band = sosfilt(sections(rate), samples, zi=start)[0]
-        energy = band * band
-    sta = averaged(energy, keep_sta, 0.0) / rate.lengths.nsta
-    lta = averaged(energy, keep_lta, 0.0) / rate.lengths.nlta
-    ratio = sta / np.maximum(lta, TINY)
-    ratio[: rate.lengths.nlta] = 0.0
-    return rate.gain * band, ratio
 
 
 @dataclass(slots=True)
 class _Candidate:
-    """A trigger not yet judged: samples of its on, of the next look and of its off."""
+    """A trigger not yet judged: samples of its on, next look and off."""
 
     trigger: int
     look: int
@@ -67,6 +40,8 @@ class _Candidate:
 
 @dataclass(slots=True)
 class _Channel:
+    """One channel's state; ``struct clock``, ``filter`` and ``trigger`` of the core say more."""
+
     seed_id: str
     counts: dict[str, int]
     rate: Rate = field(init=False)
@@ -87,9 +62,9 @@ class _Channel:
     segment: int = 0
     repeats: int = 0
     on_at: int = -1
-    decided: int = -1
+    judged: int = -1
     history: Reals = field(default_factory=lambda: np.zeros(0))
-    form: str = "f"
+    type: str = "f"
     candidates: list[_Candidate] = field(default_factory=list)
     windows: list[Row] = field(default_factory=list)
 
@@ -101,10 +76,10 @@ class _Channel:
 
     # Continuity
 
-    def place(
+    def check_continuity(
         self, start_ns: int, rate_hz: float, samples: NDArray[Any], rate: Rate, lta_ns: float
     ) -> NDArray[Any]:
-        """Settle by its start time what of a packet is used, none of it if empty, and bring the state in order."""
+        """Return the samples of a packet that are used: none of a duplicate."""
         sample_ns = self.sample_ns if rate_hz == self.rate_hz else 1e9 / rate_hz
         cut, action = 0, ""
         ahead_ns = start_ns - self.next_ns
@@ -130,7 +105,7 @@ class _Channel:
         self.counts["packets"] += 1
         self.counts["samples"] += len(samples) - cut
         if action:
-            self._start_anew(action == "restart", samples.dtype.char)
+            self._begin(action == "restart", samples)
         return samples[cut:]
 
     def _follow(self, start_ns: int, rate_hz: float, sample_ns: float, is_new: bool) -> None:
@@ -140,11 +115,15 @@ class _Channel:
             self.rate_hz, self.sample_ns = rate_hz, sample_ns
             self.anchor_ns, self.anchor = start_ns, self.seen
 
-    def _start_anew(self, is_restart: bool, form: str) -> None:
+    def _begin(self, is_restart: bool, samples: NDArray[Any]) -> None:
+        """Set filter and trigger back; after a short gap the LTA stays."""
         lengths = self.rate.lengths
+        head = samples[:BLOCK].astype(np.float64)
+        finite = head[np.abs(head) < HUGE_SAMPLE]
+        self.offset, self.last = float(finite[0]) if len(finite) else 0.0, np.nan
         self.delays = np.zeros((4, 2))
-        self.offset = self.last = np.nan
-        self.repeats, self.segment, self.form = 0, self.seen, form
+        self.delays[0] = -self.offset
+        self.repeats, self.segment, self.type = 0, self.seen, samples.dtype.char
         if self.on_at >= 0:
             self._end_trigger(self.seen - 1)
         if is_restart:
@@ -157,16 +136,15 @@ class _Channel:
 
     # Filter, STA/LTA and trigger
 
-    def run(self, samples: NDArray[Any]) -> None:
-        from scipy.signal import sosfilt  # noqa: PLC0415 - slow to load
-
+    def run_samples(self, samples: NDArray[Any]) -> None:
+        """Take in at most ``LIMIT`` samples behind those seen."""
+        x = samples.astype(np.float64)
         if samples.dtype.char == "i":
-            clipped = np.abs(samples.astype(np.float64)) >= FULL_SCALE
-            self.counts["clipped"] += int(clipped.sum())
-        x = self._mended(samples.astype(np.float64))
+            self.counts["clipped"] += int((np.abs(x) >= FULL_SCALE).sum())
+        x = self._mended(x)
         self._keep(x, samples.dtype.char)
         before, self.last = self.last, float(x[-1])
-        band, self.delays = sosfilt(self.sections, x, zi=self.delays)
+        band, self.delays = filtered(self.sections, x, self.delays)
         keep_sta, keep_lta, *_ = self.rate.averages
         sta = averaged(band * band, keep_sta, self.sta)
         lta = averaged(band * band, keep_lta, self.lta)
@@ -176,25 +154,25 @@ class _Channel:
         self.seen += len(x)
 
     def _mended(self, x: Reals) -> Reals:
+        """The samples; the last good one stands in for those that are not a number."""
         is_good = np.abs(x) < HUGE_SAMPLE
-        if np.isnan(self.offset):
-            good = np.flatnonzero(is_good)
-            self.offset = float(x[good[0]]) if len(good) else 0.0
-            self.delays[0] = -self.offset
-        if not is_good.all():
-            self.counts["not_finite"] += int((~is_good).sum())
-            source = np.maximum.accumulate(np.where(is_good, np.arange(len(x)), -1))
-            start = self.offset if np.isnan(self.last) else self.last
-            x = np.where(source >= 0, x[source], start)
-        return x
+        if is_good.all():
+            return x
+        self.counts["not_finite"] += int((~is_good).sum())
+        source = np.maximum.accumulate(np.where(is_good, np.arange(len(x)), -1))
+        start = self.offset if np.isnan(self.last) else self.last
+        return np.where(source >= 0, x[source], start)
 
-    def _keep(self, x: Reals, form: str) -> None:
-        """As the core keeps it: float64 as float32 less the offset, and so from then on where the form has changed."""
-        if form != self.form != "d":
-            self.history = (self.history - self.offset).astype(np.float32).astype(np.float64)
-            self.form = "d"
-        kept = (x - self.offset).astype(np.float32).astype(np.float64) if self.form == "d" else x
+    def _keep(self, x: Reals, sample_type: str) -> None:
+        """Keep the history as the core does: float64, and changed types, as float32 less offset."""
+        if sample_type != self.type != "d":
+            self.history = self._rounded(self.history)
+            self.type = "d"
+        kept = self._rounded(x) if self.type == "d" else x
         self.history = np.concatenate([self.history, kept])[-HISTORY:]
+
+    def _rounded(self, x: Reals) -> Reals:
+        return (x - self.offset).astype(np.float32).astype(np.float64)
 
     def _trigger(self, sta: Reals, lta: Reals, is_equal: NDArray[np.bool_]) -> None:
         *_, on, off = self.rate.averages
@@ -232,9 +210,10 @@ class _Channel:
     # Onset and quality
 
     def judge_all(self, min_snr: float, max_sparsity: float) -> Iterator[Row]:
+        """Judge the candidates in the order of their triggers; yield rows of picks."""
         waiting: list[_Candidate] = []
         for candidate in self.candidates:
-            if waiting and candidate.trigger > self.decided:
+            if waiting and candidate.trigger > self.judged:
                 waiting.append(candidate)
                 continue
             verdict, row = self.judge(candidate, min_snr, max_sparsity)
@@ -249,9 +228,9 @@ class _Channel:
     def judge(
         self, candidate: _Candidate, min_snr: float, max_sparsity: float
     ) -> tuple[str, Row | None]:
-        """The verdict, as its counter is called, and the row of a pick."""
+        """Look as often as the data allow; return the counter to raise and the row of a pick."""
         at, w = candidate.trigger, self.rate.windows
-        if at <= self.decided:
+        if at <= self.judged:
             return "repeated", None
         if at < self.segment:
             return "rejected_gap", None
@@ -260,107 +239,59 @@ class _Channel:
         segment = max(self.segment, self.seen - (HISTORY - PADDING))
         first = max(segment + 5 * w.guard, at - w.before - w.noise)
         if at - first < w.guard:
-            self.decided = candidate.look
+            self.judged = candidate.look
             return "rejected_snr", None
         end = min(self.seen - 1, at + max(w.wait, LONGER * w.patience))
         rest = max(segment, first - w.settle)
         raw, band = self._recalled(rest, first, end)
         while candidate.look <= end:
             last = candidate.look
-            step = min(max(w.step, (last - at) // 4), MOST_STEPS * w.step)
+            step = min(max(w.step, (last - at) // 4), MAX_STEPS * w.step)
             patience = (LONGER if candidate.off >= last else 1) * w.patience
             doubt = EARLY_DOUBT if last - at < 2 * w.wait else 1.0
             parts = raw[first - rest - 4 : last - rest + 1], band[: last - first + 1]
             start = max(0, at - w.before - first)
-            verdict, onset, measures = self._look(*parts, start, doubt * min_snr, max_sparsity)
-            if verdict == "picks" or last + step > at + patience:
-                self.decided = last
-                row = self._row(at, last, first + onset, measures, segment)
-                return verdict, row if verdict == "picks" else None
+            found = look(*parts, start, w, doubt * min_snr, max_sparsity)
+            if found.verdict == "picks" or last + step > at + patience:
+                self.judged = last
+                is_pick = found.verdict == "picks"
+                return found.verdict, self._row(
+                    at, last, first, found, segment
+                ) if is_pick else None
             candidate.look = last + step
         return "undecided", None
 
     def _recalled(self, rest: int, first: int, end: int) -> tuple[Reals, Reals]:
-        """The history from sample ``rest`` to ``end``, and band-passed from rest, from sample ``first`` on."""
-        from scipy.signal import sosfilt  # noqa: PLC0415 - slow to load
-
+        """The history from ``rest`` to ``end``, and band-passed, from sample ``first`` on."""
         begin = self.seen - len(self.history)
         raw = self.history[rest - begin : end + 1 - begin]
-        band = sosfilt(self.sections, self.rate.gain * (raw - raw[0]))
+        band, _ = filtered(self.sections, self.rate.gain * (raw - raw[0]), np.zeros((4, 2)))
         return raw, band[first - rest :]
 
-    def _look(
-        self, raw: Reals, band: Reals, start: int, min_snr: float, max_sparsity: float
-    ) -> tuple[str, int, tuple[float, ...]]:
-        """One look: the verdict, the onset's index in ``band``, and SNR, period, peak and error; ``raw`` begins 4 earlier."""
-        w = self.rate.windows
-        onset = start + aic_onset(band[start:])
-        noise = band[max(0, onset - w.noise) : max(0, onset - w.guard)]
-        if len(noise) < w.guard:
-            return "rejected_snr", onset, ()
-        signal, slope = band[onset:], np.diff(band[onset - 1 :])
-        energy = float(np.sum(signal**2))
-        snr = min(MOST_SNR, np.sqrt(energy / len(signal) / max(float(np.mean(noise**2)), 1e-60)))
-        period = 2 * np.pi * np.sqrt(energy / max(float(np.sum(slope**2)), 1e-60))  # Nakamura 1988
-        error = max(1.0, period / (2 * max(snr, 1.0)))
-        measures = (float(snr), float(period), float(np.max(np.abs(signal))), float(error))
-        if snr < min_snr:
-            return "rejected_snr", onset, measures
-        steep = sparsity(raw[onset:]) > max_sparsity
-        return "rejected_glitch" if steep else "picks", onset, measures
-
-    def _row(
-        self, at: int, last: int, onset: int, measures: tuple[float, ...], segment: int
-    ) -> Row | None:
+    def _row(self, at: int, last: int, first: int, found: Look, segment: int) -> Row:
         """The arguments of ``Pick``."""
-        if not measures:
-            return None
-        snr, period, peak, error = measures
-        brought_early = onset - max(1.0, self.rate.windows.delay_thousandths / 1000)
+        onset = first + found.onset
+        delay = max(1.0, self.rate.windows.delay_thousandths / 1000)  # by the band-pass
         return (
             self.seed_id,
-            self.time_ns(brought_early),
+            self.time_ns(onset - delay),
             self.time_ns(at),
-            snr,
+            found.snr,
             self.time_ns(last + 1),
-            period / self.rate_hz,
-            peak,
-            error / self.rate_hz,
-            self._unrest(segment, onset),
+            found.period / self.rate_hz,
+            found.peak,
+            found.error / self.rate_hz,
+            self._noise_ratio(segment, onset),
         )
 
-    def _unrest(self, segment: int, onset: int) -> float:
+    def _noise_ratio(self, segment: int, onset: int) -> float:
+        """The noise before the onset over that of the quietest second before it, or NaN."""
         w = self.rate.windows
         first, last = max(segment + 5 * w.guard, onset - w.quiet), onset - w.guard
-        second = 10 * w.guard
-        if last - first < 8 * second:
+        if last - first < 8 * 10 * w.guard:
             return np.nan
         _, band = self._recalled(max(segment, first - w.settle), first, last)
-        whole = band[: len(band) // second * second].reshape(-1, second)
-        quietest = np.min(np.mean(whole**2, axis=1))
-        noise = np.mean(band[max(0, len(band) - w.noise + w.guard) :] ** 2)
-        return float(min(MOST_SNR, np.sqrt(noise / max(quietest, 1e-60))))
-
-
-def aic_onset(w: Reals) -> int:
-    """The first sample of the new state: the least k log var(w[:k]) + (n - k - 1) log var(w[k:]) (Maeda 1985, eq. 1)."""
-    n = len(w)
-    k = np.arange(4, n - 2)
-    if not len(k):
-        return n // 2
-    total, square = np.cumsum(w), np.cumsum(w**2)
-    floor = 1e-12 * square[-1] / n + 1e-60
-    head, head_square = total[k - 1], square[k - 1]
-    before = np.maximum(head_square / k - (head / k) ** 2, floor)
-    mean = (total[-1] - head) / (n - k)
-    after = np.maximum((square[-1] - head_square) / (n - k) - mean**2, floor)
-    return int(k[np.argmin(k * np.log(before) + (n - k - 1) * np.log(after))])
-
-
-def sparsity(raw: Reals) -> float:
-    """Share of the steepest quarter of the samples (four at least) in the energy of the slope."""
-    slope = np.sort(np.diff(raw) ** 2)
-    return float(slope[-max(4, len(slope) // 4) :].sum() / max(slope.sum(), 1e-60))
+        return noise_ratio(band, w)
 
 
 class Bank:
@@ -368,7 +299,7 @@ class Bank:
 
     def __init__(
         self,
-        packet_type: type[Packet],  # noqa: ARG002 - the core's fast way knows it
+        packet_type: type[Packet],  # noqa: ARG002 - the core reads it by its slots
         rate_of: Callable[[float], Rate],
         lta_s: float,
         min_snr: float,
@@ -377,9 +308,7 @@ class Bank:
         self._make_rate, self._rates = rate_of, dict[int, Rate]()
         self._lta_ns, self._limits = lta_s * 1e9, (min_snr, max_sparsity)
         self._channels: dict[str, _Channel] = {}
-        names = """packets samples triggers picks rejected_snr rejected_glitch rejected_gap gaps_bridged gaps_restarted
-            overlaps duplicates clock_steps rate_changes not_finite clipped dead refused"""
-        self._counts = dict.fromkeys(names.split(), 0)
+        self._counts = Counters().as_dict()
 
     def process(self, packets: list[Packet], /) -> tuple[list[Row], list[Row]]:
         """Run one tick: rows of ``Pick`` and of ``Trigger``."""
@@ -390,9 +319,9 @@ class Bank:
             channel = self._channels.setdefault(seed_id, _Channel(seed_id, self._counts))
             met[seed_id] = channel
             rate = self._rate_of(rate_hz)
-            used = channel.place(start_ns, rate_hz, samples, rate, self._lta_ns)
+            used = channel.check_continuity(start_ns, rate_hz, samples, rate, self._lta_ns)
             for first in range(0, len(used), LIMIT):
-                channel.run(used[first : first + LIMIT])
+                channel.run_samples(used[first : first + LIMIT])
                 picks += channel.judge_all(*self._limits)
         windows = [row for channel in met.values() for row in channel.windows]
         for channel in met.values():
@@ -439,9 +368,9 @@ class Bank:
         at, last = channel.sample(trigger_ns), channel.sample(decided_ns) - 1
         if not 0 <= at <= last < channel.seen:
             return None
-        before = channel.decided
+        before = channel.judged
         row = channel.judge(_Candidate(at, last, last), min_snr, self._limits[1])[1]
-        channel.decided = before
+        channel.judged = before
         return row
 
     def counts(self) -> dict[str, int]:

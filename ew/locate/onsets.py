@@ -12,7 +12,7 @@ SAME_ARRIVAL_S = 1.5
 """Two sensors of one place pick one wave within this: the one with more noise of its own picks an emergent onset later."""
 LATE_WEIGHT = 0.25
 """Of an onset that came with Pg after Pn was missed: it says that the wave passed, and little about when it set out."""
-UNREST = 2.5
+MAX_NOISE_RATIO = 2.5
 """RMS before a pick over the quietest before: at most 2.1 before 53 recorded P onsets, above 2.8 before 95 % of the picks that
 followed them within 40 s (docs/picker.md)."""
 
@@ -37,7 +37,7 @@ class Onset:
     @property
     def is_restless(self) -> bool:
         """Whether the ground was loud before it: it is S, or in the coda of whatever earthquake."""
-        return self.pick.unrest > UNREST
+        return self.pick.noise_ratio > MAX_NOISE_RATIO
 
     @property
     def is_calm(self) -> bool:

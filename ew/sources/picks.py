@@ -44,7 +44,7 @@ class _PickBody(_Model):
     period_s: float | None = None
     amplitude: float | None = None
     onset_error_s: float = Field(ge=0, allow_inf_nan=False)
-    unrest: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    noise_ratio: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     noise_m: Row
     peaks_m: Rows
     first_bin: int = Field(ge=0, le=1000)
@@ -88,7 +88,7 @@ def encode_report(report: PickReport, detector: str) -> bytes:
             "period_s": _known(float(pick.period_s)),
             "amplitude": _known(float(pick.amplitude)),
             "onset_error_s": round(float(pick.onset_error_s), 4),
-            "unrest": _known(round(float(pick.unrest), 2)),
+            "noise_ratio": _known(round(float(pick.noise_ratio), 2)),
             "noise_m": _rounded(report.noise_m),
             "peaks_m": [_rounded(row) for row in report.peaks_m],
             "first_bin": report.first_bin,
@@ -128,7 +128,7 @@ def decode_report(payload: bytes) -> PickReport:
         np.nan if body.period_s is None else body.period_s,
         np.nan if body.amplitude is None else body.amplitude,
         body.onset_error_s,
-        np.nan if body.unrest is None else body.unrest,
+        np.nan if body.noise_ratio is None else body.noise_ratio,
     )
     peaks = np.array(body.peaks_m, dtype=np.float64).reshape(len(CORNERS_HZ), -1)
     s_onset = None

@@ -264,11 +264,23 @@ def test_the_averages_of_core_and_twin_are_the_same_to_the_last_bit() -> None:
     assert states[0] == states[1]
 
 
+@needs_core
+def test_twin_starts_its_filter_as_the_core_does_where_the_first_samples_are_no_numbers() -> None:
+    samples = np.random.default_rng(6).normal(500, 9, 3000)
+    samples[:300] = np.nan
+    states = []
+    for bank in (bank_module.core.Bank, twin.Bank):
+        made = bank(Packet, lambda rate: rates.rate_of(PickerConfig(), rate), 10.0, 2.5, 0.9)
+        made.process([Packet("XX.A..HHZ", 0, 100.0, samples)])
+        states.append(made.state(0))
+    assert states[0] == states[1]
+
+
 def test_without_the_core_the_twin_runs_and_one_line_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bank_module, "core", None)
-    bank_module.say_not_built.cache_clear()
+    bank_module.warn_not_built.cache_clear()
     for _ in range(2):
         PickerBank()
     said = capsys.readouterr().err

@@ -68,24 +68,24 @@ def seen() -> Seen:
 
 def test_each_p_wave_is_picked_once_out_of_quiet(seen: Seen) -> None:
     assert len(seen.p) == seen.traces
-    assert max(pick.unrest for pick in seen.p) < 2
+    assert max(pick.noise_ratio for pick in seen.p) < 2
 
 
-def test_most_triggers_in_the_coda_are_refused_and_the_rest_are_known_by_the_unrest_before_them(
+def test_most_triggers_in_the_coda_are_refused_and_the_rest_are_known_by_their_noise_ratio(
     seen: Seen,
 ) -> None:
     assert seen.coda_triggers >= 20
     assert 1 <= len(seen.coda) < 0.25 * seen.coda_triggers
-    assert min(pick.unrest for pick in seen.coda) > 5
+    assert min(pick.noise_ratio for pick in seen.coda) > 5
 
 
-def test_s_waves_are_known_by_the_unrest_before_them(seen: Seen) -> None:
+def test_s_waves_are_known_by_the_noise_ratio_before_them(seen: Seen) -> None:
     assert len(seen.s) >= 30
-    assert min(pick.unrest for pick in seen.s) > 2.5
+    assert min(pick.noise_ratio for pick in seen.s) > 2.5
 
 
 @pytest.mark.parametrize("rate", [20.0, 31.25, 100.0, 250.0])
-def test_unrest_does_not_depend_on_the_cuts(rate: float) -> None:
+def test_noise_ratio_does_not_depend_on_the_cuts(rate: float) -> None:
     t = np.arange(round(60 * rate)) / rate
     first = np.where(t > 35, 5000 * np.exp(-np.maximum(t - 35, 0) / 2), 0)
     rms = 100 + first + np.where(t > 43, 50_000, 0)
@@ -98,22 +98,22 @@ def test_unrest_does_not_depend_on_the_cuts(rate: float) -> None:
             picks += bank.process([Packet("XX.A..HHZ", start_ns, rate, wave[at : at + length])])
         found.append(picks)
     assert found[0] == found[1] == found[2]
-    unrest = {round(pick.time_ns / 1e9): pick.unrest for pick in found[0]}
+    noise_ratio = {round(pick.time_ns / 1e9): pick.noise_ratio for pick in found[0]}
     if rate > 150:  # the history is too short to tell
-        assert np.isnan([unrest[35], unrest[43]]).all()
+        assert np.isnan([noise_ratio[35], noise_ratio[43]]).all()
     else:
-        assert unrest[35] < 2
-        assert unrest[43] > 2.5
+        assert noise_ratio[35] < 2
+        assert noise_ratio[43] > 2.5
 
 
-def test_unrest_is_unknown_where_nothing_is_known_of_the_time_before() -> None:
+def test_noise_ratio_is_unknown_where_nothing_is_known_of_the_time_before() -> None:
     rng = np.random.default_rng(0)
     before, after = rng.normal(size=3000) * 100, rng.normal(size=800) * 100
     after[280:] += 20_000 * np.sin(np.arange(520) / 3)
     bank = PickerBank()
     bank.process([Packet("XX.A..HHZ", 0, RATE, before)])
     (pick, *_) = bank.process([Packet("XX.A..HHZ", 32 * 10**9, RATE, after)])
-    assert np.isnan(pick.unrest)
+    assert np.isnan(pick.noise_ratio)
 
 
 def test_p_is_picked_though_a_weak_trigger_is_still_on() -> None:

@@ -189,7 +189,7 @@ PAYLOADS += [
     b'{"v":1,"detector":"north","ends_ns":{"XX.A..HHZ":1600000000000000000}}',
     (
         b'{"v":1,"detector":"north","seed_id":"XX.A..HHZ","time_ns":1600000000000000000,"trigger_ns":1,'
-        b'"decided_ns":2,"snr":9.5,"period_s":null,"amplitude":3.0,"onset_error_s":0.1,"unrest":1.1,'
+        b'"decided_ns":2,"snr":9.5,"period_s":null,"amplitude":3.0,"onset_error_s":0.1,"noise_ratio":1.1,'
         b'"noise_m":[1e-9,1e-9,1e-9],"peaks_m":[[1e-6],[1e-6],[1e-6]],"first_bin":2,"end_ns":3}'
     ),
 ]

@@ -16,7 +16,7 @@ from simulators import scenario
 START_S = 1_600_000_000.0
 CENTRE = (29.5, 103.5)
 LOUD = 30.0
-"""``unrest`` of an onset in coda."""
+"""``noise_ratio`` of an onset in coda."""
 
 
 def stations(count: int) -> list[scenario.Station]:
@@ -27,7 +27,7 @@ def stations(count: int) -> list[scenario.Station]:
 
 
 def picks(
-    channels: dict[str, Channel], truth: Origin, table: TravelTimes, phase: str, unrest: float
+    channels: dict[str, Channel], truth: Origin, table: TravelTimes, phase: str, noise_ratio: float
 ) -> list[Pick]:
     """A pick of one phase at each station, with what amplitude it has there."""
     found = []
@@ -37,7 +37,9 @@ def picks(
         time_ns = round((truth.time_s + float(travel_s)) * 1e9)
         amplitude = 1e4 * math.hypot(away, truth.depth_km) ** -1.6 * c.gain
         found.append(
-            Pick(c.seed_id, time_ns, time_ns, 9.0, time_ns, 0.15, amplitude, unrest=unrest)
+            Pick(
+                c.seed_id, time_ns, time_ns, 9.0, time_ns, 0.15, amplitude, noise_ratio=noise_ratio
+            )
         )
     return sorted(found, key=lambda p: p.time_ns)
 

@@ -1,4 +1,6 @@
-/* The Python type Bank: packets in, rows for picks and trigger windows out. See ew/detect/bank.py for its use. */
+/* The Python type Bank: a tick's packets in, rows for picks and trigger windows out.
+ *
+ * ew/detect/bank.py uses it. */
 #define PY_ARRAY_UNIQUE_SYMBOL ew_detect_array_api
 #define NPY_NO_DEPRECATED_API NPY_1_21_API_VERSION
 #include "bank.h"
@@ -7,126 +9,16 @@
 #include <numpy/arrayobject.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 typedef struct {
     PyObject_HEAD
     struct bank *bank;
 } BankObject;
 
-/* ---- Memory --------------------------------------------------------------------------------------------------- */
-
-/* Zeros that begin with a cache line; large ones on large pages where there are such: a tick touches a page of each
- * channel's history, and with 4 KiB pages looking up their addresses costs more than what is written there. */
-static void *in_lines(size_t bytes)
-{
-    const size_t large = (size_t)2 << 20, unit = bytes >= large ? large : 64;
-    bytes = (bytes + unit - 1) / unit * unit;
-    void *memory = aligned_alloc(unit, bytes);
-#if defined(MADV_HUGEPAGE)
-    if (memory && unit == large) madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-    if (memory) memset(memory, 0, bytes);
-    return memory;
-}
-
-/* Move count rows into new memory for room of them; returns 0, or -1 and leaves all as it was. */
-static int move_rows(void *rows, int64_t count, int64_t room, size_t size)
-{
-    void *old = *(void **)rows, *moved = in_lines((size_t)room * size);
-    if (!moved) return -1;
-    if (count) memcpy(moved, old, (size_t)count * size);
-    free(old);
-    *(void **)rows = moved;
-    return 0;
-}
-
-void *with_room(void *rows, int64_t count, int64_t *room, size_t size)
-{
-    if (count == *room) {
-        if (move_rows(&rows, count, most(64, 2 * *room), size)) Py_FatalError("ew: out of memory");
-        *room = most(64, 2 * *room);
-    }
-    return rows;
-}
-
-int32_t add_channel(struct bank *bank, PyObject *seed_id)
-{
-    struct channels *channels = &bank->channels;
-    const int64_t c = channels->count;
-    if (c == channels->room) {
-        const int64_t room = most(64, 2 * c);
-        if (move_rows(&channels->clock, c, room, sizeof *channels->clock) ||
-            move_rows(&channels->filter, c, room, sizeof *channels->filter) ||
-            move_rows(&channels->trigger, c, room, sizeof *channels->trigger) ||
-            move_rows(&channels->history, c, room, sizeof *channels->history) ||
-            move_rows(&channels->tail, c, room, sizeof *channels->tail)) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        channels->room = room;
-    }
-    PyObject *index = PyLong_FromLongLong(c);
-    if (!index || PyList_Append(bank->ids, seed_id) || PyDict_SetItem(bank->slot_of, seed_id, index)) {
-        Py_XDECREF(index);
-        return -1;
-    }
-    Py_DECREF(index);
-    channels->trigger[c].on_at = channels->trigger[c].decided = -1;
-    channels->count++;
-    return (int32_t)c;
-}
-
-int32_t add_rate(struct bank *bank, int64_t hundredths)
-{
-    struct rate rate = {.hundredths = hundredths};
-    PyObject *made = PyObject_CallFunction(bank->rate_of, "d", (double)hundredths / 100);
-    if (!made) return -1;
-    double *a1 = rate.a1, *a2 = rate.a2;
-    const int is_good = PyArg_ParseTuple(
-        made, "d(dddd)(dddd)(dddd)(LLLL)(LLLLLLLLL);a rate as rates.py makes it", &rate.gain, &a1[0], &a1[1], &a1[2],
-        &a1[3], &a2[0], &a2[1], &a2[2], &a2[3], &rate.sta_keep, &rate.lta_keep, &rate.on_level, &rate.off_level,
-        &rate.nsta, &rate.nlta, &rate.dead, &rate.hold, &rate.settle, &rate.noise, &rate.before, &rate.wait, &rate.step,
-        &rate.patience, &rate.guard, &rate.delay_thousandths, &rate.quiet);
-    Py_DECREF(made);
-    if (!is_good) return -1;
-    if (bank->rate_count == bank->rate_room) {
-        const int32_t room = bank->rate_room ? 2 * bank->rate_room : 8;
-        if (move_rows(&bank->rates, bank->rate_count, room, sizeof rate)) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        bank->rate_room = room;
-    }
-    bank->rates[bank->rate_count] = rate;
-    return bank->last_rate = bank->rate_count++;
-}
-
-int make_room(struct bank *bank, int64_t packets)
-{
-    const int64_t had = bank->room, room = most(64, 2 * packets);
-    if (move_rows(&bank->packets, had, room, sizeof *bank->packets) ||
-        move_rows(&bank->order, had, room, sizeof *bank->order) ||
-        move_rows(&bank->guess, had, room, sizeof *bank->guess) ||
-        move_rows(&bank->owners, had, room, sizeof *bank->owners)) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    bank->room = room;
-    return 0;
-}
-
 static void bank_dealloc(BankObject *self)
 {
     struct bank *bank = self->bank;
     if (bank) {
-        struct channels *channels = &bank->channels;
-        void *const memory[] = {channels->clock, channels->filter, channels->trigger, channels->history, channels->tail,
-            bank->rates, bank->packets, bank->order, bank->guess, bank->owners, bank->candidates, bank->picks, bank->windows,
-            bank->lanes};
-        for (size_t k = 0; k < sizeof memory / sizeof *memory; k++) free(memory[k]);
         Py_XDECREF(bank->packet_type);
         Py_XDECREF(bank->rate_of);
         Py_XDECREF(bank->slot_of);
@@ -135,7 +27,7 @@ static void bank_dealloc(BankObject *self)
             Py_XDECREF(bank->names[k]);
             Py_XDECREF(bank->descriptors[k]);
         }
-        free(bank);
+        free_bank(bank);
     }
     Py_TYPE(self)->tp_free(self);
 }
@@ -146,17 +38,16 @@ static PyObject *bank_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     static const char *const fields[] = {"seed_id", "start_ns", "sampling_rate", "samples"};
     PyObject *packet_type, *rate_of;
     double lta_s, min_snr, max_sparsity;
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "OOddd", keywords, &packet_type, &rate_of, &lta_s, &min_snr, &max_sparsity))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOddd", keywords, &packet_type, &rate_of,
+            &lta_s, &min_snr, &max_sparsity))
         return NULL;
     BankObject *self = (BankObject *)type->tp_alloc(type, 0);
     if (!self) return NULL;
-    struct bank *bank = self->bank = in_lines(sizeof *bank);
-    if (!bank || !(bank->lanes = in_lines(sizeof *bank->lanes))) {
+    struct bank *bank = self->bank = make_bank();
+    if (!bank) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
-    for (int lane = 0; lane < LANES; lane++) bank->lanes->rate[lane] = -1;
     bank->lta_ns = lta_s * 1e9;
     bank->min_snr = min_snr;
     bank->max_sparsity = max_sparsity;
@@ -166,8 +57,10 @@ static PyObject *bank_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     bank->ids = PyList_New(0);
     for (int k = 0; k < 4; k++) {
         bank->names[k] = PyUnicode_InternFromString(fields[k]);
-        PyObject *descriptor = bank->names[k] ? PyObject_GetAttr(packet_type, bank->names[k]) : NULL;
-        if (descriptor && Py_IS_TYPE(descriptor, &PyMemberDescr_Type)) bank->descriptors[k] = Py_NewRef(descriptor);
+        if (!bank->names[k]) break;
+        PyObject *descriptor = PyObject_GetAttr(packet_type, bank->names[k]);
+        if (descriptor && Py_IS_TYPE(descriptor, &PyMemberDescr_Type))
+            bank->descriptors[k] = Py_NewRef(descriptor);
         Py_XDECREF(descriptor);
     }
     if (PyErr_Occurred()) {
@@ -177,49 +70,59 @@ static PyObject *bank_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
-/* ---- Picks and trigger windows as tuples ------------------------------------------------------------------ */
+/* ---- Picks and trigger windows as tuples ----------------------------------------------------- */
 
-static PyObject *seed_id_of(const struct bank *bank, int32_t channel) { return PyList_GET_ITEM(bank->ids, channel); }
+static PyObject *seed_id_of(const struct bank *bank, int32_t channel)
+{
+    return PyList_GET_ITEM(bank->ids, channel);
+}
 
 /* The arguments of records.Pick. */
 static PyObject *pick_row(const struct bank *bank, const struct pick *pick)
 {
     return Py_BuildValue("(OLLdLdddd)", seed_id_of(bank, pick->channel), (long long)pick->time_ns,
-        (long long)pick->trigger_ns, pick->snr, (long long)pick->decided_ns, pick->period_s, pick->amplitude,
-        pick->onset_error_s, pick->unrest);
+        (long long)pick->trigger_ns, pick->snr, (long long)pick->decided_ns, pick->period_s,
+        pick->amplitude, pick->onset_error_s, pick->noise_ratio);
 }
 
 static PyObject *window_row(const struct bank *bank, const struct window *window)
 {
-    return Py_BuildValue("(OLL)", seed_id_of(bank, window->channel), (long long)window->on_ns, (long long)window->off_ns);
+    return Py_BuildValue("(OLL)", seed_id_of(bank, window->channel), (long long)window->on_ns,
+        (long long)window->off_ns);
 }
 
-/* ---- A tick --------------------------------------------------------------------------------------------------- */
+/* ---- A tick ---------------------------------------------------------------------------------- */
 
+static int ascending(int64_t a, int64_t b) { return (a > b) - (a < b); }
+
+/* Packets of one start stay in the order of the list, which is that of memory. */
 static int by_start(const void *a, const void *b)
 {
-    const struct packet *p = a, *q = b; /* those of one start stay in the order they came, which is that of memory */
-    return p->start_ns != q->start_ns ? (p->start_ns > q->start_ns) - (p->start_ns < q->start_ns)
-                                      : (p->place > q->place) - (p->place < q->place);
+    const struct packet *p = a, *q = b;
+    return p->start_ns != q->start_ns ? ascending(p->start_ns, q->start_ns)
+                                      : ascending(p->place, q->place);
 }
 
 static int by_round(const void *a, const void *b)
 {
     const struct packet *p = a, *q = b;
-    return p->round != q->round ? (p->round > q->round) - (p->round < q->round) : by_start(a, b);
+    return p->round != q->round ? ascending(p->round, q->round) : by_start(a, b);
 }
 
-/* Where a channel has several packets: the first of each channel, then the second of each, and so on. */
-static void put_in_rounds(struct bank *bank, int64_t count)
+/* Where channels have several packets: the first of each channel, then the second of each, ... */
+static void sort_in_rounds(struct bank *bank, int64_t count)
 {
-    for (int64_t i = 0; i < count; i++) bank->channels.trigger[bank->packets[i].channel].round = 0;
-    qsort(bank->packets, (size_t)count, sizeof *bank->packets, by_start);
+    struct packet *packets = bank->packets;
+    struct trigger *trigger = bank->channels.trigger;
+    for (int64_t i = 0; i < count; i++) trigger[packets[i].channel].round = 0;
+    qsort(packets, (size_t)count, sizeof *packets, by_start);
     for (int64_t i = 0; i < count; i++)
-        bank->packets[i].round = (int32_t)bank->channels.trigger[bank->packets[i].channel].round++;
-    qsort(bank->packets, (size_t)count, sizeof *bank->packets, by_round);
+        packets[i].round = (int32_t)trigger[packets[i].channel].round++;
+    qsort(packets, (size_t)count, sizeof *packets, by_round);
 }
 
-/* Packets begin to end, one of each channel at most: continuity, then LIMIT samples at a time and their triggers. */
+/* Packets begin to end, at most one of each channel: continuity, then LIMIT samples at a time with
+ * the triggers that they complete. */
 static void run_round(struct bank *bank, int64_t begin, int64_t end)
 {
     int64_t kept = begin, longest = 0;
@@ -230,8 +133,23 @@ static void run_round(struct bank *bank, int64_t begin, int64_t end)
         kept++;
     }
     for (int64_t first = 0; first < longest; first += LIMIT) {
-        run_lanes(bank, begin, kept, first);
+        run_packets(bank, begin, kept, first);
         if (bank->candidate_count) judge_candidates(bank);
+    }
+}
+
+/* All rounds of a tick. No Python code runs in it. */
+static void run_tick(struct bank *bank, int64_t count, int is_repeated)
+{
+    if (!is_repeated) {
+        run_round(bank, 0, count);
+        return;
+    }
+    sort_in_rounds(bank, count);
+    for (int64_t begin = 0, end; begin < count; begin = end) {
+        for (end = begin + 1; end < count; end++)
+            if (bank->packets[end].round != bank->packets[begin].round) break;
+        run_round(bank, begin, end);
     }
 }
 
@@ -255,23 +173,22 @@ static PyObject *take_rows(struct bank *bank)
     return NULL;
 }
 
-PyDoc_STRVAR(process_doc, "process(packets: list) -> (picks, windows): run one tick; rows of Pick and Trigger.");
+static PyObject *refuse_reentry(void)
+{
+    return PyErr_Format(PyExc_RuntimeError, "a bank was called from within its own process");
+}
+
+PyDoc_STRVAR(process_doc,
+    "process(packets: list) -> (picks, windows): run one tick; rows of Pick and Trigger.");
 static PyObject *bank_process(BankObject *self, PyObject *packets)
 {
     struct bank *bank = self->bank;
     if (!PyList_Check(packets)) return PyErr_Format(PyExc_TypeError, "packets must be a list");
-    if (bank->is_busy) return PyErr_Format(PyExc_RuntimeError, "a bank's process was called from within itself");
+    if (bank->is_busy) return refuse_reentry();
     bank->is_busy = 1;
     int is_repeated = 0;
     const int64_t count = read_packets(bank, packets, &is_repeated);
-    if (count >= 0) { /* from here on no Python code runs until the tick is done */
-        if (is_repeated) put_in_rounds(bank, count);
-        for (int64_t begin = 0, end; begin < count; begin = end) {
-            for (end = begin + 1; end < count && (!is_repeated || bank->packets[end].round == bank->packets[begin].round);)
-                end++;
-            run_round(bank, begin, end);
-        }
-    }
+    if (count >= 0) run_tick(bank, count, is_repeated);
     PyObject *rows = count < 0 ? NULL : take_rows(bank);
     const int64_t owned = bank->owned;
     bank->owned = 0;
@@ -281,7 +198,8 @@ static PyObject *bank_process(BankObject *self, PyObject *packets)
 }
 
 PyDoc_STRVAR(look_again_doc,
-    "look_again(seed_id, trigger_ns, decided_ns, min_snr) -> row of Pick or None: judge a channel where another was picked.");
+    "look_again(seed_id, trigger_ns, decided_ns, min_snr) -> row of Pick or None: judge a channel "
+    "where another was picked.");
 static PyObject *bank_look_again(BankObject *self, PyObject *args)
 {
     struct bank *bank = self->bank;
@@ -289,50 +207,60 @@ static PyObject *bank_look_again(BankObject *self, PyObject *args)
     long long trigger_ns, decided_ns;
     double min_snr;
     if (!PyArg_ParseTuple(args, "ULLd", &seed_id, &trigger_ns, &decided_ns, &min_snr)) return NULL;
-    if (bank->is_busy) return PyErr_Format(PyExc_RuntimeError, "a bank's look_again was called from within process");
+    if (bank->is_busy) return refuse_reentry();
     PyObject *index = PyDict_GetItemWithError(bank->slot_of, seed_id);
     if (!index) return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     const int32_t c = (int32_t)PyLong_AsLong(index);
     const struct clock *clock = &bank->channels.clock[c];
     const int64_t at = sample_at(clock, trigger_ns), last = sample_at(clock, decided_ns) - 1;
     if (at < 0 || last < at || last >= clock->seen) Py_RETURN_NONE;
-    const int64_t before = bank->channels.trigger[c].decided;
+    const int64_t before = bank->channels.trigger[c].judged;
     struct candidate candidate = {c, at, last, last};
     struct pick pick;
     const enum verdict verdict = judge(bank, &candidate, min_snr, &pick);
-    bank->channels.trigger[c].decided = before; /* its own triggers are judged as before */
+    bank->channels.trigger[c].judged = before; /* its own triggers are judged as before */
     return verdict == PICK ? pick_row(bank, &pick) : Py_NewRef(Py_None);
 }
 
-/* ---- What is seen of a bank --------------------------------------------------------------------------------- */
+/* ---- What is seen of a bank ------------------------------------------------------------------ */
 
 static PyObject *bank_counts(BankObject *self, PyObject *Py_UNUSED(none))
 {
     const struct counts *n = &self->bank->counts;
-    return Py_BuildValue("{sLsLsLsLsLsLsLsLsLsLsLsLsLsLsLsLsL}", "packets", n->packets, "samples", n->samples, "triggers",
-        n->triggers, "picks", n->verdicts[PICK], "rejected_snr", n->verdicts[LOW_SNR], "rejected_glitch",
-        n->verdicts[GLITCH], "rejected_gap", n->verdicts[CUT_OFF], "gaps_bridged", n->bridged, "gaps_restarted",
-        n->restarted, "overlaps", n->overlaps, "duplicates", n->duplicates, "clock_steps", n->clock_steps, "rate_changes",
-        n->rate_changes, "not_finite", n->not_finite, "clipped", n->clipped, "dead", n->dead, "refused", n->refused);
+    return Py_BuildValue("{sLsLsLsLsLsLsLsLsLsLsLsLsLsLsLsLsL}", "packets", n->packets, "samples",
+        n->samples, "triggers", n->triggers, "picks", n->verdicts[PICK], "rejected_snr",
+        n->verdicts[LOW_SNR], "rejected_glitch", n->verdicts[GLITCH], "rejected_gap",
+        n->verdicts[CUT_OFF], "gaps_bridged", n->bridged, "gaps_restarted", n->restarted,
+        "overlaps", n->overlaps, "duplicates", n->duplicates, "clock_steps", n->clock_steps,
+        "rate_changes", n->rate_changes, "not_finite", n->not_finite, "clipped", n->clipped,
+        "dead", n->dead, "refused", n->refused);
 }
 
-static PyObject *bank_channels(BankObject *self, PyObject *Py_UNUSED(none)) { return PyList_AsTuple(self->bank->ids); }
+static PyObject *bank_channels(BankObject *self, PyObject *Py_UNUSED(none))
+{
+    return PyList_AsTuple(self->bank->ids);
+}
 
-PyDoc_STRVAR(state_doc, "state(channel: int) -> tuple: the filter's delays, S and L, to test them.");
+PyDoc_STRVAR(state_doc,
+    "state(channel: int) -> tuple: the filter's delays, S and L, to test them.");
 static PyObject *bank_state(BankObject *self, PyObject *index)
 {
     const long long c = PyLong_AsLongLong(index);
     if (c == -1 && PyErr_Occurred()) return NULL;
-    if (c < 0 || c >= self->bank->channels.count) return PyErr_Format(PyExc_IndexError, "no such channel");
+    if (c < 0 || c >= self->bank->channels.count)
+        return PyErr_Format(PyExc_IndexError, "no such channel");
     const double *z = self->bank->channels.filter[c].state;
-    return Py_BuildValue("(dddddddddd)", z[0], z[1], z[2], z[3], z[4], z[5], z[6], z[7], z[8], z[9]);
+    return Py_BuildValue(
+        "(dddddddddd)", z[0], z[1], z[2], z[3], z[4], z[5], z[6], z[7], z[8], z[9]);
 }
 
 static PyMethodDef bank_methods[] = {
     {"process", (PyCFunction)bank_process, METH_O, process_doc},
     {"look_again", (PyCFunction)bank_look_again, METH_VARARGS, look_again_doc},
-    {"counts", (PyCFunction)bank_counts, METH_NOARGS, "counts() -> dict: what was met so far, by the names of Counters."},
-    {"channels", (PyCFunction)bank_channels, METH_NOARGS, "channels() -> tuple: the SEED ids met so far."},
+    {"counts", (PyCFunction)bank_counts, METH_NOARGS,
+        "counts() -> dict: what was met so far, by the names of Counters."},
+    {"channels", (PyCFunction)bank_channels, METH_NOARGS,
+        "channels() -> tuple: the SEED ids met so far."},
     {"state", (PyCFunction)bank_state, METH_O, state_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -342,13 +270,15 @@ static PyTypeObject BankType = {
     .tp_name = "ew.detect._core.Bank",
     .tp_basicsize = sizeof(BankObject),
     .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_doc = "Bank(packet_type, rate_of, lta_s, min_snr, max_sparsity): the state of all channels.",
+    .tp_doc =
+        "Bank(packet_type, rate_of, lta_s, min_snr, max_sparsity): the state of all channels.",
     .tp_new = bank_new,
     .tp_dealloc = (destructor)bank_dealloc,
     .tp_methods = bank_methods,
 };
 
-PyDoc_STRVAR(choose_doc, "choose(name) -> bool: use plain, avx2 or avx512 vectors from now on, if this processor has them.");
+PyDoc_STRVAR(choose_doc,
+    "choose(name) -> bool: use plain, avx2 or avx512 vectors from now on, if the processor can.");
 static PyObject *choose(PyObject *Py_UNUSED(module), PyObject *name)
 {
     const char *text = PyUnicode_AsUTF8(name);
@@ -362,7 +292,8 @@ static PyObject *vectors(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 
 static PyMethodDef module_methods[] = {
     {"choose", choose, METH_O, choose_doc},
-    {"vectors", vectors, METH_NOARGS, "vectors() -> str: which are in use; the widest there are, unless chosen."},
+    {"vectors", vectors, METH_NOARGS,
+        "vectors() -> str: which are in use; the widest there are, unless chosen."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -375,10 +306,12 @@ PyMODINIT_FUNC PyInit__core(void)
     import_array();
     choose_vectors(NULL);
     PyObject *module = PyModule_Create(&definition);
+    const long bytes = sizeof(struct clock) + sizeof(struct filter) + sizeof(struct trigger) +
+        sizeof(union kept) * (HISTORY + PADDING + LINE);
     if (!module || PyModule_AddType(module, &BankType) ||
-        PyModule_AddIntConstant(module, "HISTORY", HISTORY) || PyModule_AddIntConstant(module, "LIMIT", LIMIT) ||
-        PyModule_AddIntConstant(module, "BYTES_PER_CHANNEL",
-            sizeof(struct clock) + sizeof(struct filter) + sizeof(struct trigger) + 4 * (HISTORY + PADDING + LINE))) {
+        PyModule_AddIntConstant(module, "HISTORY", HISTORY) ||
+        PyModule_AddIntConstant(module, "LIMIT", LIMIT) ||
+        PyModule_AddIntConstant(module, "BYTES_PER_CHANNEL", bytes)) {
         Py_XDECREF(module);
         return NULL;
     }

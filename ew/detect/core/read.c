@@ -1,8 +1,8 @@
-/* A tick's list of packets into rows, through CPython's and numpy's C interfaces.
+/* Read packets: a tick's list becomes rows, through CPython's and numpy's C interfaces.
  *
- * Nothing is changed in any channel's state here, so that a packet that raises leaves the bank as it was. Each packet's
- * array of samples is held (bank->owners) until the tick has been run: whatever Python code does meanwhile to the list
- * or to a packet, its samples stay.
+ * No channel's state is changed here: a packet that raises leaves the bank as it was. Each packet's
+ * array of samples is held (bank->owners) until the tick has been run, whatever Python code does
+ * meanwhile to the list or to a packet.
  */
 #define NO_IMPORT_ARRAY
 #define PY_ARRAY_UNIQUE_SYMBOL ew_detect_array_api
@@ -14,19 +14,20 @@
 #include <structmember.h>
 
 static const double MIN_RATE_HZ = 10, MAX_RATE_HZ = 500;
-static const int64_t LATEST_NS = INT64_C(4000000000000000000);   /* 2096; the earliest is as far before 1970 */
-static const double LONGEST_NS = 1e17;                            /* three years in one packet */
+static const int64_t LATEST_NS = INT64_C(4000000000000000000); /* 2096; as far before 1970 */
+static const double LONGEST_NS = 1e17;                          /* three years in one packet */
 
 enum { AHEAD = 32 }; /* packets whose fields are fetched before the first of them is read */
 enum { SEED_ID, START_NS, SAMPLING_RATE, SAMPLES, FIELDS };
 
-/* New references to a packet's fields; of a Packet itself by its slots' descriptors, which is as getattr does it. */
+/* New references to a packet's fields; of a Packet by the descriptors of its slots, as getattr. */
 static int get_fields(const struct bank *bank, PyObject *packet, PyObject *field[FIELDS])
 {
     const int is_plain = (PyObject *)Py_TYPE(packet) == bank->packet_type;
     for (int k = 0; k < FIELDS; k++) {
         field[k] = is_plain && bank->descriptors[k]
-            ? PyMember_GetOne((const char *)packet, ((PyMemberDescrObject *)bank->descriptors[k])->d_member)
+            ? PyMember_GetOne((const char *)packet,
+                  ((PyMemberDescrObject *)bank->descriptors[k])->d_member)
             : PyObject_GetAttr(packet, bank->names[k]);
         if (!field[k]) {
             while (k--) Py_DECREF(field[k]);
@@ -36,10 +37,11 @@ static int get_fields(const struct bank *bank, PyObject *packet, PyObject *field
     return 0;
 }
 
-/* A value's own conversion failed: the packet is refused. Anything else that was raised goes on. */
+/* A value could not be converted: the packet is refused. Any other exception goes on. */
 static int is_refusal(void)
 {
-    PyObject *const kinds[] = {PyExc_TypeError, PyExc_ValueError, PyExc_OverflowError, PyExc_MemoryError};
+    PyObject *const kinds[] = {
+        PyExc_TypeError, PyExc_ValueError, PyExc_OverflowError, PyExc_MemoryError};
     for (int k = 0; k < 4; k++)
         if (PyErr_ExceptionMatches(kinds[k])) {
             PyErr_Clear();
@@ -66,9 +68,9 @@ static int read_rate(PyObject *number, double *rate_hz)
     return *rate_hz >= MIN_RATE_HZ && *rate_hz <= MAX_RATE_HZ;
 }
 
-static int form_of(int type)
+static int type_of(int numpy_type)
 {
-    switch (type) {
+    switch (numpy_type) {
     case NPY_FLOAT32: return FLOAT32;
     case NPY_FLOAT64: return FLOAT64;
     case NPY_INT32: return INT32;
@@ -76,29 +78,30 @@ static int form_of(int type)
     }
 }
 
-/* The samples as an array in one piece and in the machine's order, the same if it is one: *samples is replaced. */
+/* The samples' memory; *samples is replaced by a copy if it is not contiguous in native order. */
 static int read_samples(PyObject **samples, struct packet *row)
 {
     if (!PyArray_Check(*samples)) return 0;
     PyArrayObject *array = (PyArrayObject *)*samples;
-    const int form = form_of(PyArray_TYPE(array));
-    if (form < 0 || PyArray_NDIM(array) != 1) return 0;
+    const int type = type_of(PyArray_TYPE(array));
+    if (type < 0 || PyArray_NDIM(array) != 1) return 0;
     if (!PyArray_IS_C_CONTIGUOUS(array) || !PyArray_ISNOTSWAPPED(array)) {
-        PyObject *plain = PyArray_FROM_OTF(*samples, PyArray_TYPE(array), NPY_ARRAY_CARRAY_RO | NPY_ARRAY_ENSUREARRAY);
+        PyObject *plain = PyArray_FROM_OTF(
+            *samples, PyArray_TYPE(array), NPY_ARRAY_CARRAY_RO | NPY_ARRAY_ENSUREARRAY);
         if (!plain) return is_refusal() ? 0 : -1;
         Py_SETREF(*samples, plain);
         array = (PyArrayObject *)plain;
     }
     row->samples = PyArray_BYTES(array);
     row->length = PyArray_DIM(array, 0);
-    row->form = (uint8_t)form;
+    row->type = (uint8_t)type;
     return 1;
 }
 
 /* The index of a channel, made if it is new; -1 with an exception. */
 static int32_t channel_of(struct bank *bank, PyObject *seed_id, int32_t guess)
 {
-    /* Most often packets come in the order of the last tick, and with the very same strings */
+    /* Nearly always packets come in the order of the last tick and with the same string objects */
     if (guess < bank->channels.count && PyList_GET_ITEM(bank->ids, guess) == seed_id) return guess;
     PyObject *known = PyDict_GetItemWithError(bank->slot_of, seed_id);
     if (known) return (int32_t)PyLong_AsLong(known);
@@ -109,15 +112,16 @@ static int32_t channel_of(struct bank *bank, PyObject *seed_id, int32_t guess)
 static int32_t rate_of(struct bank *bank, double rate_hz)
 {
     const int64_t hundredths = (int64_t)rint(rate_hz * 100);
-    if (bank->last_rate < bank->rate_count && bank->rates[bank->last_rate].hundredths == hundredths)
-        return bank->last_rate;
+    const int32_t last = bank->last_rate;
+    if (last < bank->rate_count && bank->rates[last].hundredths == hundredths) return last;
     for (int32_t k = 0; k < bank->rate_count; k++)
         if (bank->rates[k].hundredths == hundredths) return bank->last_rate = k;
     return add_rate(bank, hundredths);
 }
 
 /* One packet's fields into a row: 1 if it is used, 0 if not, -1 with an exception. */
-static int read_packet(struct bank *bank, PyObject *field[FIELDS], int64_t place, struct packet *row, int *is_repeated)
+static int read_packet(struct bank *bank, PyObject *field[FIELDS], int64_t place,
+    struct packet *row, int *is_repeated)
 {
     int status = PyUnicode_Check(field[SEED_ID]);
     if (status > 0 && !PyUnicode_CheckExact(field[SEED_ID])) {
@@ -147,11 +151,12 @@ static int read_packet(struct bank *bank, PyObject *field[FIELDS], int64_t place
     return status < 0 ? -1 : status > 0 && is_used;
 }
 
-/* The fields of the list's packets from place begin on, AHEAD of them at most; returns how many, -1 with an exception. */
-static int64_t fetch(struct bank *bank, PyObject *list, int64_t begin, PyObject *fields[AHEAD][FIELDS])
+/* The fields of up to AHEAD packets of the list; returns their number, -1 with an exception. */
+static int64_t fetch(
+    struct bank *bank, PyObject *list, int64_t begin, PyObject *fields[AHEAD][FIELDS])
 {
     int64_t count = 0;
-    /* The list may be changed by code that a packet of another type runs: its length is asked for each time */
+    /* The list may change meanwhile: a packet of another type runs code of its own */
     for (; count < AHEAD && begin + count < PyList_GET_SIZE(list); count++) {
         PyObject *packet = Py_NewRef(PyList_GET_ITEM(list, begin + count));
         const int failed = get_fields(bank, packet, fields[count]);
@@ -161,10 +166,11 @@ static int64_t fetch(struct bank *bank, PyObject *list, int64_t begin, PyObject 
                 for (int k = 0; k < FIELDS; k++) Py_DECREF(fields[count][k]);
             return -1;
         }
-        /* An array keeps its length in a place of its own: the wait for one is shared by all */
+        /* What read_packet needs next, for all of them at once */
         PyObject *samples = fields[count][SAMPLES];
         if (PyArray_Check(samples)) __builtin_prefetch(PyArray_DIMS((PyArrayObject *)samples));
-        if (begin + count < bank->room) __builtin_prefetch(&bank->channels.clock[bank->guess[begin + count]]);
+        if (begin + count < bank->room)
+            __builtin_prefetch(&bank->channels.clock[bank->guess[begin + count]]);
     }
     return count;
 }
@@ -179,7 +185,8 @@ int64_t read_packets(struct bank *bank, PyObject *list, int *is_repeated)
     while ((count = fetch(bank, list, begin, fields)) > 0) {
         if (begin + count > bank->room && make_room(bank, begin + count)) status = -1;
         for (int64_t i = 0; i < count; i++) {
-            if (status >= 0) status = read_packet(bank, fields[i], begin + i, &bank->packets[kept], is_repeated);
+            if (status >= 0)
+                status = read_packet(bank, fields[i], begin + i, &bank->packets[kept], is_repeated);
             kept += status > 0;
             for (int k = 0; k < FIELDS; k++) Py_DECREF(fields[i][k]);
         }
