@@ -14,6 +14,7 @@ from fastapi import Depends, Request, Response, WebSocket
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
+from ew.api.backend import Backend
 from ew.api.problems import documented
 from ew.config.service import ApiKey, Scope, ServiceConfig, hash_of
 
@@ -24,6 +25,12 @@ SHARED = "api_token"
 """The name of the plain token, which several clients share."""
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+
+
+def backend_of(request: Request) -> Backend:
+    """The service behind the application that serves a request."""
+    backend: Backend = request.app.state.service
+    return backend
 
 
 def keys_of(config: ServiceConfig) -> list[ApiKey]:

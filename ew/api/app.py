@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from ew import __version__
 from ew.alerts.message import EVENT_ID_MOST
 from ew.api import devices, events, live, operators, problems, stations
-from ew.api.access import SCOPE, Credentials, is_open, may_speak_for, needing
+from ew.api.access import SCOPE, Credentials, backend_of, is_open, may_speak_for, needing
 from ew.api.backend import Backend
 from ew.api.limits import Limits
 from ew.api.models import (
@@ -29,11 +29,6 @@ from ew.service.metrics import exposition
 router = APIRouter()
 
 
-def _service(request: Request) -> Backend:
-    service: Backend = request.app.state.service
-    return service
-
-
 HEALTH = needing("viewer")
 HEALTH["responses"][503]["content"]["application/json"] = {"schema": {"type": "object"}}
 
@@ -41,7 +36,7 @@ HEALTH["responses"][503]["content"]["application/json"] = {"schema": {"type": "o
 @router.get("/health", **HEALTH)
 async def health(request: Request, response: Response) -> dict[str, Any]:
     """Return the service's health; 503 when something is wrong."""
-    status = _service(request).status()
+    status = backend_of(request).status()
     if status["health"] != "ok":
         response.status_code = 503
     return status
@@ -57,7 +52,7 @@ async def partner_origin(request: Request, origin: OriginIn, credentials: Creden
     """
     event_id = f"{origin.source}-{origin.event_id}"
     secret = credentials.credentials if credentials else ""
-    if not may_speak_for(_service(request).config.service, secret, origin.source, event_id):
+    if not may_speak_for(backend_of(request).config.service, secret, origin.source, event_id):
         raise HTTPException(403, f"an event {event_id!r} takes the key of the partner of that name")
     if origin.source == "ew":
         raise HTTPException(409, "source 'ew' is our own")
@@ -86,7 +81,7 @@ async def partner_origin(request: Request, origin: OriginIn, credentials: Creden
         stations=0,
         source=origin.source,
     )
-    merged = await _service(request).partner_origin(version)
+    merged = await backend_of(request).partner_origin(version)
     if merged is None:
         return OriginOut(event_id=version.event_id, version=version.version, kind="unchanged")
     return OriginOut(event_id=merged.event_id, version=merged.version, kind=merged.kind)
@@ -95,7 +90,9 @@ async def partner_origin(request: Request, origin: OriginIn, credentials: Creden
 @router.get("/metrics", **needing("viewer", answers={"text/plain": "string"}))
 async def metrics(request: Request) -> Response:
     """Return counters and gauges in the text format of Prometheus."""
-    return Response(exposition(_service(request).status()), media_type="text/plain; version=0.0.4")
+    return Response(
+        exposition(backend_of(request).status()), media_type="text/plain; version=0.0.4"
+    )
 
 
 def create_app(service: Backend) -> FastAPI:

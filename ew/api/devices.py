@@ -13,8 +13,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
-from ew.api.access import needing
-from ew.api.backend import NAMED_MOST, Backend
+from ew.api.access import backend_of, needing
+from ew.api.backend import NAMED_MOST
 from ew.api.models import DeviceId, DeviceIn
 from ew.api.problems import Mistake, problem
 from ew.errors import InputError
@@ -38,11 +38,6 @@ class Registered(BaseModel):
     """What has been registered of a file: all of it, new or known before."""
 
     devices: int = Field(description="the number of its lines")
-
-
-def _backend(request: Request) -> Backend:
-    backend: Backend = request.app.state.service
-    return backend
 
 
 _LINE = (
@@ -89,7 +84,7 @@ async def register(request: Request) -> Response:
 
 
 async def _register_one(request: Request) -> Response:
-    backend = _backend(request)
+    backend = backend_of(request)
     try:
         device = DeviceIn.model_validate(json.loads(await request.body()))
     except UnicodeDecodeError as error:
@@ -108,7 +103,7 @@ async def _register_one(request: Request) -> Response:
 
 
 async def _register_file(request: Request, form: Form) -> Response:
-    backend = _backend(request)
+    backend = backend_of(request)
     kinds = list(backend.config.policy.kinds)
     async with _received(request) as file:
         try:
@@ -150,14 +145,14 @@ async def devices(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> list[DeviceIn]:
     """List registered devices by their ids; ``after``: the last id of the page before."""
-    found = await _backend(request).store.listed(after, limit)
+    found = await backend_of(request).store.listed(after, limit)
     return [_device(one) for one in found]
 
 
 @router.get("/devices/{device_id}", **needing("vendor", 404))
 async def registered(request: Request, device_id: DeviceId) -> DeviceIn:
     """Return one registered device."""
-    device = await _backend(request).store.device(device_id)
+    device = await backend_of(request).store.device(device_id)
     if device is None:
         raise HTTPException(404, f"no device {device_id!r}")
     return _device(device)
@@ -175,5 +170,5 @@ def _device(device: RegisteredDevice) -> DeviceIn:
 @router.delete("/devices/{device_id}", status_code=204, **needing("vendor", 404))
 async def unregister(request: Request, device_id: DeviceId) -> None:
     """Remove a device."""
-    if not await _backend(request).unregister(device_id):
+    if not await backend_of(request).unregister(device_id):
         raise HTTPException(404, f"no device {device_id!r}")

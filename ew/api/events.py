@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from ew.api import formats
-from ew.api.access import needing
+from ew.api.access import backend_of, needing
 from ew.api.backend import Backend
 from ew.api.wadl import VERSION, wadl
 from ew.cap import cap_of_event
@@ -26,18 +26,13 @@ READ = needing("viewer", 404)
 Degrees = Annotated[float | None, Query(allow_inf_nan=False)]
 
 
-def _backend(request: Request) -> Backend:
-    backend: Backend = request.app.state.service
-    return backend
-
-
 @lru_cache(maxsize=1)
 def _travel_times(backend: Backend) -> TravelTimes:
     return TravelTimes.of(backend.config.locate)
 
 
 async def _history(request: Request, event_id: str) -> list[dict[str, Any]]:
-    history = await _backend(request).store.history(event_id)
+    history = await backend_of(request).store.history(event_id)
     if not history:
         raise HTTPException(404, f"no event {event_id!r}")
     return history
@@ -46,13 +41,13 @@ async def _history(request: Request, event_id: str) -> list[dict[str, Any]]:
 @router.get("/events", **READ)
 async def events(request: Request, limit: Limit = 50) -> list[dict[str, Any]]:
     """List the newest version of the newest events, newest first."""
-    return await _backend(request).store.events(limit)
+    return await backend_of(request).store.events(limit)
 
 
 @router.get("/events.geojson", **needing("viewer", 404, answers={GEOJSON: "object"}))
 async def events_geojson(request: Request, limit: Limit = 50) -> Response:
     """List the newest version of the newest events as GeoJSON."""
-    found = formats.geojson(await _backend(request).store.events(limit))
+    found = formats.geojson(await backend_of(request).store.events(limit))
     return formats.json_response(found, GEOJSON)
 
 
@@ -66,7 +61,7 @@ async def event_quakeml(request: Request, event_id: EventId) -> Response:
 @router.get("/events/{event_id}.cap", **needing("viewer", 404, answers={CAP: "string"}))
 async def event_cap(request: Request, event_id: EventId) -> Response:
     """Return the newest version of one event as a CAP 1.2 message."""
-    history, backend = await _history(request, event_id), _backend(request)
+    history, backend = await _history(request, event_id), backend_of(request)
     made = await asyncio.to_thread(
         lambda: cap_of_event(
             formats.versions_of(history),
@@ -116,7 +111,7 @@ async def event_alerts(
     part, _, number = after.partition("-")
     await _history(request, event_id)
     page, last = AlertsPage(alerts=[], next=None), after
-    found = _backend(request).store.alerts(event_id, (int(part), int(number)), target)
+    found = backend_of(request).store.alerts(event_id, (int(part), int(number)), target)
     async with aclosing(found):
         async for place, alert in found:
             if len(page.alerts) == limit:
@@ -167,7 +162,7 @@ async def query(
     nodata: Literal["204", "404"] = "204",
 ) -> Response:
     """Query events as in FDSN event services (fdsnws-event 1.2); times without a zone are UTC."""
-    store = _backend(request).store
+    store = backend_of(request).store
     found = await store.events(500) if eventid is None else (await store.history(eventid))[-1:]
     start, end = _us(starttime), _us(endtime)
     fitting = [

@@ -15,8 +15,7 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from ew.api.access import needing
-from ew.api.backend import Backend
+from ew.api.access import backend_of, needing
 from ew.records import EventVersion, Origin
 from ew.seeds import seed_path
 
@@ -111,11 +110,6 @@ class Requests:
         self._asked = {i: asked for i, asked in self._asked.items() if asked.until_s > now_s}
 
 
-def _backend(request: Request) -> Backend:
-    backend: Backend = request.app.state.service
-    return backend
-
-
 def _requests(request: Request) -> Requests:
     found: Requests = request.app.state.requests
     return found
@@ -155,7 +149,7 @@ async def ask_for_drill(request: Request, drill: DrillIn) -> RequestOut:
 
     Only a service whose mode is exercise or test plays drills: its key can't sign anything else.
     """
-    backend = _backend(request)
+    backend = backend_of(request)
     mode = backend.config.policy.mode
     if mode == "actual":
         raise HTTPException(409, "mode is actual: play drills on a service with mode exercise")
@@ -188,7 +182,7 @@ async def ask_for_drill(request: Request, drill: DrillIn) -> RequestOut:
 @router.post("/events/{event_id}/cancel", status_code=202, **needing("operator", 404, 409))
 async def ask_for_cancel(request: Request, event_id: EventId) -> RequestOut:
     """Request to cancel an event by hand; it is confirmed as a drill is."""
-    backend = _backend(request)
+    backend = backend_of(request)
     if not await backend.store.history(event_id):
         raise HTTPException(404, f"no event {event_id!r}")
     return _requests(request).ask(

@@ -2,18 +2,15 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
-from ew.api.access import needing
+from ew.api.access import backend_of, needing
 from ew.locate.stations import station_of
 from ew.records import Channel
 from ew.times import iso_from_us, seconds_from_iso
-
-if TYPE_CHECKING:
-    from ew.api.backend import Backend
 
 router = APIRouter()
 
@@ -128,6 +125,6 @@ def _picked(picks: Iterable[Mapping[str, Any]], now_s: float) -> dict[str, str]:
 @router.get("/stations", **needing("viewer"))
 async def stations(request: Request) -> list[Station]:
     """List the stations of the inventory with their state: live, late, silent, suspect, picked."""
-    backend: Backend = request.app.state.service
+    backend = backend_of(request)
     picks = backend.hub.recent("pick")
     return station_rows(backend.inventory.values(), backend.status(), picks, time.time())
