@@ -4,16 +4,21 @@ broker."""
 import asyncio
 import contextlib
 import json
+import os
 import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from ew.alerts.message import heartbeat, signed
 from ew.alerts.signing import Signer
 from ew.broker_address import BrokerAddress
 from ew.delivery.broker import open_broker
@@ -31,6 +36,100 @@ needs_mqtt_js = pytest.mark.skipif(
     NODE is None or not (CLIENTS / "javascript" / "node_modules" / "mqtt").is_dir(),
     reason="MQTT.js is not installed: npm ci in clients/javascript",
 )
+
+
+@pytest.fixture(scope="session")
+def c_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The device in C, built with its makefile, watched by sanitizers."""
+    if shutil.which("make") is None or shutil.which("cc") is None:
+        pytest.skip("make or a C compiler is not installed")
+    folder = tmp_path_factory.mktemp("c") / "c"
+    shutil.copytree(CLIENTS / "c", folder)
+    flags = "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
+    done = subprocess.run(
+        ["make", "-C", folder, f"CFLAGS={flags}", f"LDFLAGS={flags}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "MAKEFLAGS": ""},
+    )
+    if "No such file or directory" in done.stderr or "cannot find -l" in done.stderr:
+        pytest.skip("libcjson-dev, libmosquitto-dev or libsodium-dev is not installed")
+    assert done.returncode == 0, done.stderr
+    return folder / "device"
+
+
+def judged_in_c(
+    program: Path, folder: Path, root: str, target: str, steps: Sequence[tuple[int, str, str]]
+) -> list[int]:
+    """How many things the device does at each step (own time, topic, payload)."""
+    (folder / "root.pem").write_text(root)
+    done = subprocess.run(
+        [program, "--steps", "--root", folder / "root.pem", "--cell", target],
+        input="".join(f"{at_us} {topic} {payload}\n" for at_us, topic, payload in steps),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return [int(line) for line in done.stdout.splitlines()]
+
+
+def test_device_in_c_judges_each_step_as_the_file_says(c_device: Path, tmp_path: Path) -> None:
+    steps = [(step["at_us"], step["topic"], step["payload"]) for step in VECTORS["steps"]]
+    found = judged_in_c(c_device, tmp_path, VECTORS["root"], VECTORS["cell"], steps)
+    for step, count in zip(VECTORS["steps"], found, strict=True):
+        assert bool(count) == step["accept"], step["why"]
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcXYZ_09"), inner),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(VALUES, min_size=60, max_size=60))
+def test_device_in_c_writes_canonical_json_as_the_standard_says(
+    c_device: Path, tmp_path: Path, values: list[Any]
+) -> None:
+    """Members it does not know are signed as well: whatever they hold, the signature holds."""
+    signer = Signer.ephemeral()
+    now_us = time.time_ns() // 1000
+    steps = [(now_us, "ew/v1/keys", trust.document([signer]).decode())]
+    for number, value in enumerate(values):
+        beat = heartbeat(
+            now_us=now_us + number,
+            version="1",
+            mode="exercise",
+            last_event_id=None,
+            health="ok",
+        )
+        payload = signed({**beat, "unknown": value}, signer, "exercise")
+        steps.append((now_us + number, "ew/v1/heartbeat", json.dumps(json.loads(payload))))
+    root = trust.root_file(tmp_path).read_text()
+    assert judged_in_c(c_device, tmp_path, root, "x", steps) == [1] * len(steps)
+
+
+def test_device_in_c_takes_nothing_of_a_message_with_one_byte_changed(
+    c_device: Path, tmp_path: Path
+) -> None:
+    keys, beat, *_ = (step for step in VECTORS["steps"] if step["accept"])
+    alert = next(step for step in VECTORS["steps"] if step["accept"] and "alert" in step["topic"])
+    text = alert["payload"]
+    steps = [(one["at_us"], one["topic"], one["payload"]) for one in (keys, beat)]
+    for position, letter in enumerate(text):
+        changed = text[:position] + ("x" if letter != "x" else "y") + text[position + 1 :]
+        steps.append((alert["at_us"], alert["topic"], changed))
+        steps.append((alert["at_us"], alert["topic"], text[:position]))
+    found = judged_in_c(c_device, tmp_path, VECTORS["root"], VECTORS["cell"], steps)
+    assert found[:2] == [1, 1]
+    assert not any(found[2:])
 
 
 def python_device() -> Any:
@@ -88,6 +187,21 @@ async def region_at_broker() -> AsyncIterator[tuple[BrokerAddress, Region]]:
     ids=["python", "javascript"],
 )
 async def test_device_counts_down_to_a_drill_and_hears_its_cancel(
+    program: list[str],
+    scheme: str,
+    region_at_broker: tuple[BrokerAddress, Region],
+    tmp_path: Path,
+) -> None:
+    await follows_a_drill(program, scheme, region_at_broker, tmp_path)
+
+
+async def test_device_in_c_counts_down_to_a_drill_and_hears_its_cancel(
+    c_device: Path, region_at_broker: tuple[BrokerAddress, Region], tmp_path: Path
+) -> None:
+    await follows_a_drill([str(c_device)], "", region_at_broker, tmp_path)
+
+
+async def follows_a_drill(
     program: list[str],
     scheme: str,
     region_at_broker: tuple[BrokerAddress, Region],
