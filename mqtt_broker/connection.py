@@ -42,7 +42,7 @@ Closing at once would reset it before the client has read the reason.
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a client may ask of the broker."""
+    """Limits of what clients may use."""
 
     packet_bytes: int = 4 << 20
     write_buffer_bytes: int = 8 << 20
@@ -52,7 +52,7 @@ class Limits:
 
 
 class Host(Protocol):
-    """The server, as its connections see it."""
+    """What a connection needs of its server."""
 
     limits: Limits
     access: Access
@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has come."""
+        """Begin: a client has connected."""
         if not isinstance(transport, asyncio.Transport) and not hasattr(transport, "write"):
             raise TypeError("a stream transport is needed")
         # uvloop's transport is not asyncio's class
@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
         self._server.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes have come."""
+        """Handle bytes that a client sent."""
         if self._is_gone():
             return
         self.last_heard = self.now()
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone."""
+        """End: the client has disconnected or its connection broke."""
         del exc
         self._server.connections.discard(self)
         self._transport = None
@@ -187,7 +187,7 @@ class Connection(asyncio.Protocol):
         self._leave()
 
     def send(self, data: bytes) -> None:
-        """Send, unless the client reads so slowly that others would suffer: then it is dropped."""
+        """Send bytes; a client that reads too slowly (``Limits``) is disconnected."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -202,7 +202,7 @@ class Connection(asyncio.Protocol):
         return self._server.now()
 
     def close(self, reason: int | None = None) -> None:
-        """End the connection, telling an MQTT 5 client why."""
+        """End the connection; an MQTT 5 client is sent the reason."""
         transport, self._transport = self._transport, None
         if transport is None:
             return
@@ -227,12 +227,12 @@ class Connection(asyncio.Protocol):
             self.broker.leave(session, self.now(), with_will=not self._is_clean_end)
 
     def disconnect(self, *, is_clean: bool) -> None:
-        """End because the client wished it; ``is_clean``: without its will."""
+        """End at the client's request; ``is_clean``: its will is not published."""
         self._is_clean_end = is_clean
         self.close()
 
     def shut_down(self) -> None:
-        """End because the broker ends: nobody has died, so there is no will."""
+        """End because the broker ends; no will is published."""
         self._is_clean_end = True
         self.close(Reason.SERVER_SHUTTING_DOWN)
 
@@ -333,7 +333,7 @@ class Connection(asyncio.Protocol):
         session.resend(now)
 
     def _terms(self, asked: Connect, client_id: str) -> Properties:
-        """What CONNACK tells the client (3.2.2.3); its keep-alive counts from here."""
+        """Return the properties of CONNACK (3.2.2.3) and set the keep-alive."""
         items: Properties = []
         if client_id != asked.client_id:
             items.append((Prop.ASSIGNED_CLIENT_ID, client_id))

@@ -4,22 +4,14 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from mqtt_broker.encode import varint
+from mqtt_broker.fields import Reader
 from mqtt_broker.packets import (
     ALLOWED,
-    BINARY,
-    BYTE,
-    FLAGS,
-    FORM,
     LEAVING,
     RECEIVED,
     RELEASED,
-    REPEATABLE,
-    TEXT,
-    U16,
-    U32,
     V5,
     V311,
-    VARINT,
     WILL,
     Connect,
     Filter,
@@ -29,14 +21,13 @@ from mqtt_broker.packets import (
     Publish,
     Reason,
     Type,
-    Value,
     Will,
     number,
 )
 
 
 class Splitter:
-    """Bytes as they come to whole packets: (type, flags, body).
+    """Splits a stream of bytes into packets: (type, flags, body).
 
     ``is_strict``: lengths must use as few bytes as they need, as MQTT 5 demands (1.5.5) and MQTT
     3.1.1 does not.
@@ -49,19 +40,19 @@ class Splitter:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no begun packet is held."""
+        """Whether no part of a packet is held."""
         return not self._buffer
 
     def limit(self, max_packet_bytes: int) -> None:
-        """Take no larger packets from now on."""
+        """Refuse larger packets from now on."""
         self._max = min(self._max, max_packet_bytes)
 
     def hold(self, data: bytes) -> None:
-        """Keep bytes until ``packets`` is asked for."""
+        """Keep bytes for ``packets``."""
         self._buffer += data
 
     def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
-        """The packets that are complete by now, with these bytes.
+        """Add bytes and yield the packets that are complete.
 
         Raises:
             ProtocolError: a packet is too large or its length malformed.
@@ -70,7 +61,7 @@ class Splitter:
         return self.packets()
 
     def packets(self) -> Iterator[tuple[int, int, bytes]]:
-        """The packets that are complete by now; those not asked for stay.
+        """Yield the packets that are complete; those not taken stay.
 
         Raises:
             ProtocolError: a packet is too large or its length malformed.
@@ -107,97 +98,8 @@ class Splitter:
             del buffer[:at]
 
 
-class Reader:
-    """Fields of one packet's body, read in order."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._at = 0
-
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing is left."""
-        return self._at >= len(self._body)
-
-    def take(self, count: int) -> bytes:
-        """So many bytes."""
-        if self._at + count > len(self._body):
-            raise ProtocolError(Reason.MALFORMED, "packet ends too soon")
-        part = self._body[self._at : self._at + count]
-        self._at += count
-        return part
-
-    def rest(self) -> bytes:
-        """All that is left."""
-        return self.take(len(self._body) - self._at)
-
-    def u8(self) -> int:
-        """A byte."""
-        return self.take(1)[0]
-
-    def u16(self) -> int:
-        """A two-byte integer."""
-        return int.from_bytes(self.take(2), "big")
-
-    def binary(self) -> bytes:
-        """Binary data with its length."""
-        return self.take(self.u16())
-
-    def text(self) -> str:
-        """A UTF-8 string (1.5.4): no NUL, no surrogates."""
-        try:
-            text = self.binary().decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise ProtocolError(Reason.MALFORMED, "not UTF-8") from error
-        if "\x00" in text:
-            raise ProtocolError(Reason.MALFORMED, "a string holds NUL")
-        return text
-
-    def varint(self) -> int:
-        """A variable byte integer (1.5.5)."""
-        value = 0
-        for shift in (0, 7, 14, 21):
-            byte = self.u8()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                if not byte and shift:
-                    raise ProtocolError(Reason.MALFORMED, "an integer takes needless bytes")
-                return value
-        raise ProtocolError(Reason.MALFORMED, "variable byte integer is longer than four bytes")
-
-    def properties(self, allowed: set[int]) -> Properties:
-        """Properties allowed in this packet (2.2.2), each at most once but for user properties."""
-        part = Reader(self.take(self.varint()))
-        found: Properties = []
-        while not part.is_done:
-            identifier = part.varint()
-            if identifier not in FORM or identifier not in allowed:
-                raise ProtocolError(Reason.MALFORMED, f"property {identifier:#x} has no place here")
-            if identifier not in REPEATABLE and any(name == identifier for name, _ in found):
-                raise ProtocolError(Reason.PROTOCOL_ERROR, f"property {identifier:#x} stands twice")
-            value = part.value(FORM[Prop(identifier)])
-            if identifier in FLAGS and value not in (0, 1):
-                raise ProtocolError(Reason.PROTOCOL_ERROR, f"property {identifier:#x} is {value!r}")
-            found.append((identifier, value))
-        return found
-
-    def value(self, form: int) -> Value:
-        """A property's value."""
-        if form == BYTE:
-            return self.u8()
-        if form == U16:
-            return self.u16()
-        if form == U32:
-            return int.from_bytes(self.take(4), "big")
-        if form == VARINT:
-            return self.varint()
-        if form == TEXT:
-            return self.text()
-        return self.binary() if form == BINARY else (self.text(), self.text())
-
-
 def check_topic(topic: str, *, can_be_empty: bool = False) -> str:
-    """A topic name (4.7): not empty, no wildcard."""
+    """Return a topic name (4.7) if it is one: not empty, no wildcard."""
     if (not topic and not can_be_empty) or "+" in topic or "#" in topic:
         raise ProtocolError(Reason.TOPIC_INVALID, f"{topic!r} is no topic name")
     return topic
@@ -216,7 +118,7 @@ def is_filter(text: str) -> bool:
 
 
 def version_of(body: bytes) -> int:
-    """The version in which a CONNECT is to be answered: 5 if it says so, else 3.1.1.
+    """Return the version in which a CONNECT is answered: 5 if it asks for it, else 3.1.1.
 
     A version yet unknown is answered as what it looks like: with properties as 5 (0x84), without
     them as 3.1.1 (0x01).
@@ -233,7 +135,7 @@ def version_of(body: bytes) -> int:
 
 
 def parse_connect(body: bytes) -> Connect:
-    """CONNECT (3.1).
+    """Parse CONNECT (3.1).
 
     Raises:
         ProtocolError: it is malformed or of another version.
@@ -274,7 +176,7 @@ def parse_connect(body: bytes) -> Connect:
 
 
 def _check_response_topic(properties: Properties) -> None:
-    """A response topic is a topic name (3.3.2.3.5)."""
+    """Check that a response topic is a topic name (3.3.2.3.5)."""
     for name, value in properties:
         if name == Prop.RESPONSE_TOPIC:
             check_topic(str(value))
@@ -285,7 +187,7 @@ _CACHED_BYTES = 64
 
 @lru_cache(maxsize=256)
 def _publish_properties(part: bytes) -> Properties:
-    """Properties of a PUBLISH, cached: thousands of messages carry equal ones.
+    """Parse the properties of a PUBLISH, cached: thousands of messages carry equal ones.
 
     Parsing them is a third of the cost of a packet.
     """
@@ -295,7 +197,7 @@ def _publish_properties(part: bytes) -> Properties:
 
 
 def parse_publish(version: int, flags: int, body: bytes) -> Publish:
-    """PUBLISH (3.3).
+    """Parse PUBLISH (3.3).
 
     Raises:
         ProtocolError: it is malformed.
@@ -319,7 +221,7 @@ def parse_publish(version: int, flags: int, body: bytes) -> Publish:
 
 
 def parse_subscribe(version: int, flags: int, body: bytes) -> tuple[int, list[Filter], int]:
-    """SUBSCRIBE (3.8): packet identifier, filters, subscription identifier (0: none)."""
+    """Parse SUBSCRIBE (3.8): packet identifier, filters, subscription identifier or 0."""
     reader, packet_id = _list_head(flags, body)
     properties = reader.properties(ALLOWED[Type.SUBSCRIBE]) if version == V5 else []
     identifier = number(properties, Prop.SUBSCRIPTION_ID, 0)
@@ -342,7 +244,7 @@ def parse_subscribe(version: int, flags: int, body: bytes) -> tuple[int, list[Fi
 
 
 def parse_unsubscribe(version: int, flags: int, body: bytes) -> tuple[int, list[str]]:
-    """UNSUBSCRIBE (3.10): packet identifier and filters."""
+    """Parse UNSUBSCRIBE (3.10): packet identifier and filters."""
     reader, packet_id = _list_head(flags, body)
     if version == V5:
         reader.properties(ALLOWED[Type.UNSUBSCRIBE])
@@ -365,7 +267,7 @@ def _list_head(flags: int, body: bytes) -> tuple[Reader, int]:
 
 
 def parse_ack(version: int, kind: Type, body: bytes) -> tuple[int, int]:
-    """PUBACK, PUBREC, PUBREL, PUBCOMP: packet identifier and reason code."""
+    """Parse PUBACK, PUBREC, PUBREL or PUBCOMP: packet identifier and reason code."""
     reader = Reader(body)
     packet_id = reader.u16()
     reason = reader.u8() if version == V5 and not reader.is_done else 0
@@ -381,7 +283,7 @@ def parse_ack(version: int, kind: Type, body: bytes) -> tuple[int, int]:
 
 
 def parse_disconnect(version: int, body: bytes) -> tuple[int, Properties]:
-    """DISCONNECT (3.14): reason code and properties."""
+    """Parse DISCONNECT (3.14): reason code and properties."""
     if version != V5:
         check_empty(body)
     if not body:
@@ -397,7 +299,7 @@ def parse_disconnect(version: int, body: bytes) -> tuple[int, Properties]:
 
 
 def check_empty(body: bytes) -> None:
-    """PINGREQ (3.12), and DISCONNECT of 3.1.1, have no body."""
+    """Check that PINGREQ (3.12), or DISCONNECT of 3.1.1, has no body."""
     if body:
         raise ProtocolError(Reason.MALFORMED, "a packet without fields has a body")
 

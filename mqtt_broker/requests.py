@@ -26,14 +26,14 @@ log = logging.getLogger("mqtt_broker")
 
 ALIAS_MAXIMUM = 32
 RECEIVE_MAXIMUM = 1024
-"""QoS 2 messages a client may have under way to us; QoS 1 is acknowledged at once."""
+"""QoS 2 messages that a client may have in flight; QoS 1 is acknowledged at once."""
 SUBSCRIBE_WORK = 10
-"""A subscription takes as long as some ten publishes."""
+"""Work of a subscription in publishes (``scheduler``)."""
 PINGRESP = encode.packet(Type.PINGRESP, 0, b"")
 
 
 class Client(Protocol):
-    """A connection, as its requests see it; ``aliases`` are the topics its client has numbered."""
+    """What a request needs of its connection; ``aliases``: topics by their alias."""
 
     version: int
     role: Role
@@ -48,11 +48,11 @@ class Client(Protocol):
         """Send bytes."""
 
     def disconnect(self, *, is_clean: bool) -> None:
-        """End the connection as the client wished; ``is_clean``: without its will."""
+        """End the connection; ``is_clean``: the client's will is not published."""
 
 
 def answer(client: Client, session: Session, kind: int, flags: int, body: bytes) -> None:
-    """Do what a packet asks and answer it.
+    """Handle a packet and answer it.
 
     Raises:
         ProtocolError: the standard forbids it, or the client may not do it.
@@ -117,7 +117,7 @@ def _refuse_topic(client: Client, session: Session, topic: str) -> Reason:
 
 
 def _resolve(client: Client, packet: Publish) -> str:
-    """The topic, by its alias if it has one (3.3.2.3.4)."""
+    """Return the topic of a publish, by its alias if it has one (3.3.2.3.4)."""
     alias = number(packet.properties, Prop.TOPIC_ALIAS, -1)
     if alias >= 0:
         if not 1 <= alias <= ALIAS_MAXIMUM:

@@ -9,7 +9,7 @@ from mqtt_broker.subscriptions import Subscription, Subscriptions, matches
 
 
 class Broker:
-    """Sessions, subscriptions and retained messages together."""
+    """Holds sessions, subscriptions and retained messages, and delivers between them."""
 
     def __init__(self) -> None:
         self.sessions: dict[str, Session] = {}
@@ -19,7 +19,7 @@ class Broker:
         self.away: dict[Session, float] = {}
 
     def publish(self, message: Message, *, retain: bool, now: float) -> int:
-        """Give a message to all who want it; how many they are."""
+        """Deliver a message to all subscribers and return their number."""
         if retain:
             if message.payload:
                 self.retained[message.topic] = message
@@ -47,7 +47,7 @@ class Broker:
     def send_retained(
         self, session: Session, text: str, subscription: Subscription, now: float
     ) -> None:
-        """The retained messages a new subscription asks for."""
+        """Send the retained messages that match a new subscription."""
         if "+" in text or "#" in text:
             pattern = text.split("/")
             found = [m for topic, m in self.retained.items() if matches(pattern, topic.split("/"))]
@@ -61,7 +61,7 @@ class Broker:
                 )
 
     def leave(self, session: Session, now: float, *, with_will: bool) -> None:
-        """A session's connection has ended."""
+        """Detach a session from its connection, which has ended."""
         session.link = None
         will, session.will = session.will, None
         if will is not None and with_will:
@@ -76,17 +76,17 @@ class Broker:
             self.away[session] = now + session.expiry_s
 
     def is_over(self, session: Session, now: float) -> bool:
-        """Whether a session's time has run out, though no tick has let go of it yet."""
+        """Whether a session has expired, although no tick has ended it yet."""
         return self.away.get(session, float("inf")) <= now
 
     def back(self, session: Session) -> None:
-        """A session's client has reconnected: no expiry, and a delayed will is void (3.1.3.2.2)."""
+        """Stop the expiry and the delayed will of a session that was reconnected (3.1.3.2.2)."""
         self.away.pop(session, None)
         if self.wills:
             self.wills = [w for w in self.wills if w[1] is not session]
 
     def end(self, session: Session, now: float) -> None:
-        """Let go of a session; a will that waited is due now at the latest."""
+        """End a session; a delayed will is published now."""
         due = [w for w in self.wills if w[1] is session]
         if due:
             self.wills = [w for w in self.wills if w[1] is not session]
@@ -98,7 +98,7 @@ class Broker:
             del self.sessions[session.client_id]
 
     def tick(self, now: float) -> None:
-        """What time brings: wills that are due, sessions and retained messages that expire."""
+        """Publish wills that are due and remove expired sessions and retained messages."""
         due = [w for w in self.wills if w[0] <= now]
         if due:
             self.wills = [w for w in self.wills if w[0] > now]

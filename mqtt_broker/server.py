@@ -12,7 +12,7 @@ from mqtt_broker.scheduler import Scheduler
 TICK_S = 0.5
 CONNECT_WITHIN_S = 10.0
 KEEP_ALIVE_GRACE = 1.5
-"""A client is gone after one and a half keep-alives (3.1.2.10)."""
+"""Keep-alives of silence after which a client is disconnected (3.1.2.10)."""
 LOGINS_AT_ONCE = 2
 """Passwords checked at the same time: a storm of clients must not take all cores."""
 
@@ -57,7 +57,7 @@ class Server:
     async def start(
         self, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
     ) -> None:
-        """Listen; may be called again for one more address.
+        """Listen on an address; may be called again for another.
 
         Raises:
             OSError: the port is in use or the address is not here.

@@ -25,22 +25,22 @@ from mqtt_broker.subscriptions import Subscription
 QUEUE_LIMIT = 1000
 """Messages kept for a client that is away or slow; beyond it the oldest is dropped."""
 QUEUE_BYTES = 4 << 20
-"""And their payloads together: a thousand phones that are away must not fill the memory."""
+"""Bytes of their payloads: a thousand clients that are away must not fill the memory."""
 INFLIGHT_LIMIT = 1024
-"""Unacknowledged at once to one client, even if it would take more."""
+"""Unacknowledged messages to one client at once, even if it accepts more."""
 _FORWARDED = {1, 3, 8, 9, 0x26}
 
 
 class Link(Protocol):
-    """A connection, as a session sees it."""
+    """What a session needs of its connection."""
 
     def send(self, data: bytes) -> None:
-        """Send bytes, or give the connection up if the client reads too slowly."""
+        """Send bytes; a client that reads too slowly is disconnected."""
 
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """A published message; ``expires`` in the broker's time, ``None``: never."""
+    """A published message; ``expires`` in the broker's time, s (``None``: never)."""
 
     topic: str
     payload: bytes
@@ -54,7 +54,7 @@ class Message:
     _parts_left: int | None = None
 
     def is_expired(self, now: float) -> bool:
-        """Whether its time is over."""
+        """Whether it has expired."""
         return self.expires is not None and now >= self.expires
 
     def parts(
@@ -66,7 +66,7 @@ class Message:
         now: float,
         alias: int = 0,
     ) -> tuple[bytes, bytes]:
-        """Its PUBLISH in two parts; encoded once for all receivers of one kind.
+        """Return its PUBLISH in two parts, encoded once for all receivers of one kind.
 
         ``alias``: 0 for none, positive to set this alias for the topic, negative to use it in the
         topic's place.
@@ -96,7 +96,7 @@ class Message:
 def new_message(
     topic: str, payload: bytes, qos: int, properties: Properties, publisher: str, now: float
 ) -> Message:
-    """A message with its expiry as a moment of the broker's time."""
+    """Return a message whose expiry is a moment of the broker's time ``now``."""
     life = number(properties, Prop.MESSAGE_EXPIRY, -1)
     expires = None if life < 0 else now + life
     return Message(topic, payload, qos, properties, publisher, expires)
@@ -112,7 +112,7 @@ class _Delivery:
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """What the broker keeps of a client."""
+    """The state of one client's session (4.1)."""
 
     client_id: str
     version: int
@@ -140,7 +140,7 @@ class Session:
         return self.link is not None
 
     def attach(self, link: Link, receive_maximum: int, maximum_packet: int, aliases: int) -> None:
-        """A connection has come, with what its client can take."""
+        """Attach a new connection, with the limits of its client."""
         self.link = link
         self.receive_maximum = min(receive_maximum, INFLIGHT_LIMIT)
         self.maximum_packet = maximum_packet
@@ -165,7 +165,7 @@ class Session:
         self._send(link, self._new_id(), delivery, now, dup=False)
 
     def _keep(self, delivery: _Delivery) -> None:
-        """Let a message wait; the oldest make room."""
+        """Queue a message; beyond the limits the oldest are dropped."""
         self._waiting.append(delivery)
         self._waiting_bytes += len(delivery.message.payload)
         while len(self._waiting) > QUEUE_LIMIT or self._waiting_bytes > QUEUE_BYTES:
@@ -173,7 +173,7 @@ class Session:
             self.dropped += 1
 
     def acknowledge(self, kind: Type, packet_id: int, reason: int, now: float) -> bytes:
-        """Take a PUBACK, PUBREC or PUBCOMP; returns what is to be answered."""
+        """Handle a PUBACK, PUBREC or PUBCOMP and return the answer to send, if any."""
         if packet_id not in self._inflight:
             missing = Reason.PACKET_ID_NOT_FOUND
             return (
@@ -190,7 +190,7 @@ class Session:
         return b""
 
     def _check_turn(self, kind: Type, packet_id: int) -> None:
-        """PUBACK answers QoS 1, PUBREC QoS 2, PUBCOMP a PUBREL (4.3)."""
+        """Check that PUBACK answers QoS 1, PUBREC QoS 2 and PUBCOMP a PUBREL (4.3)."""
         delivery = self._inflight[packet_id]
         if delivery is None:
             fits = kind != Type.PUBACK  # a repeated PUBREC is answered by PUBREL once more
@@ -225,7 +225,7 @@ class Session:
                 self._send(self.link, self._new_id(), waiting, now, dup=False)
 
     def resend(self, now: float) -> None:
-        """After a reconnect: once more what was not acknowledged, then what waits (4.4).
+        """Send after a reconnect what was not acknowledged, then what waits (4.4).
 
         Never more at once than this connection's receive maximum, which may be less than that of
         the last one (3.3.4).
@@ -257,7 +257,7 @@ class Session:
     def _encode(
         self, message: Message, qos: int, retain: bool, ids: tuple[int, ...], now: float
     ) -> tuple[bytes, bytes] | None:
-        """A message as this client takes it; ``None`` if it is larger than that (3.1.2.11.4)."""
+        """Return a message for this client, or ``None`` if it is too large for it (3.1.2.11.4)."""
         alias = self._alias(message.topic) if self.alias_maximum else 0
         parts = message.parts(self.version, qos, retain, ids, now, alias)
         if len(parts[0]) + len(parts[1]) + (2 if qos else 0) > self.maximum_packet:

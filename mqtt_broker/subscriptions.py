@@ -19,12 +19,12 @@ class Subscription:
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """Its identifier as a PUBLISH carries it."""
+        """Its subscription identifier, if any, as a PUBLISH carries it."""
         return (self.identifier,) if self.identifier else ()
 
 
 class Subscriber(Protocol):
-    """A session, as subscriptions see it."""
+    """What subscriptions need of a session."""
 
     subscriptions: dict[str, Subscription]
 
@@ -47,7 +47,7 @@ class Subscriptions(Generic[S]):
         self._fitting: dict[str, list[dict[S, Subscription]]] = {}  # of wildcards, by topic
 
     def add(self, session: S, text: str, subscription: Subscription) -> bool:
-        """Subscribe; whether it is new."""
+        """Subscribe; return whether it is a new subscription."""
         is_new = text not in session.subscriptions
         session.subscriptions[text] = subscription
         table = self._table(text)
@@ -59,7 +59,7 @@ class Subscriptions(Generic[S]):
         return is_new
 
     def remove(self, session: S, text: str) -> bool:
-        """Unsubscribe; whether it was there."""
+        """Unsubscribe; return whether there was such a subscription."""
         if session.subscriptions.pop(text, None) is None:
             return False
         table = self._table(text)
@@ -72,12 +72,12 @@ class Subscriptions(Generic[S]):
         return True
 
     def remove_all(self, session: S) -> None:
-        """Let go of a session's subscriptions."""
+        """Remove all subscriptions of a session."""
         for text in list(session.subscriptions):
             self.remove(session, text)
 
     def match(self, topic: str) -> Iterator[tuple[S, Subscription]]:
-        """Subscriptions of a topic, once each; a session may come more than once."""
+        """Yield each subscription that matches a topic; a session may have several."""
         exact = self._exact.get(topic)
         if exact:
             yield from exact.items()
@@ -87,7 +87,7 @@ class Subscriptions(Generic[S]):
                 yield from receivers.items()
 
     def _find_fitting(self, topic: str) -> list[dict[S, Subscription]]:
-        """Filters with wildcards that match a topic, cached: clients publish to few topics."""
+        """Find the filters with wildcards that match, and cache them: clients use few topics."""
         levels = topic.split("/")
         found = [who for text, who in self._wild.items() if matches(self._levels[text], levels)]
         if len(self._fitting) >= TOPICS_KEPT:
@@ -96,7 +96,7 @@ class Subscriptions(Generic[S]):
         return found
 
     def match_shared(self, topic: str) -> Iterator[tuple[S, Subscription]]:
-        """One member of each group that shares a matching filter, by turns, connected ones first."""
+        """Yield one member of each group that shares a matching filter, connected ones first."""
         if not self._shared:
             return
         levels = topic.split("/")
@@ -113,7 +113,7 @@ class Subscriptions(Generic[S]):
 
 
 def unshared(text: str) -> str:
-    """The filter within ``$share/GROUP/FILTER``, or the filter itself."""
+    """Return the filter within ``$share/GROUP/FILTER``, or the filter itself."""
     return text.split("/", 2)[2] if text.startswith(SHARE) else text
 
 

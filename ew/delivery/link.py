@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mqtt_broker import decode, encode
+from mqtt_broker.fields import Reader
 from mqtt_broker.packets import (
     CONNACK_PROPERTIES,
     V5,
@@ -144,7 +145,7 @@ class Link(asyncio.Protocol):
             self._reason = f"the broker closed the connection, reason {body[0] if body else 0:#x}"
 
     def _welcome(self, body: bytes) -> None:
-        reader = decode.Reader(body)
+        reader = Reader(body)
         reader.u8()
         reason = reader.u8()
         if self._accepted.done():

@@ -17,6 +17,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from mqtt_broker import decode, encode
 from mqtt_broker import packets as mqtt_packets
+from mqtt_broker.fields import Reader
 from mqtt_broker.packets import MAX_VARINT, ProtocolError, Type
 from mqtt_broker.subscriptions import matches
 from tests.mqtt_broker.conftest import SBIN, Address
@@ -333,7 +334,7 @@ def test_splitter_gives_the_same_packets_however_the_bytes_are_cut(
 @given(st.integers(0, MAX_VARINT))
 @pytest.mark.rule("1.5.5")
 def test_variable_byte_integers_survive(value: int) -> None:
-    assert decode.Reader(encode.varint(value)).varint() == value
+    assert Reader(encode.varint(value)).varint() == value
 
 
 @given(
