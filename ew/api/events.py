@@ -86,7 +86,7 @@ class Alerted(BaseModel):
 
 
 class AlertsPage(BaseModel):
-    """Who was told of an event, in the order they were."""
+    """A page of an event's acknowledged alerts, in the order of acknowledgement."""
 
     alerts: list[Alerted]
     next: str | None = Field(description="``after`` of the next page; null on the last")
@@ -104,9 +104,9 @@ async def event_alerts(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     target: TargetId = None,
 ) -> AlertsPage:
-    """List who was told of an event, what and when; ``target``: one cell or device alone.
+    """List an event's acknowledged alerts; ``target``: those of one cell or device.
 
-    An alert is here within seconds of the broker's acknowledgement.
+    An alert is listed within seconds of the broker's acknowledgement.
     """
     part, _, number = after.partition("-")
     await _history(request, event_id)

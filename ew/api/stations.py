@@ -1,4 +1,4 @@
-"""The stations over HTTP: where each is, how it is, and why."""
+"""The stations over HTTP: place, state, and the reason of it."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ PICKED_FOR_S = 30.0
 
 
 class Station(BaseModel):
-    """A station of the inventory, as the service sees it now."""
+    """A station of the inventory, in its present state."""
 
     station: str = Field(description="NET.STA")
     seed_id: str = Field(description="its first channel")
@@ -46,8 +46,8 @@ def station_rows(
 
     ``picks``: live updates of the type pick; ``now_s``: epoch seconds.
     """
-    told = status.get("stations", {})
-    delays, ends = told.get("delays_s", {}), told.get("last_data_us", {})
+    reported = status.get("stations", {})
+    delays, ends = reported.get("delays_s", {}), reported.get("last_data_us", {})
     whys = {**_refused(status), **_suspects(status)}
     picked = _picked(picks, now_s)
     found: dict[str, Station] = {}
@@ -59,7 +59,7 @@ def station_rows(
             continue
         end_us = ends.get(name)
         last_data = None if end_us is None else iso_from_us(end_us)
-        state, why = told.get("states", {}).get(name, "unknown"), whys.get(name)
+        state, why = reported.get("states", {}).get(name, "unknown"), whys.get(name)
         if state in ("live", "late"):
             state = "picked" if name in picked else "suspect" if why is not None else state
         if state == "picked":

@@ -134,7 +134,7 @@ class Publisher:
         self.outbox.put(outgoing, self._now_s(), is_connected=self.status.connected > 0)
         self._wake_all()
 
-    def take_told(self) -> list[SendRecord]:
+    def take_acknowledged(self) -> list[SendRecord]:
         """The alerts that were acknowledged since the last call; of too many the newest."""
         told, self._told = list(self._told), deque(maxlen=RECORDS_KEPT)
         return told

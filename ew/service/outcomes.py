@@ -1,7 +1,7 @@
-"""SHELL: what became of published versions, for journal and page.
+"""SHELL: what follows the alerts of published versions, for journal and page.
 
-Latency receipts, who was told and when, and how many devices of each kind. All of it comes after
-the alerts have been sent.
+Latency receipts, acknowledged alerts with their times, and numbers of devices of each kind. All of
+it comes after the alerts have been sent.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from ew.alerts.planner import AlertPlan
 from ew.broker_address import BrokerAddress
 from ew.config import Config
 from ew.delivery.publisher import Publisher
+from ew.service.alerted_devices import AlertedDevices
 from ew.service.latency import Latencies
 from ew.service.live_updates import LiveUpdates
-from ew.service.told import ToldDevices
 from ew.sources.listen import listen
 from ew.storage.journal import Journal
 
@@ -24,7 +24,7 @@ NS_PER_US = 1000
 
 
 class Outcomes:
-    """Gathers each second what has changed, and gives it to the journal and to web processes."""
+    """Gathers changes each second, and gives them to the journal and to web processes."""
 
     def __init__(
         self, config: Config, publisher: Publisher, journal: Journal, live: LiveUpdates
@@ -33,7 +33,7 @@ class Outcomes:
         self.asks_for_receipts = bool(asked.cells or asked.devices)
         self.latencies = Latencies(publisher.progress.of)
         self._publisher, self._journal, self._live = publisher, journal, live
-        self._told = ToldDevices(list(config.policy.kinds))
+        self._alerted = AlertedDevices(list(config.policy.kinds))
         self._plans: list[AlertPlan] = []
 
     def planned(self, plan: AlertPlan) -> None:
@@ -41,19 +41,19 @@ class Outcomes:
         self._plans.append(plan)
 
     async def run(self) -> None:
-        """Tell what has changed each second, until cancelled."""
+        """Journal and publish changes each second, until cancelled."""
         while True:
             await asyncio.sleep(EVERY_S)
             plans, self._plans = self._plans, []
-            records = self._publisher.take_told()
+            records = self._publisher.take_acknowledged()
             self._journal.note_alerts(records)
-            for counts in await asyncio.to_thread(self._told.update, plans, records):
+            for counts in await asyncio.to_thread(self._alerted.update, plans, records):
                 self._live.publish("devices", **counts)
             self._tell_latencies()
 
     def finish(self) -> None:
-        """Give the journal what is left."""
-        self._journal.note_alerts(self._publisher.take_told())
+        """Give the journal the last changes."""
+        self._journal.note_alerts(self._publisher.take_acknowledged())
         self._tell_latencies()
 
     def _tell_latencies(self) -> None:
@@ -62,7 +62,7 @@ class Outcomes:
             self._live.publish("latency", event_id=event_id, version=version, **body)
 
     async def listen(self, broker: BrokerAddress) -> None:
-        """Take the receipts of devices, until cancelled."""
+        """Receive the receipts of devices, until cancelled."""
         await listen(broker, [(TOPIC_RECEIPT.format("+"), 0)], self._take, "receipts")
 
     def _take(self, messages: Sequence[tuple[str, bytes]]) -> None:

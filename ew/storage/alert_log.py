@@ -1,4 +1,4 @@
-"""PURE: the alerts that an event's targets were told, in parts as the database keeps them."""
+"""PURE: an event's acknowledged alerts, in parts as the database stores them."""
 
 import itertools
 import zlib
@@ -13,7 +13,7 @@ NS_PER_US = 1000
 
 
 class Acknowledged(Protocol):
-    """What is asked of an alert that the broker has acknowledged."""
+    """The values of an acknowledged alert that are stored."""
 
     topic: str
     event_id: str
@@ -27,7 +27,7 @@ Record = TypeVar("Record", bound=Acknowledged)
 
 
 @dataclass(frozen=True, slots=True)
-class ToldAlert:
+class AcknowledgedAlert:
     """An alert that the broker has acknowledged; times are epoch microseconds."""
 
     address: str  # "cell" or "device"
@@ -49,7 +49,7 @@ def parts(records: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
 
 
 def packed(records: Iterable[Acknowledged]) -> bytes:
-    """A part as it is kept: 15 bytes an alert."""
+    """A part as stored: 15 bytes an alert."""
     rows = [
         (
             *record.topic.rsplit("/", 2)[1:],
@@ -63,6 +63,6 @@ def packed(records: Iterable[Acknowledged]) -> bytes:
     return zlib.compress(orjson.dumps(rows), 1)
 
 
-def unpacked(body: bytes) -> Iterator[ToldAlert]:
-    """The alerts of a part, in the order they were acknowledged in."""
-    return itertools.starmap(ToldAlert, orjson.loads(zlib.decompress(body)))
+def unpacked(body: bytes) -> Iterator[AcknowledgedAlert]:
+    """The alerts of a part, in the order of their acknowledgements."""
+    return itertools.starmap(AcknowledgedAlert, orjson.loads(zlib.decompress(body)))

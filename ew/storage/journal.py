@@ -82,9 +82,9 @@ class Journal:
         self._put("latencies", event_id, version, 0.0, body)
 
     def note_alerts(self, records: Sequence[Acknowledged]) -> None:
-        """Keep who was told what and when.
+        """Add acknowledged alerts.
 
-        Where so many wait that memory would run short, those that come are lost and counted.
+        Beyond ``PARTS_WAITING_MOST`` waiting parts further alerts are dropped and counted.
         """
         for event_id, part in parts(records):
             if sum(entry.table == "alerts" for entry in self._waiting) >= PARTS_WAITING_MOST:

@@ -16,7 +16,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ew.errors import InputError
-from ew.storage.alert_log import ToldAlert, unpacked
+from ew.storage.alert_log import AcknowledgedAlert, unpacked
 from ew.storage.database import Database
 from ew.storage.tables import alerts, devices, latencies, versions
 
@@ -113,10 +113,10 @@ class Store:
 
     async def alerts(
         self, event_id: str, after: tuple[int, int] = (0, 0), target: str | None = None
-    ) -> AsyncGenerator[tuple[tuple[int, int], ToldAlert]]:
-        """Who was told of an event, from a place on: each alert with the place behind it.
+    ) -> AsyncGenerator[tuple[tuple[int, int], AcknowledgedAlert]]:
+        """Yield the acknowledged alerts of an event, each with the place after it.
 
-        ``after``: part and number in it; ``target``: a cell or a device alone.
+        ``after``: the place to begin, part and number in it; ``target``: a cell or a device alone.
         """
         part, number = after
         wanted = select(alerts.c.part, alerts.c.body).where(alerts.c.event_id == event_id)

@@ -47,7 +47,8 @@ alerts = _Table(
     Column("body", LargeBinary, nullable=False),
     PrimaryKeyConstraint("event_id", "part"),
 )
-"""Who was told, in parts of up to a thousand alerts (``alert_log``); an event may have many."""
+"""Acknowledged alerts, in parts of up to a thousand (``alert_log``); an event may have many
+parts."""
 actions = _Table(
     "actions",
     metadata,

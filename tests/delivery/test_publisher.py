@@ -45,10 +45,10 @@ async def test_alerts_arrive_most_urgent_first_over_one_connection(
             await publisher.drain()
         assert devices_of(found) == DEVICES
         assert publisher.status.sent == len(DEVICES)
-        told = publisher.take_told()
+        told = publisher.take_acknowledged()
         assert sorted(record.topic.rsplit("/", 1)[1] for record in told) == DEVICES
         assert all(one.submitted_ns <= one.sent_ns <= one.acked_ns for one in told)
-        assert publisher.take_told() == []
+        assert publisher.take_acknowledged() == []
 
 
 async def test_broker_lost_while_alerting_loses_no_alert(

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ew.delivery.retained import SendRecord
 from ew.errors import InputError
-from ew.storage.alert_log import ToldAlert
+from ew.storage.alert_log import AcknowledgedAlert
 from ew.storage.database import SCHEMA, Database
 from ew.storage.journal import Journal
 from ew.storage.registry import read_targets
@@ -107,7 +107,7 @@ async def test_who_was_told_is_read_as_it_was_sent_page_by_page(where: Path | st
     async with Store(where) as store:
         found = [one async for one in store.alerts("e1")]
         assert [alert.target for _, alert in found] == [f"tv-{n}" for n in range(1, 5_000, 2)]
-        assert found[0][1] == ToldAlert("device", "tv-1", 1, 2, 3000, 3.5)
+        assert found[0][1] == AcknowledgedAlert("device", "tv-1", 1, 2, 3000, 3.5)
         for stop in (1, 999, 1000, 1001, 2499):
             rest = [one async for one in store.alerts("e1", found[stop - 1][0])]
             assert rest == found[stop:]

@@ -1,4 +1,4 @@
-"""Who was told what and when, what operators did, and the stations they have silenced."""
+"""Adds tables of acknowledged alerts, operators' actions, and stations silenced by them."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""PURE: counts by kind of device whom an event's alerts were for, and who has been told."""
+"""PURE: counts of an event's targets by kind of device: to be alerted, and alerted."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ew.delivery.retained import SendRecord
 from ew.shaking.targets import Address, Targets
 
 CELLS = "cells"
-"""What cells are counted as: how many phones are in one, nobody knows."""
+"""The key under which cells are counted: the number of phones in one is unknown."""
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class _Counted:
     alerted: NDArray[np.bool_]
 
     def moved(self, targets: Targets) -> "_Counted":
-        """The same for another list of targets."""
+        """A copy for another list of targets."""
         rows = targets.rows_of(self.targets)
         stay = np.flatnonzero(rows >= 0)
         made = _Counted(targets, np.zeros(len(targets), bool), np.zeros(len(targets), bool))
@@ -31,7 +31,7 @@ class _Counted:
         return made
 
 
-class ToldDevices:
+class AlertedDevices:
     """The devices of the newest events; ``kinds``: names of the targets' numbers."""
 
     def __init__(self, kinds: Sequence[str]) -> None:
@@ -41,7 +41,7 @@ class ToldDevices:
     def update(
         self, plans: Iterable[AlertPlan], records: Iterable[SendRecord]
     ) -> list[dict[str, Any]]:
-        """Take in new plans and acknowledged alerts; the counts of each event they change.
+        """Add new plans and acknowledged alerts; returns the counts of each event they change.
 
         It takes some ms for a million devices.
         """

@@ -8,7 +8,7 @@ import pytest
 from ew import Config, EventVersion, Origin
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.delivery.retained import SendRecord
-from ew.service.told import ToldDevices
+from ew.service.alerted_devices import AlertedDevices
 from ew.shaking.targets import Targets, cell_targets, cells_around, device_targets
 from ew.traveltimes import TravelTimes
 
@@ -47,7 +47,7 @@ def planner(travel_times: TravelTimes) -> AlertPlanner:
 
 
 def test_counts_grow_as_the_broker_acknowledges(planner: AlertPlanner) -> None:
-    told = ToldDevices(KINDS)
+    told = AlertedDevices(KINDS)
     cells, tvs = planner.plan(version(1), 1e9 + 4)
     (counts,) = told.update([cells, tvs], [])
     assert counts["event_id"] == "e1"
@@ -62,7 +62,7 @@ def test_counts_grow_as_the_broker_acknowledges(planner: AlertPlanner) -> None:
 
 
 def test_who_is_told_twice_counts_once(planner: AlertPlanner) -> None:
-    told = ToldDevices(KINDS)
+    told = AlertedDevices(KINDS)
     first = planner.plan(version(1, 5.5), 1e9 + 4)
     told.update(first, [record for plan in first for record in sent(plan)])
     again = planner.plan(version(2, 7.5), 1e9 + 5)
@@ -71,7 +71,7 @@ def test_who_is_told_twice_counts_once(planner: AlertPlanner) -> None:
 
 
 def test_counts_go_on_when_devices_come(planner: AlertPlanner) -> None:
-    told = ToldDevices(KINDS)
+    told = AlertedDevices(KINDS)
     first = planner.plan(version(1), 1e9 + 4)
     told.update(first, [record for plan in first for record in sent(plan)])
     planner.set_groups(planner.prepare([devices(["tv-3", "tv-2", "tv-1"])]), 1e9 + 5)
@@ -84,4 +84,4 @@ def test_counts_go_on_when_devices_come(planner: AlertPlanner) -> None:
 
 def test_an_alert_of_an_event_long_over_counts_nowhere() -> None:
     record = SendRecord("ew/v1/alert/device/tv-1", "old", 1, 1, 0, 5.0)
-    assert ToldDevices(KINDS).update([], [record]) == []
+    assert AlertedDevices(KINDS).update([], [record]) == []
