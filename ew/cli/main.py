@@ -39,6 +39,8 @@ app.add_typer(simulate, name="simulate")
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(bridge_app, name="bridge")
+region_app = typer.Typer(help="Begin with a region of your own.", no_args_is_help=True)
+app.add_typer(region_app, name="region")
 
 
 @app.callback(invoke_without_command=True)
@@ -180,6 +182,24 @@ def init(
         http_port,
     )
     run_init(options)
+
+
+@region_app.command("new")
+def region_new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the region is called.")],
+    inventory: Annotated[Path, typer.Option(metavar="FILE", help="StationXML or stations.csv.")],
+    polygon: Annotated[
+        Path, typer.Option(metavar="FILE", help="GeoJSON: where people are alerted.")
+    ],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="Must not be there yet.")],
+    relation: Annotated[
+        str, typer.Option(help="Intensity relation: see shaking.relation.")
+    ] = "mmi-allen-2012",
+) -> None:
+    """Write a configuration for a region, and say what its network can do and what to measure."""
+    from ew.cli.region import RegionOptions, run_region_new  # noqa: PLC0415
+
+    run_region_new(RegionOptions(name, inventory, polygon, relation, output))
 
 
 @app.command()
