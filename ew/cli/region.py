@@ -76,7 +76,7 @@ def _reports(options: RegionOptions, config: Config) -> list[str]:
     return [
         *lines,
         "measure first: noise and gains of each station (replay a quiet day), telemetry delay",
-        "(`ew doctor`), the velocity model, the intensity relation, and replays of past earthquakes",
+        "(`ew doctor`), the velocity model, the intensity relation, and replays of earthquakes",
     ]
 
 
