@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
-from ew.alerts.message import parse_event
 from ew.alerts.trust import Verifier
+from ew.bridges.histories import Histories
 from ew.cap import cap_of_event
 from ew.config import Config
 from ew.records import EventVersion, Status
@@ -15,7 +14,6 @@ from ew.xmltree import add, document, encoded
 
 ATOM = "http://www.w3.org/2005/Atom"
 ENTRIES_MOST = 50
-EVENTS_KEPT = 64
 FEED = "feed.atom"
 
 
@@ -25,10 +23,14 @@ class CapWriter:
 
     config: Config
     travel_times: TravelTimes
-    verifier: Verifier
+    histories: Histories
     sender: str
-    _histories: dict[str, list[EventVersion]] = field(default_factory=dict)
     _entries: list[tuple[str, EventVersion, Status]] = field(default_factory=list)
+
+    @property
+    def verifier(self) -> Verifier:
+        """What verifies the messages."""
+        return self.histories.verifier
 
     def take(self, payload: bytes, now_us: int) -> dict[str, bytes]:
         """The files for an event message by name: CAP message and feed; none if it is not new.
@@ -37,15 +39,11 @@ class CapWriter:
             MessageError: it is no event message, or is not signed with a key that the roots vouch
                 for.
         """
-        version, plain = parse_event(payload)
-        self.verifier.verify(plain, now_us)
-        history = self._histories.setdefault(version.event_id, [])
-        if history and version.version <= history[-1].version:
+        found = self.histories.take(payload, now_us)
+        if found is None:
             return {}
-        history.append(version)
-        while len(self._histories) > EVENTS_KEPT:
-            del self._histories[next(iter(self._histories))]
-        status = cast("Status", plain["status"])  # validated by ``parse_event``
+        history, status = found
+        version = history[-1]
         name = f"{version.event_id}.{version.version}.xml"
         self._entries = [(name, version, status), *self._entries][:ENTRIES_MOST]
         message = cap_of_event(history, status, self.config, self.travel_times, self.sender)

@@ -11,7 +11,7 @@ from typing import Protocol
 import aiomqtt
 
 from ew.alerts.message import TOPIC_EVENT, TOPIC_KEYS
-from ew.bridges.cap import CapWriter
+from ew.bridges.histories import FileWriter
 from ew.bridges.home_assistant import AVAILABLE, TEST, TEST_S, PlaceState, discovery
 from ew.bridges.notify import Notice, Notices
 from ew.bridges.watcher import PlaceAlert, Watcher
@@ -198,10 +198,10 @@ async def deliver(delivery: Delivery, post: Post) -> None:
         wait_s = min(2 * wait_s, POST_AGAIN_MOST_S)
 
 
-async def cap(
-    broker: BrokerAddress, writer: CapWriter, folder: Path, on_subscribed: Callable[[], None]
+async def files(
+    broker: BrokerAddress, writer: FileWriter, folder: Path, on_subscribed: Callable[[], None]
 ) -> None:
-    """Write a CAP file for each event version, and the feed, until cancelled."""
+    """Write the files of each event version until cancelled."""
 
     def take(messages: Sequence[tuple[str, bytes]]) -> None:
         for topic, payload in messages:
@@ -209,11 +209,11 @@ async def cap(
                 if topic == TOPIC_KEYS:
                     writer.verifier.update(payload)
                     continue
-                files = writer.take(payload, _clock_us()) if payload else {}
+                made = writer.take(payload, _clock_us()) if payload else {}
             except MessageError as error:
                 log.warning("refused: %s", error)
                 continue
-            for name, data in files.items():
+            for name, data in made.items():
                 part = folder / f".{name}.part"  # readers of the folder see whole files only
                 part.write_bytes(data)
                 part.replace(folder / name)

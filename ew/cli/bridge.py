@@ -15,8 +15,10 @@ from urllib.request import Request, urlopen
 from ew.alerts.trust import Verifier, root_from_pem
 from ew.bridges import running
 from ew.bridges.cap import CapWriter
+from ew.bridges.histories import FileWriter, Histories
 from ew.bridges.home_assistant import PlaceState
 from ew.bridges.notify import Filter, Notice, Notices
+from ew.bridges.quakeml import QuakemlWriter
 from ew.bridges.watcher import Place, Watcher
 from ew.bridges.webhook import Deliveries, Delivery, secret_from_text
 from ew.broker_address import BrokerAddress
@@ -149,17 +151,28 @@ def cap(watched: Watched, folder: Path, sender: str) -> None:
     Raises:
         InputError: the folder can't be made.
     """
+    table = TravelTimes.of(watched.config.locate)
+    histories = Histories(watched.verifier())
+    _write_files(watched, CapWriter(watched.config, table, histories, sender), folder, "CAP")
+
+
+def quakeml(watched: Watched, folder: Path, *, drills: bool) -> None:
+    """Write QuakeML files until interrupted.
+
+    Raises:
+        InputError: the folder can't be made.
+    """
+    writer = QuakemlWriter(Histories(watched.verifier()), drills)
+    _write_files(watched, writer, folder, "QuakeML")
+
+
+def _write_files(watched: Watched, writer: FileWriter, folder: Path, what: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: can't make the folder: {error.strerror}") from error
-    table = TravelTimes.of(watched.config.locate)
-    writer = CapWriter(watched.config, table, watched.verifier(), sender)
-    _run(
-        running.cap(
-            watched.broker, writer, folder, _announcement(watched, f"CAP files in {folder}")
-        )
-    )
+    announce = _announcement(watched, f"{what} files in {folder}")
+    _run(running.files(watched.broker, writer, folder, announce))
 
 
 def _announcement(watched: Watched, what: str) -> Callable[[], None]:

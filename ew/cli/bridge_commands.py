@@ -11,7 +11,9 @@ import typer
 from ew.cli.options import CaOption, ConfigOption, PasswordOption
 
 bridge_app = typer.Typer(
-    help="Hand alerts on: to Home Assistant, to notification channels, to a URL, as CAP files.",
+    help=(
+        "Hand alerts on: to Home Assistant, to notification channels, to a URL, as CAP or QuakeML."
+    ),
     no_args_is_help=True,
 )
 BridgeBrokerOption = Annotated[
@@ -118,3 +120,19 @@ def bridge_cap(
     from ew.cli.bridge import Watched, cap  # noqa: PLC0415
 
     cap(Watched.of(parse_url(broker, ca_file=ca), root, [], config), directory, sender)
+
+
+@bridge_app.command("quakeml")
+def bridge_quakeml(
+    directory: Annotated[Path, typer.Argument(help="Where the files go.")],
+    broker: BridgeBrokerOption,
+    root: RootOption,
+    drills: Annotated[bool, typer.Option(help="Exercises and tests too, marked.")] = False,
+    ca: CaOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write each event version as a QuakeML 1.2 file, for seismologists' systems."""
+    from ew.broker_address import parse_url  # noqa: PLC0415
+    from ew.cli.bridge import Watched, quakeml  # noqa: PLC0415
+
+    quakeml(Watched.of(parse_url(broker, ca_file=ca), root, [], config), directory, drills=drills)

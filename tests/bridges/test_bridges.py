@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
+import obspy
 import pytest
 from lxml import etree
 
@@ -232,6 +233,26 @@ async def test_each_version_becomes_a_cap_file_and_the_feed_lists_it(
     assert last["references"].startswith("ew,ew-1.1,")
     links = [e.get("href") for e in etree.parse(folder / "feed.atom").iter("{*}link")]
     assert links == ["ew-1.2.xml", "ew-1.1.xml"]
+
+
+async def test_each_version_becomes_a_quakeml_file_and_drills_are_marked(
+    broker: BrokerAddress, region: Region, tmp_path: Path
+) -> None:
+    quiet, folder = tmp_path / "actual", tmp_path / "all"
+    async with (
+        bridge(broker, tmp_path, "quakeml", str(quiet)),
+        bridge(broker, tmp_path, "quakeml", str(folder), "--drills"),
+    ):
+        region.tell(1)
+        await wait_for((folder / "ew-1.1.xml").exists)
+        region.tell(2, "cancel")
+        await wait_for((folder / "ew-1.2.xml").exists)
+    assert list(quiet.iterdir()) == []
+    first, last = (obspy.read_events(str(folder / f"ew-1.{n}.xml"))[0] for n in (1, 2))
+    assert first.preferred_magnitude().mag == 7.5
+    assert first.event_type == "earthquake"
+    assert last.event_type == "not existing"
+    assert "EXERCISE" in first.comments[0].text
 
 
 def texts(payload: bytes) -> dict[str, str]:
