@@ -8,6 +8,7 @@ with the same results.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ew.alerts.news import is_news
 from ew.alerts.other_services import OtherServices
 from ew.alerts.planner import AlertPlan, AlertPlanner
 from ew.alerts.release_gate import ReleaseGate
@@ -33,6 +34,9 @@ and thousands of channels in a call."""
 AGAIN_TICK_NS = 250_000_000
 """Tick when data are fed again, ns: half the least time between two versions; finer ticks bring
 nothing new."""
+
+TOLD_KEPT = 64
+"""Events of which the version published last is known."""
 
 LAST_WAKE_NS = 120_000_000_000
 """A replay goes on for this long after the last packet, ns: versions end 60 s after the origin,
@@ -84,6 +88,7 @@ class Pipeline:
         self.unknown_channels: set[str] = set()
         self.coarse = CoarseSensors(inventory)
         self._is_feeding_again = False
+        self._told: dict[str, EventVersion] = {}
         self._inventory = inventory
         self._config = config
         self._travel = travel_times
@@ -131,19 +136,42 @@ class Pipeline:
     def plan_alerts(
         self, versions: Sequence[EventVersion], now_s: float
     ) -> tuple[tuple[EventVersion, ...], tuple[AlertPlan, ...]]:
-        """The versions that may be published at ``now_s`` (epoch seconds), and their plans."""
+        """The versions that are published at ``now_s`` (epoch seconds), and their plans.
+
+        What is held back by the door, or says nothing new to anybody, is not among them.
+        """
         if self.gate is not None and not self._is_feeding_again:
             versions = self.gate.release(versions, now_s, self.engine.active_events)
         if self.planner is None:
             return tuple(versions), ()
         with self.timer.stage("estimate"):
-            plans = tuple(plan for v in versions for plan in self._plans(self.planner, v, now_s))
-        return tuple(versions), plans
+            planned = [(v, self._plans(self.planner, v, now_s)) for v in versions]
+        released = []
+        for version, plans in planned:
+            if plans or self._is_news(version):
+                released.append(version)
+                self.other_services.note_ours(version)
+                self._note_told(version)
+            else:
+                self.engine.take_back(version, self._told[version.event_id])
+        return tuple(released), tuple(plan for _, plans in planned for plan in plans)
+
+    def _is_news(self, version: EventVersion) -> bool:
+        """Whether a version that changes nothing for any target is published all the same."""
+        told = self._told.get(version.event_id)
+        if told is None or version.kind != "update" or version.source != "ew":
+            return True
+        return is_news(told, version)
+
+    def _note_told(self, version: EventVersion) -> None:
+        self._told.pop(version.event_id, None)
+        self._told[version.event_id] = version
+        if len(self._told) > TOLD_KEPT:
+            del self._told[next(iter(self._told))]
 
     def _plans(
         self, planner: AlertPlanner, version: EventVersion, now_s: float
     ) -> Sequence[AlertPlan]:
-        self.other_services.note_ours(version)
         if version.kind == "cancel":
             # These plans are not sent: they make the planner know who is to receive the cancel
             for published in self.other_services.take(version.event_id):
@@ -156,6 +184,7 @@ class Pipeline:
             if self.gate is not None:
                 self.gate.recall(version)  # it passed theirs, so ours may cancel it
             if self.other_services.receive(version):
+                self._note_told(version)
                 self.engine.hear(version)
 
     def feed_reports(

@@ -168,6 +168,12 @@ class EventEngine:
             if seed_id in self._inventory:
                 self._network.note_end(seed_id, end_s, end_s)
 
+    def take_back(self, version: EventVersion, told: EventVersion) -> None:
+        """A version of ours was not published, for it says no more than ``told``: go on from that."""
+        for event in self._events:
+            if event.event_id == version.event_id and event.version == version.version:
+                event.version, event.issued = told.version, told.origin
+
     def hear(self, told: EventVersion) -> None:
         """Another associator of the same stations told of a version: go on from it instead of telling the same again."""
         self._told[told.event_id] = told
