@@ -29,12 +29,17 @@ async def live(socket: WebSocket) -> None:
     hub: Hub = socket.app.state.hub
     with hub.subscribe() as queue:
         try:
-            for state in hub.recent("devices")[-1:]:  # who comes late sees who has been alerted
-                await socket.send_json(state)
+            for happening in _before(hub):
+                await socket.send_json(happening)
             while True:
                 await socket.send_json(await queue.get())
         except WebSocketDisconnect:
             return
+
+
+def _before(hub: Hub) -> list[dict[str, Any]]:
+    """What who comes in mid-event has missed and can't ask for: picks, traces, who was alerted."""
+    return [*hub.recent("pick"), *hub.recent("waveform"), *hub.recent("devices")[-1:]]
 
 
 streams = APIRouter()

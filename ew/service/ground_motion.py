@@ -66,13 +66,16 @@ class GroundMotion:
             {"type": "motion", "time_us": now_ns // NS_PER_US, "stations": motion}
         ]
         for seed_id in ranked[:TRACES_MOST]:
-            messages += [_trace(packet) for packet in by_channel[seed_id][-PACKETS_MOST:]]
+            messages += [_trace(packet) for packet in _joined(by_channel[seed_id][-PACKETS_MOST:])]
         return messages
 
     def _in_turn(self, by_channel: Mapping[str, object]) -> list[str]:
-        """Channels with data: stations with a recent pick first, then the others in turn."""
+        """Channels with data: stations with a recent pick, the first to pick first; then others.
+
+        They are the nearest to the epicentre, and keep their traces while the wave runs on.
+        """
         picked = [i for i in by_channel if i in self._picked_ns]
-        picked.sort(key=lambda i: -self._picked_ns[i])
+        picked.sort(key=self._picked_ns.__getitem__)
         others = [i for i in self._order if i in by_channel and i not in self._picked_ns]
         if len(others) <= STATIONS_MOST:
             return picked + others
@@ -103,6 +106,30 @@ class GroundMotion:
 
 def _station(seed_id: str) -> str:
     return ".".join(seed_id.split(".")[:2])
+
+
+def _joined(packets: Sequence[Packet]) -> list[Packet]:
+    """Packets that follow each other as one: a message for each of 0.1 s would tell little."""
+    runs: list[list[Packet]] = []
+    for packet in packets:
+        before = runs[-1][-1] if runs else None
+        if (
+            before is not None
+            and before.sampling_rate == packet.sampling_rate
+            and abs(packet.start_ns - before.end_ns) < NS_PER_S / packet.sampling_rate / 2
+        ):
+            runs[-1].append(packet)
+        else:
+            runs.append([packet])
+    return [
+        Packet(
+            run[0].seed_id,
+            run[0].start_ns,
+            run[0].sampling_rate,
+            np.concatenate([packet.samples for packet in run]),
+        )
+        for run in runs
+    ]
 
 
 def _trace(packet: Packet) -> dict[str, Any]:

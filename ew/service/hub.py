@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 KEPT = 500
+KEPT_TRACES = 1000
+"""Traces of the last 40 s, for who opens a page in mid-event: some 24 a second."""
 
 
 class Hub:
@@ -22,7 +24,8 @@ class Hub:
 
     def forward(self, happening: dict[str, Any]) -> None:
         """Publish a message that was made elsewhere; its member ``type`` names its type."""
-        self._kept.setdefault(happening["type"], deque(maxlen=KEPT)).append(happening)
+        kept = KEPT_TRACES if happening["type"] == "waveform" else KEPT
+        self._kept.setdefault(happening["type"], deque(maxlen=kept)).append(happening)
         for queue in self._listeners:
             if queue.full():
                 queue.get_nowait()

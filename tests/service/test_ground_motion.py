@@ -53,6 +53,18 @@ def test_velocity_sensor_is_read_as_one() -> None:
     assert 3.2 < shown.take_messages(NOW_NS)[0]["stations"]["XX.V"] < 3.8
 
 
+def test_packets_that_follow_each_other_make_one_trace_and_a_gap_two() -> None:
+    shown = view([channel("A")])
+    starts = (0, 100_000_000, 200_000_000, 500_000_000)
+    samples = np.ones(10, np.float32)
+    shown.take([Packet("XX.A..HNZ", NOW_NS + ns, 100.0, samples) for ns in starts], ())
+    traces = [m for m in shown.take_messages(NOW_NS) if m["type"] == "waveform"]
+    assert [(t["start_us"] - NOW_NS // 1000, len(t["samples"])) for t in traces] == [
+        (0, 6),
+        (500_000, 2),
+    ]
+
+
 def test_trace_is_thinned_and_keeps_its_peak() -> None:
     shown = view([channel("A")])
     samples = np.zeros(100)

@@ -39,6 +39,8 @@ class Page {
   private readonly past: PastEvents;
   private readonly waveforms: Waveforms;
   private stations = new Map<string, Station>();
+  /** When each station picked last, us: picks may come before the stations. */
+  private readonly picked = new Map<string, number>();
   private cities: CityRow[] = [];
   private textMs = 0;
   /** Whether devices are counted by kind, as in a demo; a service counts what its broker took. */
@@ -88,6 +90,10 @@ class Page {
     const [channels, events] = await Promise.all([live.stations(), live.events()]);
     const before = this.stations.size;
     this.stations = stationsOf(channels);
+    for (const [code, timeUs] of this.picked) {
+      const station = this.stations.get(code);
+      if (station) station.pickedUs = timeUs;
+    }
     if (before === 0) this.map.fit([...this.stations.values()]);
     for (const version of events) {
       await this.addWithProfile(version);
@@ -126,8 +132,10 @@ class Page {
         void this.takeEvent(message);
         break;
       case "pick": {
-        const station = this.stations.get(stationCode(message.seed_id));
+        const code = stationCode(message.seed_id);
+        const station = this.stations.get(code);
         const timeUs = Date.parse(message.time) * 1000;
+        this.picked.set(code, timeUs);
         if (station) station.pickedUs = timeUs;
         this.waveforms.pick(message.seed_id, timeUs / 1e6);
         break;

@@ -68,7 +68,7 @@ export function showDevices(kinds: DeviceCounts): void {
   for (const [kind, { alerted, expected }] of rows) {
     const row = make("tr", { "data-kind": kind });
     row.append(
-      make("th", { scope: "row" }, kind),
+      make("th", { scope: "row" }, kindName(kind)),
       make("td", { "data-alerted": String(alerted) }, alerted.toLocaleString("en")),
       make("td", { "data-expected": String(expected) }, expected.toLocaleString("en")),
     );
@@ -76,4 +76,11 @@ export function showDevices(kinds: DeviceCounts): void {
   }
   table.append(body);
   box.replaceChildren(table);
+}
+
+/** A kind of device in the reader's language; configuration may name others. */
+function kindName(kind: string): string {
+  const key = `kind.${kind}`;
+  const name = text(key);
+  return name === key ? kind : name;
 }

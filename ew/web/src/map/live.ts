@@ -12,7 +12,7 @@ import type { MapView } from "./view";
 
 const KM_TO_DEG = 180 / (Math.PI * EARTH_RADIUS_KM);
 /** A station that picked is marked for this long, s. */
-const PICK_SHOWN_S = 20;
+const PICK_SHOWN_S = 12;
 /** Motion older than this is no longer shown, s. */
 const MOTION_SHOWN_S = 10;
 /** A front's glow: so much wider than its line (pixels), so opaque. */
@@ -174,12 +174,13 @@ export class LiveLayer extends Layer {
     }
     pen.lineWidth = 1.5;
     pen.strokeStyle = this.colour("--ink");
+    const side = (this.view.current.k > 100 ? 6 : 4) * this.scale;
     for (const [[x, y], colour] of picked) {
       pen.fillStyle = colour;
       pen.beginPath();
-      pen.moveTo(x, y - 7 * this.scale);
-      pen.lineTo(x + 6 * this.scale, y + 4 * this.scale);
-      pen.lineTo(x - 6 * this.scale, y + 4 * this.scale);
+      pen.moveTo(x, y - 1.2 * side);
+      pen.lineTo(x + side, y + 0.7 * side);
+      pen.lineTo(x - side, y + 0.7 * side);
       pen.closePath();
       pen.fill();
       pen.stroke();

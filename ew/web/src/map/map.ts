@@ -102,7 +102,7 @@ export class EventMap {
     const { dataset } = this.element;
     dataset["stations"] = String(this.live.stations);
     dataset["cells"] = String(this.cells.count);
-    dataset["drawn"] = this.base.layer.isWhole && this.base.names.isWhole && this.cells.isWhole ? "whole" : "partly";
+    dataset["drawn"] = this.base.cities.length > 0 && this.base.layer.isWhole && this.base.names.isWhole && this.cells.isWhole ? "whole" : "partly";
   }
 
   /** Names the station under the pointer. */

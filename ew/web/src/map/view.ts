@@ -9,6 +9,7 @@ import type { Place } from "../types";
 
 const LEAST_ZOOM = 0.6;
 const MOST_ZOOM = 4000;
+const EDGE_PX = 60;
 /** Half the width of the first view where only one place is known, km. */
 const LEAST_HALF_WIDTH_KM = 150;
 
@@ -72,9 +73,11 @@ export class MapView {
     const ys = spots.map(([, y]) => y);
     const [west, east] = [Math.min(...xs), Math.max(...xs)];
     const [north, south] = [Math.min(...ys), Math.max(...ys)];
+    // Tools and legend lie over the upper and the lower edge
+    const free = Math.max(this.height - 2 * EDGE_PX, this.height / 2);
     const scale = Math.min(
       this.width / Math.max((east - west) * 1.15, 2 * least),
-      this.height / Math.max((south - north) * 1.15, 2 * least),
+      free / Math.max((south - north) * 1.05, 2 * least),
     );
     const k = scale / this.baseScale;
     const to = zoomIdentity
