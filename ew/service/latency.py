@@ -14,6 +14,7 @@ from ew.alerts.message import parse_receipt
 from ew.delivery.progress import VersionProgress
 from ew.errors import MessageError
 from ew.records import EventVersion, Pick
+from ew.service.histograms import StageHistograms
 from ew.times import US_PER_S, us_from_seconds
 
 VERSIONS_KEPT = 256
@@ -42,6 +43,7 @@ class Latencies:
     def __init__(self, progress: Callable[[str, int], VersionProgress | None]) -> None:
         self.receipts = 0
         self.refused = 0
+        self.histograms = StageHistograms()
         self._progress = progress
         self._lines: dict[tuple[str, int], _Line] = {}
 
@@ -71,6 +73,10 @@ class Latencies:
             "stages_ms": {name: round(ms, 3) for name, ms in (stages or {}).items()},
         }
         self._lines[version.event_id, version.version] = _Line(issued_us, fixed)
+        if ends:
+            self.histograms.observe("packet_age", issued_us / 1e3 - max(ends) / 1e6)
+        for stage, ms in (stages or {}).items():
+            self.histograms.observe(stage, ms)
 
     def receive(self, topic: str, payload: bytes, now_us: int) -> None:
         """Take a device's receipt.
@@ -91,6 +97,7 @@ class Latencies:
         if device not in line.received_ms and len(line.received_ms) < RECEIPTS_KEPT:
             self.receipts += 1
             line.received_ms[device] = max(0.0, (body.received_us - line.issued_us) / 1e3)
+            self.histograms.observe("received", line.received_ms[device])
 
     def of(self, event_id: str, version: int) -> dict[str, Any]:
         """One version's latency receipt as far as it is known now."""
@@ -122,6 +129,10 @@ class Latencies:
             progress = self._progress(event_id, version)
             sent = (progress.alerts, progress.acknowledged) if progress is not None else (0, 0)
             now = (len(line.received_ms), *sent)
+            if progress is not None and progress.alerts and not (line.counted and line.counted[1]):
+                self.histograms.observe("sign", progress.signed_ns / 1e6)
+                published_ms = progress.first_sent_ns / 1e6 - line.issued_us / 1e3
+                self.histograms.observe("publish", published_ms)
             if now != line.counted:
                 line.counted = now
                 found.append((event_id, version, self.of(event_id, version)))

@@ -1,12 +1,16 @@
 """A service's status in the text format of Prometheus."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+
+from ew.service.histograms import BOUNDS_S
 
 COUNTS = (
     "packets",
@@ -33,6 +37,14 @@ class _Numbers(Collector):
         counts = status["counts"]
         for name in COUNTS:
             yield CounterMetricFamily(f"ew_{name}", f"{name} since the start", counts[name])
+        yield _stages(status["stages"])
+        delay_s = status["stations"]["delay_s"]
+        if delay_s is not None:
+            yield GaugeMetricFamily("ew_data_delay_s", "age of data on arrival, median", delay_s)
+        states = GaugeMetricFamily("ew_stations", "stations by state", labels=["state"])
+        for state, number in Counter(status["stations"]["states"].values()).items():
+            states.add_metric([state], number)
+        yield states
         yield _by("ew_picker", "what the picker met", "what", status["picker"])
         yield _by("ew_task_failures", "how often a task failed", "task", status["task_failures"])
         suspects = GaugeMetricFamily(
@@ -68,6 +80,19 @@ class _Numbers(Collector):
         yield GaugeMetricFamily(
             "ew_broker_connections", "publisher connections", status["broker"]["connections"]
         )
+
+
+def _stages(stages: Mapping[str, Any]) -> Metric:
+    family = HistogramMetricFamily(
+        "ew_stage_seconds",
+        "duration of each stage of an event version; publish: from its tick to its first alert",
+        labels=["stage"],
+    )
+    for stage, found in stages.items():
+        reached = list(accumulate(found["counts"]))
+        bounds = [*map(str, BOUNDS_S), "+Inf"]
+        family.add_metric([stage], list(zip(bounds, reached, strict=True)), found["sum_s"])
+    return family
 
 
 def _by(name: str, what: str, label: str, numbers: Mapping[str, float]) -> Metric:

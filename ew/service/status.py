@@ -83,6 +83,7 @@ def status_of(service: "Service") -> dict[str, Any]:
             "receipts": service.outcomes.latencies.receipts,
             "receipts_refused": service.outcomes.latencies.refused,
         },
+        "stages": service.outcomes.latencies.histograms.as_dict(),
         "picker": pipeline.bank.counters.as_dict(),
     }
 

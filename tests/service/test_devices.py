@@ -2,38 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import uuid4
 
-import pytest
-
 from ew import Origin
-from ew.broker_address import BrokerAddress
-from ew.config import Config, ServiceConfig
 from ew.records import EventVersion
-from ew.service.loading import load_keys
 from ew.service.runtime import Service
-from ew.service.tasks import Watch
 from ew.storage.store import RegisteredDevice, Store
-from tests.serving import play
 
 PLACE = (29.5, 103.5)
-
-
-@pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Service]:
-    """A service that is not run: it has its devices, and no sources."""
-    config = Config(service=ServiceConfig(database=tmp_path / "ew.sqlite"))
-    async with asyncio.TaskGroup() as group:
-        yield Service(
-            config,
-            play().inventory,
-            BrokerAddress("127.0.0.1", 1),
-            load_keys(config),
-            b"s" * 64,
-            Watch(group),
-        )
 
 
 def alerted(service: Service) -> list[str]:
