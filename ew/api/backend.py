@@ -163,8 +163,8 @@ class Backend:
         if topic.startswith(TOPIC_STATUS.format("")):
             self.take_status(body)
         elif topic.startswith(TOPIC_LIVE.format("")):
-            for happening in body["happenings"]:
-                self.hub.forward(happening)
+            for update in body["updates"]:
+                self.hub.forward(update)
         else:
             waiting = self._answers.get(body["to"])
             if waiting is not None and not waiting.done():

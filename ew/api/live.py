@@ -54,9 +54,9 @@ async def live_events(request: Request) -> StreamingResponse:
         with hub.subscribe() as queue:
             yield b": ew\n\n"
             while True:
-                happening = await queue.get()
-                data = orjson.dumps(happening)
-                yield b"event: " + happening["type"].encode() + b"\ndata: " + data + b"\n\n"
+                update = await queue.get()
+                data = orjson.dumps(update)
+                yield b"event: " + update["type"].encode() + b"\ndata: " + data + b"\n\n"
 
     return StreamingResponse(
         messages(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}

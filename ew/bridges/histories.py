@@ -1,4 +1,4 @@
-"""PURE: what has been published of each event, from its verified messages."""
+"""PURE: the published versions of each event, from its verified messages."""
 
 from dataclasses import dataclass, field
 from typing import Protocol, cast
@@ -15,10 +15,10 @@ class FileWriter(Protocol):
 
     @property
     def verifier(self) -> Verifier:
-        """What verifies them; documents of keys are given to it."""
+        """The verifier of the messages; documents of keys are given to it."""
 
     def take(self, payload: bytes, now_us: int) -> dict[str, bytes]:
-        """The files of a message by name; none if it tells nothing new. Raises MessageError."""
+        """The files of a message by name; none if it is not new. Raises MessageError."""
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ class QuakemlWriter:
 
     @property
     def verifier(self) -> Verifier:
-        """What verifies the messages."""
+        """The verifier of the messages."""
         return self.histories.verifier
 
     def take(self, payload: bytes, now_us: int) -> dict[str, bytes]:

@@ -283,8 +283,8 @@ def _show_motion(
     motion.take(packets, output.picks)
     if now_ns - run.shown_ns >= NS_PER_S:
         run.shown_ns = now_ns
-        for happening in motion.take_messages(now_ns):
-            run.hub.forward(happening)
+        for update in motion.take_messages(now_ns):
+            run.hub.forward(update)
 
 
 async def _until_reached(fleet: Fleet, run: DemoRun) -> None:

@@ -1,6 +1,6 @@
 """``python -m ew.delivery.embedded [--host HOST] [--port PORT] …``: run the embedded broker.
 
-``mqtt_broker`` with the rules of ``ew.delivery.roles``, until it is told to stop. A process of its
+``mqtt_broker`` with the rules of ``ew.delivery.roles``, until it is stopped. A process of its
 own keeps its fan-out clear of the pipeline's work. ``--hash-password NAME ROLE`` makes a line for
 the file of users instead.
 """

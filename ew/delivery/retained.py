@@ -14,7 +14,7 @@ from ew.alerts.lanes import Due
 class SendRecord:
     """When an alert passed each step inside ``ew``: wall-clock ns, 0 where not reached yet.
 
-    ``row``: where its target stands among those of its plan; ``intensity``: what it was told.
+    ``row``: where its target stands among those of its plan; ``intensity``: that of the alert.
     """
 
     topic: str

@@ -22,14 +22,14 @@ class Hub:
         """Publish a message of type ``kind`` with these members."""
         self.forward({"type": kind, **what})
 
-    def forward(self, happening: dict[str, Any]) -> None:
+    def forward(self, update: dict[str, Any]) -> None:
         """Publish a message that was made elsewhere; its member ``type`` names its type."""
-        kept = KEPT_TRACES if happening["type"] == "waveform" else KEPT
-        self._kept.setdefault(happening["type"], deque(maxlen=kept)).append(happening)
+        kept = KEPT_TRACES if update["type"] == "waveform" else KEPT
+        self._kept.setdefault(update["type"], deque(maxlen=kept)).append(update)
         for queue in self._listeners:
             if queue.full():
                 queue.get_nowait()
-            queue.put_nowait(happening)
+            queue.put_nowait(update)
 
     def recent(self, kind: str) -> list[dict[str, Any]]:
         """The newest messages of a type, oldest first."""

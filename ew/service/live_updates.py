@@ -21,10 +21,10 @@ class LiveUpdates:
         """Publish one update of type ``kind`` with these members."""
         self.publish_all([{"type": kind, **what}])
 
-    def publish_all(self, happenings: list[dict[str, Any]]) -> None:
+    def publish_all(self, updates: list[dict[str, Any]]) -> None:
         """Publish several updates in one message, each with its member ``type``."""
-        if happenings:
-            payload = self._sealed(self._live_topic, {"happenings": happenings})
+        if updates:
+            payload = self._sealed(self._live_topic, {"updates": updates})
             self._publisher.publish(self._live_topic, payload, qos=0)
 
     def publish_status(self, status: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ def stations_of(inventory: Inventory) -> list[str]:
 
 
 def read_inventory(path: Path, at_s: float | None = None) -> Stations:
-    """Channels of a StationXML or CSV file, told by content; epochs as in ``read_stationxml``.
+    """Channels of a StationXML or CSV file, by its content; epochs as in ``read_stationxml``.
 
     Raises:
         InputError: the file can't be read; the message says what it looks like.

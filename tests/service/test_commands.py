@@ -78,11 +78,11 @@ async def test_a_command_is_carried_out_and_answered(pair: Pair) -> None:
 
 async def test_status_and_what_happens_reach_the_web_process(pair: Pair) -> None:
     assert pair.backend.health.startswith("starting")
-    with pair.backend.hub.subscribe() as happenings:
+    with pair.backend.hub.subscribe() as updates:
         pair.live.publish("pick", seed_id="XS.A..HHZ")
         pair.live.publish_status({"health": "ok", "channels": 3})
         async with asyncio.timeout(10):
-            assert await happenings.get() == {"type": "pick", "seed_id": "XS.A..HHZ"}
+            assert await updates.get() == {"type": "pick", "seed_id": "XS.A..HHZ"}
             while pair.backend.health != "ok":
                 await asyncio.sleep(0.01)
     assert pair.backend.status()["channels"] == 3
