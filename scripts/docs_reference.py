@@ -1,5 +1,6 @@
 """A hook of mkdocs: makes the pages of reference/ from the code each time the site is built."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "api": http_api(),
         "topics": topics(),
         "metrics": metric_names(),
+        "modules": modules(),
     }
     for name, text in made.items():
         files.append(File.generated(config, f"reference/{name}.md", content=text))
@@ -47,6 +49,47 @@ def command_line() -> str:
     for words, text in _helps(typer.main.get_command(app), "ew"):
         parts.append(f"## {words}\n\n```text\n{text.strip()}\n```\n")
     return "\n".join(parts)
+
+
+READING_ORDER = {
+    "": "Records and helpers that all stages share",
+    "config": "Configuration",
+    "sources": "Sources: bytes to packets",
+    "detect": "Detection: packets to picks",
+    "locate": "Location: picks to event versions",
+    "shaking": "Shaking: an origin to arrivals and intensities at targets",
+    "alerts": "Alerts: estimates to ordered, signed messages",
+    "delivery": "Delivery: messages to the broker",
+    "storage": "Storage: keys, registry, journal, resume file",
+    "service": "The service: what runs it all",
+    "api": "API and pages",
+    "bridges": "Bridges",
+    "cli": "Command line",
+}
+"""Packages of ``ew`` in the order in which a packet passes them."""
+
+
+def modules() -> str:
+    """Each module of ew with the first line of its docstring, in reading order."""
+    lines = [
+        "# Modules",
+        "",
+        "In the order in which data pass them. PURE: no clock, socket or file.",
+        "",
+    ]
+    lines += ["SHELL: what touches them.", ""]
+    package = Path(metrics.__file__).parents[1]
+    for name, title in READING_ORDER.items():
+        lines += [f"## {title}", "", "| module | what it does |", "|---|---|"]
+        for file in sorted((package / name).glob("*.py")):
+            words = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+            what = words.split("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+            if not file.name.startswith("__"):
+                lines.append(
+                    f"| `{'/'.join(part for part in ('ew', name, file.name) if part)}` | {what} |"
+                )
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _helps(command: Any, words: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - of typer's own click

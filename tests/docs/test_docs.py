@@ -72,6 +72,10 @@ def test_the_reference_has_what_the_code_has(site: Path) -> None:
     assert "/api/v1/origins" in text("api")
     assert "s_arrival_us" in text("topics")
     assert "ew_healthy" in text("metrics")
+    listed = text("modules")
+    for folder in (ROOT / "ew").iterdir():
+        if (folder / "__init__.py").exists() and folder.name != "web":
+            assert f"ew/{folder.name}/" in listed
 
 
 def blocks(page: Path, language: str) -> Iterator[str]:
