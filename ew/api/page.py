@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Query, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse
@@ -77,10 +78,11 @@ def page_router(source: PageSource) -> APIRouter:
         origin = Origin(0.0, 0.0, 0.0, depth_km, magnitude)
         return profile(origin, travel_times(), shaking.relation, policy.least_intensity)
 
+    headers = headers_of(source.config.service.tiles)
     for path, name in PAGES.items():
-        router.add_api_route(path, _page(name), methods=["GET", "HEAD"])
+        router.add_api_route(path, _page(name, headers), methods=["GET", "HEAD"])
     for name in FILES:
-        router.add_api_route(f"/{name}", _page(name), methods=["GET", "HEAD"])
+        router.add_api_route(f"/{name}", _page(name, headers), methods=["GET", "HEAD"])
 
     @router.get("/assets/{name}")
     async def asset(name: str) -> FileResponse:
@@ -93,6 +95,12 @@ def page_router(source: PageSource) -> APIRouter:
     ) -> dict[str, Any]:
         """Return arrivals and intensity against distance, for countdowns and wavefronts."""
         return made(round(magnitude, 2), round(max(0.0, depth_km), 1))
+
+    @router.get("/api/v1/page-settings")
+    async def page_settings() -> dict[str, Any]:
+        """The map tiles that the operator has named, if any."""
+        service = source.config.service
+        return {"tiles": service.tiles, "attribution": service.tiles_attribution}
 
     @router.get("/api/v1/device-settings")
     async def device_settings() -> dict[str, Any]:
@@ -111,10 +119,19 @@ def page_router(source: PageSource) -> APIRouter:
     return router
 
 
-def _page(name: str) -> Callable[[], Any]:
+def headers_of(tiles: str | None) -> dict[str, str]:
+    """The pages' headers; where tiles are configured, pictures from their server are let in."""
+    if tiles is None:
+        return HEADERS
+    found = urlsplit(tiles)
+    policy = POLICY.replace("img-src", f"img-src {found.scheme}://{found.netloc}")
+    return {**HEADERS, "Content-Security-Policy": policy}
+
+
+def _page(name: str, headers: dict[str, str]) -> Callable[[], Any]:
     async def page() -> Response:
         # The pages name their assets by content, so they themselves are always asked for
-        return _file(name, {"Cache-Control": "no-cache", **HEADERS})
+        return _file(name, {"Cache-Control": "no-cache", **headers})
 
     return page
 

@@ -218,6 +218,17 @@ class ServiceConfig(BaseModel):
     requests_per_s: float = Field(
         default=200.0, ge=0, description="HTTP requests a second of one address; 0: no limit"
     )
+    tiles: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s;,']+/[^\s;,']*$",
+        description=(
+            "address of map tiles (Web Mercator, 256 pixels) with {z}, {x} and {y}, which the page "
+            "then asks for; none: shapes that come with the page, and no other machine is asked"
+        ),
+    )
+    tiles_attribution: str = Field(
+        default="", max_length=200, description="whose tiles they are, as the page shows it"
+    )
     link_secret: Path | None = Field(
         default=None,
         description="file of the secret that service and `ew web` share, made by whichever "
@@ -240,6 +251,16 @@ class ServiceConfig(BaseModel):
         if scheme not in ("postgresql", "postgres"):
             raise ValueError(f"{scheme}:// is no database of ours: a path, or postgresql://")
         return given.replace("postgres://", "postgresql://", 1)
+
+    @field_validator("tiles")
+    @classmethod
+    def _names_a_tile(cls, given: str | None) -> str | None:
+        missing = [
+            name for name in ("{z}", "{x}", "{y}") if given is not None and name not in given
+        ]
+        if missing:
+            raise ValueError(f"no {' '.join(missing)} in the address of tiles")
+        return given
 
     @model_validator(mode="after")
     def _partners_are_distinct(self) -> Self:

@@ -1,19 +1,37 @@
 """Who can use the pages: by keyboard, with a screen reader, and where no other machine is
 reached."""
 
+import asyncio
+import base64
+import io
 import json
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 
 from tests.browser import Page, browser, needs_browser, text
-from tests.operating import LUSHAN, Service, opened, place_near
+from tests.operating import LUSHAN, Service, configured, opened, place_near
+from tests.serving import serving
 
 AXE = Path(__file__).parents[2] / "ew/web/node_modules/axe-core/axe.min.js"
 """Deque's rules of accessibility, which scripts/build-web installs."""
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
 FOCUSED = "document.activeElement"
+
+
+TILE_COLOUR = (200, 30, 30)
+
+
+def _tile() -> bytes:
+    png = io.BytesIO()
+    Image.new("RGB", (256, 256), TILE_COLOUR).save(png, "PNG")
+    return png.getvalue()
+
+
+TILE = _tile()
 pytestmark = [pytest.mark.slow, needs_browser]
 
 
@@ -81,6 +99,44 @@ async def tab_to(page: Page, condition: str, most: int = 30) -> None:
             return
         await page.press("Tab")
     raise AssertionError(f"not reached by {most} tabs: {condition}")
+
+
+async def test_tiles_are_asked_for_where_an_operator_has_named_a_server(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readline()).decode().split(" ")[1])
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {len(TILE)}"
+        writer.write(f"{head}\r\nConnection: close\r\n\r\n".encode() + TILE)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    config = configured(tmp_path)
+    tiles = f'tiles = "http://127.0.0.1:{port}/{{z}}/{{x}}/{{y}}.png"\ntiles_attribution = "Us"'
+    config.write_text(config.read_text().replace("[service]", f"[service]\n{tiles}"))
+    async with server, serving(config) as served, browser(tmp_path / "page") as page:
+        await page.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=1400, height=900, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+        await opened(page, f"{served.http}/?place=29.5,103.5")
+        async with asyncio.timeout(60):
+            while await most_frequent_colour(page) != TILE_COLOUR:
+                await asyncio.sleep(0.2)
+        assert asked
+        assert all(re.fullmatch(r"/\d+/\d+/\d+\.png", path) for path in asked)
+        assert await page.value("document.querySelector('#attribution').innerText") == "Us"
+
+
+async def most_frequent_colour(page: Page) -> object:
+    """Of what is seen: that of the map, which has the most room."""
+    shot = await page.ask("Page.captureScreenshot", format="png")
+    picture = Image.open(io.BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
+    colours = picture.getcolors(maxcolors=1 << 24)
+    assert colours is not None
+    return max(colours)[1]
 
 
 async def test_no_request_leaves_the_machine(service: Service, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 // The service's live stream, and what the API knows when the page is opened.
 
+import type { TileSettings } from "./map/tiles";
 import type { Channel, EventVersion, Health, LiveMessage, Profile } from "./types";
 
 const RETRY_FIRST_MS = 500;
@@ -80,6 +81,10 @@ export async function profileOf(version: EventVersion): Promise<Profile | undefi
   const found = await known;
   if (!found) profiles.delete(path);
   return found;
+}
+
+export function pageSettings(): Promise<TileSettings | undefined> {
+  return get<TileSettings>("page-settings");
 }
 
 export function health(): Promise<Health | undefined> {

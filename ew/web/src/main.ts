@@ -80,6 +80,9 @@ class Page {
     );
     requestAnimationFrame(() => this.frame());
     setInterval(() => void this.askHealth(), HEALTH_EVERY_MS);
+    const settings = await live.pageSettings();
+    this.map.base.tiles.use(settings);
+    setText(byId("attribution"), settings?.tiles ? settings.attribution : "");
     await this.map.base.load();
     this.place.citiesCame();
     this.textMs = 0;

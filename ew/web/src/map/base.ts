@@ -12,6 +12,7 @@ import { wrapLongitude } from "../geo";
 import { currentLanguage } from "../i18n";
 import type { Place } from "../types";
 import { mapFont, mapScale, pause, SLICE_MS, SlowLayer } from "./layer";
+import { Tiles } from "./tiles";
 import type { MapView } from "./view";
 
 export type City = Place & {
@@ -34,9 +35,11 @@ export class BaseMap {
   readonly layer: SlowLayer;
   /** The names lie above the cells. */
   readonly names: SlowLayer;
+  readonly tiles: Tiles;
 
   constructor(private readonly view: MapView) {
     this.layer = new SlowLayer(view, (pen) => this.draw(pen));
+    this.tiles = new Tiles(view, () => this.layer.redraw());
     this.names = new SlowLayer(view, (pen) => this.drawNames(pen));
   }
 
@@ -97,6 +100,7 @@ export class BaseMap {
       stroke("--coast", 0.8);
       yield;
     }
+    yield* this.tiles.draw(pen);
     if (this.view.current.k > 4) {
       pen.setLineDash([3, 3]);
       for (const shape of this.provinces) {
