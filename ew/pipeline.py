@@ -35,7 +35,7 @@ AGAIN_TICK_NS = 250_000_000
 """Tick when data are fed again, ns: half the least time between two versions; finer ticks bring
 nothing new."""
 
-TOLD_KEPT = 64
+PUBLISHED_KEPT = 64
 """Events of which the version published last is known."""
 
 LAST_WAKE_NS = 120_000_000_000
@@ -88,7 +88,7 @@ class Pipeline:
         self.unknown_channels: set[str] = set()
         self.coarse = CoarseSensors(inventory)
         self._is_feeding_again = False
-        self._told: dict[str, EventVersion] = {}
+        self._published: dict[str, EventVersion] = {}
         self._inventory = inventory
         self._config = config
         self._travel = travel_times
@@ -153,21 +153,21 @@ class Pipeline:
                 self.other_services.note_ours(version)
                 self._note_told(version)
             else:
-                self.engine.take_back(version, self._told[version.event_id])
+                self.engine.take_back(version, self._published[version.event_id])
         return tuple(released), tuple(plan for _, plans in planned for plan in plans)
 
     def _is_news(self, version: EventVersion) -> bool:
         """Whether a version that changes nothing for any target is published all the same."""
-        told = self._told.get(version.event_id)
-        if told is None or version.kind != "update" or version.source != "ew":
+        last = self._published.get(version.event_id)
+        if last is None or version.kind != "update" or version.source != "ew":
             return True
-        return is_news(told, version)
+        return is_news(last, version)
 
     def _note_told(self, version: EventVersion) -> None:
-        self._told.pop(version.event_id, None)
-        self._told[version.event_id] = version
-        if len(self._told) > TOLD_KEPT:
-            del self._told[next(iter(self._told))]
+        self._published.pop(version.event_id, None)
+        self._published[version.event_id] = version
+        if len(self._published) > PUBLISHED_KEPT:
+            del self._published[next(iter(self._published))]
 
     def _plans(
         self, planner: AlertPlanner, version: EventVersion, now_s: float

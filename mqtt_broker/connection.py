@@ -257,7 +257,7 @@ class Connection(asyncio.Protocol):
         self.close(error.reason)
 
     def _is_answered(self, error: ProtocolError) -> bool:
-        """Whether a refused CONNECT gets a CONNACK; 3.1.1 has no code for a malformed one (3.1.4)."""
+        """Whether a refused CONNECT gets a CONNACK; 3.1.1 has none for a malformed one (3.1.4)."""
         return self.version == V5 or error.reason in RETURN_CODES
 
     def _ask_who(self, asked: Connect) -> None:

@@ -106,7 +106,7 @@ def _fan_out(client: Client, session: Session, topic: str, packet: Publish) -> R
 
 
 def _refuse_topic(client: Client, session: Session, topic: str) -> Reason:
-    """Answer a publish that is not allowed: 3.1.1 has no reason code, its connection ends (3.3.5)."""
+    """Answer a forbidden publish: 3.1.1 has no reason code, its connection ends (3.3.5)."""
     if not session.refused:  # once: a client must not write the log full
         log.warning("%s may not publish to %s", session.client_id, topic)
     session.refused += 1
@@ -192,7 +192,7 @@ def _unsubscribe(client: Client, session: Session, flags: int, body: bytes) -> N
 
 
 def _answer_list(client: Client, session: Session, data: bytes) -> None:
-    """Send an answer with one reason for each filter, if the client accepts its size (3.1.2.11.4)."""
+    """Send an answer with a reason for each filter, if the client accepts its size (3.1.2.11.4)."""
     if len(data) > session.maximum_packet:
         raise ProtocolError(Reason.PACKET_TOO_LARGE, f"an answer of {len(data)} bytes")
     client.send(data)

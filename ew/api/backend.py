@@ -87,8 +87,8 @@ class Backend:
         if self._status is None:
             return {"health": "starting: no status of the service yet", **self._own()}
         if silent_s > GONE_S:
-            said = f"service or broker silent: last status {silent_s:.0f} s ago"
-            return {**self._status, "health": said, **self._own()}
+            health = f"service or broker silent: last status {silent_s:.0f} s ago"
+            return {**self._status, "health": health, **self._own()}
         reasons = [reason for reason in [self._status["health"]] if reason != "ok"]
         reasons += [f"web: {what}: {why}" for what, why in self.trouble.items()]
         return {**self._status, "health": "; ".join(reasons) or "ok", **self._own()}

@@ -30,7 +30,7 @@ class Station(BaseModel):
     input_units: str
     state: Literal[
         "live", "late", "silent", "suspect", "picked", "backlog", "future", "refused", "unknown"
-    ] = Field(description="unknown: the service has not said yet")
+    ] = Field(description="unknown: the service has not sent its status yet")
     latency_s: float | None = Field(description="age of its newest data when they came, s")
     last_data: str | None = Field(description="the end of its newest data (ISO 8601)")
     why: str | None = Field(description="what a state other than live rests on")
@@ -96,20 +96,20 @@ def _why(state: str, delay_s: float | None, last_data: str | None) -> str | None
 
 def _refused(status: Mapping[str, Any]) -> dict[str, str]:
     return {
-        station.replace("_", ".", 1): f"the server says: {said}"
+        station.replace("_", ".", 1): f"the server says: {text}"
         for server in status.get("seedlink", {}).values()
-        for station, said in server["refused"].items()
+        for station, text in server["refused"].items()
     }
 
 
 def _suspects(status: Mapping[str, Any]) -> dict[str, str]:
     whys: dict[str, str] = {}
     for name, one in status.get("suspect_stations", {}).items():
-        said = f"P is {one['residual_s']:+.2f} s off in most of {one['events']} events"
-        whys[name] = f"{said}: its clock or its coordinates"
+        text = f"P is {one['residual_s']:+.2f} s off in most of {one['events']} events"
+        whys[name] = f"{text}: its clock or its coordinates"
     for name, one in status.get("suspect_gains", {}).items():
-        said = f"amplitudes are {one['factor']:g} times those of others in most of {one['events']}"
-        whys[name] = f"{said} events: its gain"
+        text = f"amplitudes are {one['factor']:g} times those of others in most of {one['events']}"
+        whys[name] = f"{text} events: its gain"
     return whys
 
 

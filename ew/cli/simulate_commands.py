@@ -42,7 +42,7 @@ def simulate_network(
         float, typer.Option(min=0, max=1, help="Chance a record, and all behind it, waits.")
     ] = 0.0,
     delay_seconds: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="For so long, in data time.")
+        float, typer.Option(min=0, metavar="SECONDS", help="Length of the wait, in data time.")
     ] = 2.0,
     duplicate: Annotated[
         float, typer.Option(min=0, max=1, help="Chance a record is sent twice.")

@@ -58,7 +58,7 @@ class Publisher:
         self.address = address
         self.signer = signer
         self.status = PublisherStatus()
-        self._told: deque[SendRecord] = deque(maxlen=RECORDS_KEPT)
+        self._acknowledged: deque[SendRecord] = deque(maxlen=RECORDS_KEPT)
         self._config = config or DeliveryConfig()
         self._now_s = now_s
         self._alerts = AlertQueue() if queue is None else queue
@@ -136,8 +136,8 @@ class Publisher:
 
     def take_acknowledged(self) -> list[SendRecord]:
         """The alerts that were acknowledged since the last call; of too many the newest."""
-        told, self._told = list(self._told), deque(maxlen=RECORDS_KEPT)
-        return told
+        taken, self._acknowledged = list(self._acknowledged), deque(maxlen=RECORDS_KEPT)
+        return taken
 
     async def drain(self) -> None:
         """Return when everything submitted has been acknowledged or has expired."""
@@ -312,7 +312,7 @@ class Publisher:
         record = outgoing.record
         if record is not None and not record.acked_ns:
             record.acked_ns = time.time_ns()
-            self._told.append(record)
+            self._acknowledged.append(record)
             self.progress.acknowledged(record.event_id, record.version, record.acked_ns)
         self.status.sent += 1
 
