@@ -225,6 +225,22 @@ class Backend:
         answer = await self.command(command_handlers.CANCEL, {"event_id": event_id})
         return version_of(answer) if answer else None
 
+    async def silenced_changed(self) -> None:
+        """Have the service read the silenced stations again.
+
+        Raises:
+            MessageError: it can't be reached; it reads them at its next start.
+        """
+        await self.command(command_handlers.SILENCED, {})
+
+    async def note_action(self, who: str, what: str, subject: str, why: str) -> None:
+        """Keep what an operator did; a database that can't be written holds nobody up."""
+        log.warning("operator %s: %s %s: %s", who, what, subject, why or "no reason given")
+        try:
+            await self.store.note_action(who, what, subject, why)
+        except SQLAlchemyError as error:
+            log.error("operator's action not in the database: %s", error)  # noqa: TRY400
+
     async def use_cells(self, cells: set[str]) -> None:
         """Have the service alert these cells as well.
 

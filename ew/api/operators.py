@@ -11,13 +11,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from ew.api.access import backend_of, needing
+from ew.locate.stations import station_of
 from ew.records import EventVersion, Origin
 from ew.seeds import seed_path
+from ew.times import iso_from_seconds
 
 router = APIRouter()
 
@@ -27,6 +29,8 @@ SOURCE = "drill"
 
 RequestId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 EventId = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,96}$")]
+StationName = Annotated[str, Path(pattern=r"^[A-Z0-9]{1,8}\.[A-Z0-9]{1,8}$")]
+Why = Annotated[str, Field(max_length=400, description="for the audit trail")]
 Act = Callable[[], Awaitable[EventVersion | None]]
 
 
@@ -36,6 +40,26 @@ class DrillIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     scenario: str = Field(pattern=r"^[a-z0-9-]{1,32}$", description="see GET /scenarios")
+    why: Why = ""
+
+
+class Reason(BaseModel):
+    """Why an operator does something."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    why: Why = ""
+
+
+class ActionOut(BaseModel):
+    """What an operator did."""
+
+    number: int = Field(description="counts up; ``before`` of the next page")
+    time: str = Field(description="ISO 8601")
+    who: str = Field(description="name of the operator's key")
+    what: str = Field(description="drill asked, drill confirmed, cancel asked, …")
+    subject: str = Field(description="the scenario, the event or the station")
+    why: str
 
 
 class RequestOut(BaseModel):
@@ -176,21 +200,75 @@ async def ask_for_drill(request: Request, drill: DrillIn) -> RequestOut:
         )
         return await backend.partner_origin(version)
 
-    return _requests(request).ask(f"drill: {scenario['title']}", _operator(request), begin)
+    who = _operator(request)
+    asked = _requests(request).ask(f"drill: {scenario['title']}", who, begin)
+    await backend.note_action(who, "drill asked", drill.scenario, drill.why)
+    return asked
 
 
 @router.post("/events/{event_id}/cancel", status_code=202, **needing("operator", 404, 409))
-async def ask_for_cancel(request: Request, event_id: EventId) -> RequestOut:
+async def ask_for_cancel(
+    request: Request, event_id: EventId, reason: Reason | None = None
+) -> RequestOut:
     """Request to cancel an event by hand; it is confirmed as a drill is."""
     backend = backend_of(request)
     if not await backend.store.history(event_id):
         raise HTTPException(404, f"no event {event_id!r}")
-    return _requests(request).ask(
-        f"cancel: {event_id}", _operator(request), lambda: backend.cancel(event_id)
-    )
+    who = _operator(request)
+    asked = _requests(request).ask(f"cancel: {event_id}", who, lambda: backend.cancel(event_id))
+    await backend.note_action(who, "cancel asked", event_id, reason.why if reason else "")
+    return asked
 
 
 @router.post("/drills/{request_id}/confirm", **needing("operator", 404, 409))
 async def confirm(request: Request, request_id: RequestId) -> RequestOut:
     """Confirm a drill or a cancel, as the second operator."""
-    return await _requests(request).confirm(request_id, _operator(request))
+    who = _operator(request)
+    done = await _requests(request).confirm(request_id, who)
+    what, _, subject = done.what.partition(": ")
+    await backend_of(request).note_action(
+        who, f"{what} confirmed", done.event_id or subject, f"asked by {done.asked_by}"
+    )
+    return done
+
+
+@router.post("/stations/{station}/silence", status_code=204, **needing("operator", 404))
+async def silence(request: Request, station: StationName, reason: Reason) -> None:
+    """Leave out a station that misleads, until it is heard again; one operator is enough."""
+    backend, who = backend_of(request), _operator(request)
+    if station not in {station_of(seed_id) for seed_id in backend.inventory}:
+        raise HTTPException(404, f"no station {station!r}")
+    await backend.store.silence(station, who, reason.why)
+    await backend.note_action(who, "station silenced", station, reason.why)
+    await backend.silenced_changed()
+
+
+@router.delete("/stations/{station}/silence", status_code=204, **needing("operator", 404))
+async def hear_again(request: Request, station: StationName) -> None:
+    """Take a silenced station in again."""
+    backend, who = backend_of(request), _operator(request)
+    if not await backend.store.hear_again(station):
+        raise HTTPException(404, f"station {station!r} is not silenced")
+    await backend.note_action(who, "station heard again", station, "")
+    await backend.silenced_changed()
+
+
+@router.get("/actions", **needing("operator"))
+async def actions(
+    request: Request,
+    before: Annotated[int, Query(ge=1, le=2**31 - 1)] = 2**31 - 1,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[ActionOut]:
+    """List what operators did, the newest first: drills, cancels, silenced stations."""
+    found = await backend_of(request).store.actions(before, limit)
+    return [
+        ActionOut(
+            number=one.number,
+            time=iso_from_seconds(one.time_s),
+            who=one.who,
+            what=one.what,
+            subject=one.subject,
+            why=one.why,
+        )
+        for one in found
+    ]

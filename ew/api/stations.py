@@ -29,7 +29,16 @@ class Station(BaseModel):
     elevation_m: float
     input_units: str
     state: Literal[
-        "live", "late", "silent", "suspect", "picked", "backlog", "future", "refused", "unknown"
+        "live",
+        "late",
+        "silent",
+        "suspect",
+        "picked",
+        "backlog",
+        "future",
+        "refused",
+        "silenced",
+        "unknown",
     ] = Field(description="unknown: the service has not sent its status yet")
     latency_s: float | None = Field(description="age of its newest data when they came, s")
     last_data: str | None = Field(description="the end of its newest data (ISO 8601)")
@@ -49,7 +58,7 @@ def station_rows(
     reported = status.get("stations", {})
     delays, ends = reported.get("delays_s", {}), reported.get("last_data_us", {})
     whys = {**_refused(status), **_suspects(status)}
-    picked = _picked(picks, now_s)
+    picked, silenced = _picked(picks, now_s), status.get("silenced", {})
     found: dict[str, Station] = {}
     for channel in channels:
         name = station_of(channel.seed_id)
@@ -60,7 +69,9 @@ def station_rows(
         end_us = ends.get(name)
         last_data = None if end_us is None else iso_from_us(end_us)
         state, why = reported.get("states", {}).get(name, "unknown"), whys.get(name)
-        if state in ("live", "late"):
+        if name in silenced:
+            state, why = "silenced", silenced[name]
+        elif state in ("live", "late"):
             state = "picked" if name in picked else "suspect" if why is not None else state
         if state == "picked":
             why = f"P at {picked[name]}" + (f"; {why}" if why else "")

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ew.broker_address import BrokerAddress
 from ew.config import Config
+from ew.locate.stations import station_of
 from ew.records import Packet
 from ew.service.tasks import Watch
 from ew.sources.backlog import Backlog
@@ -59,6 +60,8 @@ class Acquisition:
         self.ahead = FuturePackets()
         self.dropped = 0
         self.last_packet_s = 0.0
+        self.silenced: Callable[[], Container[str]] = frozenset
+        """The stations (NET.STA) whose packets are left out."""
         self.stations: StationHealth | None = None
         """Is given each packet, where health is judged by station."""
         self._config = config.service
@@ -76,6 +79,8 @@ class Acquisition:
 
     def take(self, packet: Packet) -> None:
         """Queue a packet, unless it is from the future or holds old data of a live channel."""
+        if (silenced := self.silenced()) and station_of(packet.seed_id) in silenced:
+            return
         now_s, steady_s = time.time(), time.monotonic()
         passed = self.ahead.filter(packet, now_s, steady_s)
         if self.stations is not None and packet not in passed:

@@ -21,6 +21,9 @@ them if it names none. The answer is empty."""
 CELLS = "cells"
 """Command: alert these cells as well, ``{"cells": [...]}``; the answer is empty."""
 
+SILENCED = "silenced"
+"""Command: read the silenced stations again. Body and answer are empty."""
+
 
 class CommandHandlers:
     """Carries out the commands on a service."""
@@ -35,6 +38,7 @@ class CommandHandlers:
             CANCEL: self._cancel,
             DEVICES: self._devices,
             CELLS: self._cells,
+            SILENCED: self._silenced,
         }
 
     async def _origin(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -52,4 +56,8 @@ class CommandHandlers:
 
     async def _cells(self, body: dict[str, Any]) -> dict[str, Any]:
         await self._service.targets.add_cells(set(body["cells"]))
+        return {}
+
+    async def _silenced(self, _: dict[str, Any]) -> dict[str, Any]:
+        await self._service.silenced.read()
         return {}

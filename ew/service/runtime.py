@@ -34,6 +34,7 @@ from ew.broker_address import BrokerAddress
 from ew.components import verticals_of
 from ew.config import Config
 from ew.delivery.publisher import Publisher
+from ew.locate.stations import station_of
 from ew.pipeline import TICK_NS, Output, Pipeline
 from ew.records import Channel, EventVersion, Pick, Status
 from ew.service.acquisition import Acquisition
@@ -49,6 +50,7 @@ from ew.service.outcomes import Outcomes
 from ew.service.resume_file import ResumeFile
 from ew.service.resuming import resume
 from ew.service.retained_events import retained_events
+from ew.service.silenced import SilencedStations
 from ew.service.status import status_of, trouble_of
 from ew.service.systemd import SystemdNotifier
 from ew.service.targets import AlertTargets
@@ -58,6 +60,7 @@ from ew.sources.inventory import stations_of
 from ew.sources.listen import listen
 from ew.sources.picks import PickExchange, Received
 from ew.stage_timer import StageTimer
+from ew.storage.database import Database
 from ew.storage.journal import Journal
 from ew.storage.keyring import ServiceKeys
 from ew.times import NS_PER_S, iso_from_ns, us_from_seconds
@@ -129,6 +132,8 @@ class Service:
         self.stations = StationHealth(inventory, config.locate.min_stations)
         self.holds_until_s = min((c.until_s for c in inventory.values()), default=math.inf)
         self.acquisition.stations = self.stations
+        self.silenced = SilencedStations(Database(config.service.database))
+        self.acquisition.silenced = lambda: self.silenced.why
         self.resume_file = ResumeFile(
             config.service.files.with_suffix(".resume.json"),
             self.acquisition.sequences,
@@ -194,6 +199,7 @@ class Service:
             self.watch.keep("devices", self.targets.keep_reading)
             self.watch.keep("resume-file", self.resume_file.run)
             self.watch.keep("clock", self.clock.run)
+            self.watch.keep("silenced", self.silenced.run)
             started = "service started: %d channels, mode %s, broker %s"
             log.info(started, len(self.inventory), self.mode, self.broker.url)
             await resume(self, will_repeat=bool(sequences))
@@ -225,9 +231,12 @@ class Service:
 
     def _feed(self, received: Received, now_ns: int) -> Output:
         if self.is_associator:
-            return self.pipeline.feed_reports(
-                received.reports, received.ends_s, received.versions, now_ns
-            )
+            heard = [
+                one
+                for one in received.reports
+                if station_of(one.pick.seed_id) not in self.silenced.why
+            ]
+            return self.pipeline.feed_reports(heard, received.ends_s, received.versions, now_ns)
         self.pipeline.receive(received.versions)
         packets = self.acquisition.hand_over()
         self.counts.packets += len(packets)

@@ -38,6 +38,8 @@ def trouble_of(service: "Service") -> list[str]:
         reasons.append(f"journal: {service.journal.error}")
     if service.resume_file.error is not None:
         reasons.append(f"resume file: {service.resume_file.error}")
+    if service.silenced.error is not None:
+        reasons.append(f"silenced stations: {service.silenced.error}")
     if error := service.targets.trouble():
         reasons.append(f"devices: {error}")
     return reasons
@@ -72,6 +74,7 @@ def status_of(service: "Service") -> dict[str, Any]:
         },
         "clock": service.clock.state.as_dict(),
         "stations": _stations(service),
+        "silenced": dict(service.silenced.why),
         "journal": service.journal.status(),
         "task_failures": {name: t.failures for name, t in service.watch.tasks.items()},
         "commands": {"done": service.commands.done, "refused": service.commands.refused},

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ew.errors import InputError
 from ew.shaking.targets import Targets, device_targets
 from ew.storage.database import Database
-from ew.storage.tables import devices
+from ew.storage.tables import devices, silenced
 
 ROWS_AT_ONCE = 500
 """Rows fetched at once: fewer than Python's garbage collector waits for (700), which for a million
@@ -51,6 +51,24 @@ def read_targets(
         np.frombuffer(latitudes, np.float64),
         np.frombuffer(longitudes, np.float64),
     )
+
+
+def read_silenced(database: Database) -> dict[str, str]:
+    """The stations that operators have silenced (NET.STA), each with who did it and why.
+
+    Raises:
+        InputError: the database can't be read; the message says why.
+    """
+    engine = database.engine()
+    try:
+        database.migrate(engine)
+        with engine.connect() as connection:
+            rows = connection.execute(select(silenced.c.station, silenced.c.who, silenced.c.why))
+            return {station: f"silenced by {who}: {why}" for station, who, why in rows}
+    except SQLAlchemyError as error:
+        raise InputError(f"{database.name}: {getattr(error, 'orig', None) or error}") from error
+    finally:
+        engine.dispose()
 
 
 def _rows(connection: Connection, ids: Sequence[str] | None) -> Iterator[Sequence[Any]]:

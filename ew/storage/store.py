@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import Any, Self
 
 import orjson
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ew.errors import InputError
 from ew.storage.alert_log import AcknowledgedAlert, unpacked
 from ew.storage.database import Database
-from ew.storage.tables import alerts, devices, latencies, versions
+from ew.storage.tables import actions, alerts, devices, latencies, silenced, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,18 @@ class RegisteredDevice:
     kind: str
     latitude: float
     longitude: float
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What an operator did, of whom or what, and why; ``number`` counts up."""
+
+    number: int
+    time_s: float
+    who: str
+    what: str
+    subject: str
+    why: str
 
 
 class Store:
@@ -95,6 +107,34 @@ class Store:
         async with self._engine.connect() as connection:
             rows = await connection.execute(wanted.order_by(devices.c.device_id).limit(limit))
             return [RegisteredDevice(*row) for row in rows]
+
+    async def silence(self, station: str, who: str, why: str) -> None:
+        """Have a station (NET.STA) left out."""
+        values = {"station": station, "since_s": time.time(), "who": who, "why": why}
+        statement = self._database.insert(silenced).values(values)
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                statement.on_conflict_do_update(index_elements=["station"], set_=values)
+            )
+
+    async def hear_again(self, station: str) -> bool:
+        """Have a station taken in again; returns whether it was silenced."""
+        async with self._engine.begin() as connection:
+            result = await connection.execute(delete(silenced).where(silenced.c.station == station))
+        return bool(result.rowcount)
+
+    async def note_action(self, who: str, what: str, subject: str, why: str) -> None:
+        """Keep what an operator did."""
+        values = {"time_s": time.time(), "who": who, "what": what, "subject": subject, "why": why}
+        async with self._engine.begin() as connection:
+            await connection.execute(insert(actions).values(values))
+
+    async def actions(self, before: int, limit: int) -> list[Action]:
+        """So many of the operators' actions, the newest first, from below a number on."""
+        wanted = select(actions).where(actions.c.number < before)
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(wanted.order_by(actions.c.number.desc()).limit(limit))
+            return [Action(*row) for row in rows]
 
     async def events(self, limit: int = 50) -> list[dict[str, Any]]:
         """The newest versions of the newest events, newest first, with ``latency`` receipts."""

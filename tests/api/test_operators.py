@@ -66,6 +66,37 @@ mode = "exercise"
         async with asyncio.timeout(20):
             told = (await anext(phone.messages)).payload
         assert b'"kind":"cancel"' in told
+        assert (await web.get("/actions")).status_code == 401
+        done = (await web.get("/actions", headers=bearer(SECOND))).json()
+        assert [(one["who"], one["what"], one["subject"]) for one in done] == [
+            ("second", "cancel confirmed", asked["event_id"]),
+            ("first", "cancel asked", asked["event_id"]),
+            ("second", "drill confirmed", asked["event_id"]),
+            ("first", "drill asked", "changning"),
+        ]
+        rest = await web.get(f"/actions?before={done[1]['number']}", headers=bearer(SECOND))
+        assert rest.json() == done[2:]
+        await silence_and_hear_again(web)
+
+
+async def silence_and_hear_again(web: httpx.AsyncClient) -> None:
+    """One operator silences a station, which is told with who and why, and takes it in again."""
+    name = (await web.get("/stations")).json()[0]["station"]
+    path, why = f"/stations/{name}/silence", {"why": "a mast shakes it"}
+    assert (await web.post(path, json=why)).status_code == 401
+    assert (await web.post(path, json=why, headers=bearer(FIRST))).status_code == 204
+    async with asyncio.timeout(20):  # told with the next status
+        while (found := (await web.get("/stations")).json()[0])["state"] != "silenced":
+            await asyncio.sleep(0.05)
+    assert found["why"] == "silenced by first: a mast shakes it"
+    assert (await web.delete(path, headers=bearer(FIRST))).status_code == 204
+    assert (await web.delete(path, headers=bearer(FIRST))).status_code == 404
+    async with asyncio.timeout(20):
+        while (await web.get("/stations")).json()[0]["state"] == "silenced":
+            await asyncio.sleep(0.05)
+    newest = (await web.get("/actions?limit=2", headers=bearer(FIRST))).json()
+    assert [one["what"] for one in newest] == ["station heard again", "station silenced"]
+    assert newest[1]["why"] == "a mast shakes it"
 
 
 async def confirm(web: httpx.AsyncClient, path: str, body: dict[str, str]) -> dict[str, Any]:
@@ -93,6 +124,8 @@ async def confirm(web: httpx.AsyncClient, path: str, body: dict[str, str]) -> di
         ("/drills", {}, 422),
         ("/events/none/cancel", {}, 404),
         ("/drills/none/confirm", {}, 404),
+        ("/stations/XS.NONE/silence", {"why": "gone"}, 404),
+        ("/stations/none/silence", {"why": "gone"}, 422),
     ],
 )
 async def test_what_cannot_be_asked_for_is_a_problem(
