@@ -17,6 +17,7 @@ from mqtt_broker.access import (
     is_password,
     parse_users,
 )
+from mqtt_broker.connection import Limits
 from mqtt_broker.packets import V5, Type
 from mqtt_broker.server import Server
 from tests.mqtt_broker.conftest import Address
@@ -67,7 +68,8 @@ async def guarded() -> AsyncIterator[Address]:
 
 
 def owner(broker: Address, word: str = "right", **more: object) -> aiomqtt.Client:
-    return aiomqtt.Client(broker.host, broker.port, username="owner", password=word, **more)  # type: ignore[arg-type]
+    options = {"username": "owner", "password": word, **more}
+    return aiomqtt.Client(broker.host, broker.port, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.rule("3.4.2.1")
@@ -77,6 +79,10 @@ async def test_topic_that_is_not_allowed_is_refused_with_its_reason(guarded: Add
         assert await reader.next() == (Type.PUBACK, 0, b"\x00\x01\x87")
         reader.publish("open/a", qos=2)
         assert await reader.next() == (Type.PUBREC, 0, b"\x00\x01\x87")
+        reader.publish(
+            "box", qos=2
+        )  # the identifier is free again: a new message, which nobody gets
+        assert await reader.next() == (Type.PUBREC, 0, b"\x00\x01\x10")
         for topic_filter, granted in (("open/#", 1), ("#", 0x87), ("$share/g/box", 0x87)):
             reader.subscribe(topic_filter)
             assert await reader.next() == (Type.SUBACK, 0, bytes([0, 7, 0, granted]))
@@ -102,6 +108,12 @@ async def test_nothing_of_a_role_that_may_not_retain_is_retained(guarded: Addres
         assert await reader.next() == (Type.PUBACK, 0, b"\x00\x01\x10")
     async with owner(guarded) as one, asyncio.timeout(10):
         await one.subscribe("box")
+        retained_will = connect(flags=0x26, after=will("box", []))
+        async with joined(guarded, retained_will) as dying:
+            dying.send(Type.DISCONNECT, 0, b"\x04")  # with its will
+            assert (await anext(one.messages)).payload == b"dead"
+    async with owner(guarded) as one, asyncio.timeout(10):
+        await one.subscribe("box")
         await one.publish("box", b"end")
         assert (await anext(one.messages)).payload == b"end"
 
@@ -118,6 +130,29 @@ async def test_session_is_taken_over_by_a_higher_rank_alone(guarded: Address) ->
         async with wire(guarded, connect("name", version=V5)) as again:
             assert await again.end() == [(Type.CONNACK, 0, bytes([0, 0x85, 0]))]
         await one.publish("box", b"still here", qos=1)
+
+
+async def test_another_user_of_the_same_rank_does_not_take_a_session_over() -> None:
+    users = {name: User(UNRESTRICTED, hash_password(b"right")) for name in ("owner", "other")}
+    server = Server(access=Access(users))
+    await server.start()
+    broker = Address("127.0.0.1", server.port)
+    async with owner(broker, identifier="name") as one:
+        with pytest.raises(aiomqtt.MqttError):
+            async with owner(broker, username="other", identifier="name"):
+                pass
+        await one.publish("box", b"still here", qos=1)
+    await server.stop()
+
+
+async def test_client_beyond_the_most_sessions_is_refused() -> None:
+    server = Server(Limits(sessions=1))
+    await server.start()
+    broker = Address("127.0.0.1", server.port)
+    async with joined(broker) as first, wire(broker, connect()) as second:
+        assert await second.end() == [(Type.CONNACK, 0, bytes([0, 0x97, 0]))]
+        await first.is_silent()
+    await server.stop()
 
 
 @pytest.mark.rule("3.1.4")

@@ -106,6 +106,21 @@ def test_expired_message_is_not_sent_to_who_comes_back_and_the_rest_tells_its_ti
     assert number(found.properties, Prop.MESSAGE_EXPIRY, 0) == 40
 
 
+@pytest.mark.rule("3.3.2.3.3")
+@pytest.mark.parametrize(("now", "is_sent"), [(4.9, True), (5.0, False)])
+def test_message_expires_at_its_moment(broker: Broker, now: float, is_sent: bool) -> None:
+    session = join(broker, "phone")
+    broker.publish(message(life_s=5), retain=True, now=0.0)
+    link = connect(session)
+    session.resend(now)
+    late = join(broker, "late", "b")
+    other = connect(late)
+    broker.send_retained(late, "a", Subscription(1, False, False, 0), now)
+    broker.tick(now)
+    assert [len(found.publishes()) for found in (link, other)] == [is_sent, is_sent]
+    assert ("a" in broker.retained) is is_sent
+
+
 def test_queue_of_a_client_that_is_away_is_bounded_in_number_and_bytes(broker: Broker) -> None:
     session = join(broker, "phone")
     for place in range(QUEUE_LIMIT + 5):
@@ -128,6 +143,16 @@ def test_message_larger_than_the_client_takes_is_left_out(broker: Broker) -> Non
     assert [p.payload for p in link.publishes()] == [b"fits"]
 
 
+@pytest.mark.rule("3.1.2.11.4")
+@pytest.mark.parametrize(("length", "is_sent"), [(32, True), (33, False)])
+def test_packet_of_the_largest_size_has_room_for_its_identifier(
+    broker: Broker, length: int, is_sent: bool
+) -> None:
+    link = connect(join(broker, "small"), largest=40)  # 2 of head, 3 of topic, 2 of identifier, 1
+    broker.publish(message(payload=bytes(length)), retain=False, now=0.0)
+    assert len(link.data) == (40 if is_sent else 0)
+
+
 @pytest.mark.rule("3.1.3.2.2")
 def test_will_with_delay_comes_when_the_session_ends_if_that_is_sooner(broker: Broker) -> None:
     watcher = join(broker, "watcher", "wills")
@@ -142,6 +167,18 @@ def test_will_with_delay_comes_when_the_session_ends_if_that_is_sooner(broker: B
     assert "dead" not in broker.sessions
 
 
+@pytest.mark.rule("3.1.3.2.2")
+def test_delayed_will_is_void_once_its_client_is_back(broker: Broker) -> None:
+    link = connect(join(broker, "watcher", "wills"))
+    session = join(broker, "phone")
+    session.will = Will("wills", b"gone", 1, False, [(Prop.WILL_DELAY, 5)])
+    broker.leave(session, 0.0, with_will=True)
+    broker.back(session)
+    broker.tick(100.0)
+    assert link.publishes() == []
+    assert "phone" in broker.sessions
+
+
 @pytest.mark.rule("4.8.2")
 def test_shared_message_goes_to_a_member_who_is_here(broker: Broker) -> None:
     members = [join(broker, name, "$share/g/a") for name in ("away", "here")]
@@ -149,6 +186,27 @@ def test_shared_message_goes_to_a_member_who_is_here(broker: Broker) -> None:
     for _ in range(3):
         assert broker.publish(message(), retain=False, now=0.0) == 1
     assert len(link.publishes()) == 3
+
+
+@pytest.mark.rule("4.8.2")
+def test_members_of_a_shared_subscription_take_turns(broker: Broker) -> None:
+    links = [connect(join(broker, name, "$share/g/a")) for name in ("one", "two", "three")]
+    for _ in range(6):
+        broker.publish(message(), retain=False, now=0.0)
+    assert [len(link.publishes()) for link in links] == [2, 2, 2]
+
+
+@pytest.mark.rule("4.7")
+def test_filters_with_wildcards_come_and_go_for_a_topic_that_was_published_before(
+    broker: Broker,
+) -> None:
+    first = join(broker, "first", "a/+")
+    broker.publish(message("a/b"), retain=False, now=0.0)
+    link = connect(join(broker, "second", "a/#"))
+    assert broker.publish(message("a/b"), retain=False, now=0.0) == 2
+    assert len(link.publishes()) == 1
+    broker.subscriptions.remove(first, "a/+")
+    assert broker.publish(message("a/b"), retain=False, now=0.0) == 1
 
 
 @pytest.mark.rule("3.1.2.11.2")

@@ -6,6 +6,7 @@ import pytest
 
 from mqtt_broker import encode
 from mqtt_broker.packets import V311, Prop, Properties, Type
+from mqtt_broker.requests import RECEIVE_MAXIMUM
 from tests.mqtt_broker.conftest import Address
 from tests.mqtt_broker.wire import connect, joined, will, wire
 
@@ -142,6 +143,19 @@ async def test_message_at_qos_2_is_taken_once_however_often_it_is_sent(
         assert await one.next() == (Type.PUBCOMP, 0, b"\x00\x09\x92")
         assert (await watcher.next_publish()).payload == b"once"
         await watcher.is_silent()
+
+
+@pytest.mark.rule("4.9")
+async def test_client_with_too_many_qos_2_messages_in_flight_is_disconnected(
+    broker: Address,
+) -> None:
+    async with joined(broker) as one:
+        for number in range(1, RECEIVE_MAXIMUM + 2):
+            one.publish("a", qos=2, packet_id=number)
+        *received, last = await one.end()
+        assert {kind for kind, _, _ in received} == {Type.PUBREC}
+        assert len(received) == RECEIVE_MAXIMUM
+        assert last == (Type.DISCONNECT, 0, b"\x93\x00")
 
 
 @pytest.mark.rule("3.8.3.1")
