@@ -14,6 +14,7 @@ from ew.alerts.message import EVENT_ID_MOST
 from ew.api import devices, events, live, operators, problems, stations
 from ew.api.access import SCOPE, Credentials, backend_of, is_open, may_speak_for, needing
 from ew.api.backend import Backend
+from ew.api.examples import explain
 from ew.api.limits import Limits
 from ew.api.models import (
     ORIGIN_AHEAD_MOST_S,
@@ -131,5 +132,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
         # The kinds of devices are configuration
         kinds = list(app.state.service.config.policy.kinds)
         schemas["DeviceIn"]["properties"]["kind"]["enum"] = kinds
+        explain(made)
         app.openapi_schema = made
     return app.openapi_schema

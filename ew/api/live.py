@@ -45,7 +45,14 @@ def _before(hub: Hub) -> list[dict[str, Any]]:
 streams = APIRouter()
 
 
-@streams.get("/live", **needing("viewer"), response_class=StreamingResponse)
+LIVE = needing("viewer")
+LIVE["responses"][200] = {
+    "description": "A stream without an end",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
+
+
+@streams.get("/live", **LIVE, response_class=StreamingResponse)
 async def live_events(request: Request) -> StreamingResponse:
     """Send live updates as server-sent events: ``event`` is the type, ``data`` the JSON object."""
     hub: Hub = request.app.state.hub
