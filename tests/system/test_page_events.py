@@ -123,8 +123,11 @@ async def test_a_past_event_is_played_back_until_a_new_one_comes(
             )
             await page.until(f"{EVENTS} === {count}", 10)
         assert (await page.value(text("countdown"))).isdecimal()
+        marked = "document.querySelector('#past-mark').offsetParent !== null"
+        assert await page.value(marked)  # nobody takes it for what happens now
         await service.drill("luding")
         await page.until(f"{slider}.offsetParent === null", 10)
+        assert not await page.value(marked)
         await page.until(f"{EVENTS} === 1", 10)
 
 

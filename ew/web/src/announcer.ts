@@ -17,22 +17,32 @@ export class Announcer {
   private eventId = "";
   private openedAt = 0;
 
-  constructor(private readonly element: Element) {}
+  /** `said` hears each text as well, for those who want it spoken. */
+  constructor(
+    private readonly element: Element,
+    private readonly said: (words: string) => void = () => undefined,
+  ) {}
 
   /** A countdown stands at whole seconds; `opening` is said when its event is new. */
   counting(eventId: string, seconds: number, opening: () => string): void {
     if (eventId !== this.eventId) {
       this.eventId = eventId;
       this.openedAt = seconds;
-      setText(this.element, opening());
+      this.say(opening());
     } else if (isSaid(seconds) && (seconds <= LAST_S || seconds <= this.openedAt - OPENING_S)) {
-      setText(this.element, text("countdown.spoken", { seconds }));
+      this.say(text("countdown.spoken", { seconds }));
     }
   }
 
   /** A word in the countdown's place; an empty one when nothing goes on. */
   word(words: string): void {
     this.eventId = words === "" ? "" : this.eventId;
+    this.say(words);
+  }
+
+  private say(words: string): void {
+    if (this.element.textContent === words) return;
     setText(this.element, words);
+    if (words !== "") this.said(words);
   }
 }

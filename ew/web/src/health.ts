@@ -49,7 +49,7 @@ export class HealthPanel {
       ["health.detectors", status["detectors"]],
     ];
     for (const [key, part] of parts) {
-      if (part !== undefined && part !== null) rows.push([text(key), inWords(part)]);
+      if (part && inWords(part) !== "") rows.push([text(key), inWords(part)]);
     }
     const needs = needsOf(status);
     rows.push([

@@ -2,13 +2,13 @@
 
 import { Alarm } from "./alarm";
 import { ServiceClock } from "./clock";
-import { INTENSITY_COLOURS, roman, SECONDS_COLOURS } from "./colours";
 import { byId, byTestId, make, setText } from "./dom";
 import { EventStore, isUnderWay, mostUrgent, viewAt } from "./events";
 import { around, distanceKm, parsePlace } from "./geo";
 import { HealthPanel } from "./health";
 import * as i18n from "./i18n";
 import { text } from "./i18n";
+import { showLegend } from "./legend";
 import * as live from "./live";
 import { type Station, stationCode, stationsOf, takeStates } from "./map/live";
 import { EventMap } from "./map/map";
@@ -59,6 +59,9 @@ class Page {
     this.place = new PlacePanel(
       () => this.map.base.cities,
       () => (this.textMs = 0),
+      (words) => {
+        if (!this.clock.isPlayback) this.alarm.speak(words);
+      },
     );
     this.past = new PastEvents(this.store, this.clock, (eventId) => this.loadVersions(eventId), (place) => this.where(place));
     this.waveforms = new Waveforms((seedId) => this.stations.get(stationCode(seedId)));
@@ -102,7 +105,24 @@ class Page {
       await this.addWithProfile(version);
       if (isUnderWay(version, this.clock.liveUs())) void this.loadVersions(version.event_id);
     }
+    const shown = this.store.underWay(this.clock.liveUs())[0];
+    if (shown) {
+      await this.loadVersions(shown.event_id);
+      this.showSent(shown.event_id);
+    }
     await this.askHealth();
+  }
+
+  /** What a service sent of an event: most went out with one version, updates go to few. */
+  private showSent(eventId: string): void {
+    if (this.hasCounts) return;
+    const most = this.store
+      .versions(eventId)
+      .map((version) => version.latency)
+      .reduce((a, b) => ((b?.alerts ?? 0) > (a?.alerts ?? 0) ? b : a), undefined);
+    if (!most?.alerts) return;
+    const alerted = Number(most["acknowledged"] ?? 0);
+    showDevices({ [text("devices.topics")]: { alerted, expected: most.alerts } });
   }
 
   private async loadVersions(eventId: string): Promise<void> {
@@ -158,10 +178,7 @@ class Page {
         break;
       case "latency":
         this.store.addLatency(message.event_id, message.version, message);
-        if (!this.hasCounts && message.alerts) {
-          const alerted = Number(message["acknowledged"] ?? 0);
-          showDevices({ [text("devices.topics")]: { alerted, expected: message.alerts } });
-        }
+        this.showSent(message.event_id);
         break;
       case "status":
         takeStates(this.stations, message);
@@ -253,9 +270,6 @@ class Page {
     const view = viewAt(shown, first, this.place.place, nowUs);
     if (view.state === "none" && nowUs < this.cancelledUntilUs) view.state = "cancelled";
     this.place.show(view, shown);
-    if (view.state === "counting" && !this.clock.isPlayback) {
-      this.alarm.speak(text("countdown.spoken", { seconds: Math.ceil(view.secondsLeft) }));
-    }
     setText(byId("clock"), `${new Date(nowUs / 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`);
     this.showEvents(events);
     this.cities = cityRows(this.cities, this.map.base.cities, shown, nowUs);
@@ -361,25 +375,6 @@ function eventLine({ origin, version, stations }: EventVersion): string {
     version,
     stations,
   });
-}
-
-function showLegend(kind: "seconds" | "intensity"): void {
-  const steps = kind === "seconds" ? SECONDS_COLOURS.slice(1) : INTENSITY_COLOURS;
-  const swatches = steps.map(([from, colour]) => {
-    const swatch = make("i", {});
-    swatch.style.background = colour;
-    const label = kind === "seconds" ? `${Math.floor(from)}+ s` : roman(from);
-    return make("span", {}, swatch, label);
-  });
-  const lines = [
-    make("span", { class: "p-line" }, text("map.p")),
-    make("span", { class: "s-line" }, text("map.s")),
-    make("span", {}, text("map.blind")),
-  ];
-  const states = (["live", "late", "silent", "suspect", "picked"] as const).map((state) =>
-    make("span", { class: `mark ${state}` }, text(`health.${state}`)),
-  );
-  byId("legend").replaceChildren(...swatches, ...lines, ...states);
 }
 
 await i18n.chooseLanguage(new URLSearchParams(location.search).get("lang"));

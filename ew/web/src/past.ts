@@ -58,6 +58,7 @@ export class PastEvents {
     this.slider.value = String(Math.round((versions[0]!.issued_us - last.origin.time_us) / 1e6));
     this.isPlaying = false;
     byId("playback-panel").hidden = false;
+    byId("past-mark").hidden = false;
     byId("charts").replaceChildren(
       magnitudeChart(versions),
       epicentreChart(versions),
@@ -72,6 +73,7 @@ export class PastEvents {
     this.isPlaying = false;
     this.clock.show(null);
     byId("playback-panel").hidden = true;
+    byId("past-mark").hidden = true;
     byId("charts").replaceChildren();
   }
 

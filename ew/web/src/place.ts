@@ -35,13 +35,15 @@ export class PlacePanel {
   private readonly intensity = byTestId("intensity");
   private readonly search = byId<HTMLInputElement>("search");
   private readonly found = byId<HTMLDataListElement>("found");
-  private readonly announcer = new Announcer(byId("spoken"));
+  private readonly announcer: Announcer;
   private isUnknown = false;
 
   constructor(
     private readonly cities: () => readonly City[],
     private readonly chosen: (place: NamedPlace) => void,
+    said: (words: string) => void,
   ) {
+    this.announcer = new Announcer(byId("spoken"), said);
     this.search.addEventListener("input", () => this.suggest());
     this.search.addEventListener("change", () => this.take(this.search.value));
     byId("here").addEventListener("click", () => {
