@@ -70,6 +70,7 @@ STATION = {
     "elevation_m": 512.0,
     "input_units": "M/S",
     "state": "late",
+    "silenced": False,
     "latency_s": 12.4,
     "last_data": "2019-06-17T14:55:01.000000Z",
     "why": "data are 12 s old when they come",

@@ -37,9 +37,9 @@ class Station(BaseModel):
         "backlog",
         "future",
         "refused",
-        "silenced",
         "unknown",
     ] = Field(description="unknown: the service has not sent its status yet")
+    silenced: bool = Field(description="an operator has had it left out: it counts as silent")
     latency_s: float | None = Field(description="age of its newest data when they came, s")
     last_data: str | None = Field(description="the end of its newest data (ISO 8601)")
     why: str | None = Field(description="what a state other than live rests on")
@@ -70,7 +70,7 @@ def station_rows(
         last_data = None if end_us is None else iso_from_us(end_us)
         state, why = reported.get("states", {}).get(name, "unknown"), whys.get(name)
         if name in silenced:
-            state, why = "silenced", silenced[name]
+            state, why = "silent", silenced[name]
         elif state in ("live", "late"):
             state = "picked" if name in picked else "suspect" if why is not None else state
         if state == "picked":
@@ -84,6 +84,7 @@ def station_rows(
             elevation_m=channel.elevation_m,
             input_units=channel.input_units,
             state=state,
+            silenced=name in silenced,
             latency_s=delays.get(name),
             last_data=last_data,
             why=why or _why(state, delays.get(name), last_data),
