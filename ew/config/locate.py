@@ -98,7 +98,9 @@ class LocateConfig(BaseModel):
         default=0.5, gt=0, description="least time between versions, s"
     )
     update_until_s: float = Field(
-        default=60.0, gt=0, description="last version, s after the origin"
+        default=60.0,
+        gt=0,
+        description="last version, s after the origin, and no sooner than 30 s after the first",
     )
 
     @model_validator(mode="after")

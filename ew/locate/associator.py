@@ -312,7 +312,8 @@ class Associator:
             return None
         fitting_s = self.fit.fitting_s(hypocentre, onsets)
         depth_km, net = hypocentre.depth_km, self._network
-        if is_from_afar(onsets, group, depth_km, net, len(onsets), fitting_s):
+        late_s = self.fit.late_s(hypocentre, group)
+        if is_from_afar(onsets, group, depth_km, net, len(onsets), fitting_s, late_s):
             return None
         return Candidate(hypocentre, tuple(onsets))
 
@@ -325,7 +326,8 @@ class Associator:
             return False
         depth_km, net = hypocentre.depth_km, self._network
         fitting_s = self.fit.fitting_s(hypocentre, onsets)
-        is_far = is_from_afar(onsets, first, depth_km, net, config.min_stations, fitting_s)
+        late_s = self.fit.late_s(hypocentre, first)
+        is_far = is_from_afar(onsets, first, depth_km, net, config.min_stations, fitting_s, late_s)
         if is_far or not self.fit.is_plausible(hypocentre, onsets, config.min_share):
             return False
         clear = sum(not o.is_coda for o in onsets)

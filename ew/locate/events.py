@@ -43,6 +43,8 @@ PUT_OFF_S = 0.02
 """A search that was put off follows with the next tick."""
 UNSIZED_S = 0.5
 """An event without a magnitude is not told for so long: nobody would be alerted by it."""
+LATE_OPEN_S = 30.0
+"""An event is followed at least so long after it was declared."""
 WITHDRAW_AFTER_S = 8.0
 WITHDRAW_SHARE = 0.25
 FEW_ONSETS = 8
@@ -293,7 +295,7 @@ class EventEngine:
 
     def _join(self, event: Event, onset: Onset) -> None:
         event.onsets[onset.station] = onset
-        if onset.time_s - event.hypocentre.time_s > self._config.update_until_s:
+        if onset.time_s > self._ends_s(event):
             return
         event.trackers[onset.station] = self._waves.follow(self._p_of(event, onset))
 
@@ -467,8 +469,12 @@ class EventEngine:
 
     def _is_open(self, event: Event, now_s: float) -> bool:
         """Whether versions of an event may still come."""
-        age_s = now_s - event.hypocentre.time_s
-        return not event.is_cancelled and age_s <= self._config.update_until_s
+        return not event.is_cancelled and now_s <= self._ends_s(event)
+
+    def _ends_s(self, event: Event) -> float:
+        """When the last version of an event may come: P from 600 km down takes longer than others are followed."""
+        until_s = event.hypocentre.time_s + self._config.update_until_s
+        return max(until_s, event.declared_s + LATE_OPEN_S)
 
     def _forget(self, now_s: float) -> None:
         self._heard = [o for o in self._heard if now_s - o.time_s <= KEEP_PICKS_S]

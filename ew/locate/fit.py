@@ -97,6 +97,11 @@ class Fit:
             np.where(is_s, self._travel.s_s(away, hypocentre.depth_km), p_s) if is_s.any() else p_s
         )
 
+    def late_s(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> Floats:
+        """How much later onsets came than predicted, (n,) f8, s."""
+        times = np.array([o.time_s for o in onsets])
+        return np.asarray(times - hypocentre.time_s - self.travel_s(hypocentre, onsets))
+
     def share_in_reach(
         self,
         hypocentre: Hypocentre,

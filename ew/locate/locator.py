@@ -5,7 +5,7 @@ misfit stands in ``twin``.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,8 +180,15 @@ class Locator:
         nearest_km = max(math.hypot(float(away), depth_km), NEAREST_KM)
         own = float(self._depth_misfit(np.array([depth_km]))[0])
         own += NEAR_POWER * math.log(nearest_km)
-        most = min(shallow - DEEP_GAIN, DEEP_MISFIT * len(seen.picks) + own)
-        return grid if float(grid.misfit.min()) < most else None
+        if float(grid.misfit.min()) >= shallow - DEEP_GAIN:
+            return None
+        # Of the picks alone: P of a deep earthquake grows for long, and its steps are taken for S
+        picks = replace(seen, seconds=seen.seconds[:0], silent=seen.silent[:0])
+        latitude, longitude = grid.place()
+        place = np.array([latitude]), np.array([longitude])
+        alone = self._run(*place, np.array([depth_km]), picks)
+        most = DEEP_MISFIT * len(seen.picks) + own
+        return grid if float(alone.misfit[0, 0]) < most else None
 
     def misfit_at(self, hypocentre: Hypocentre, seen: Observations) -> float:
         """The misfit of a known place for new observations."""

@@ -103,6 +103,11 @@ def plane_times(km_s: float) -> list[float]:
     return [(p[0] - 29.0) * 111.2 / km_s for p in RING]
 
 
+def unfit(onsets: list[Onset]) -> np.ndarray:
+    """How late onsets are at a hypocentre that does not explain them."""
+    return np.full(len(onsets), 9.0)
+
+
 @pytest.fixture
 def ring() -> Network:
     return Network(channels([(float(a), float(b)) for a, b in RING]))
@@ -112,21 +117,21 @@ def test_clear_onsets_of_a_deep_earthquake_are_not_from_afar_for_their_long_peri
     ring: Network, travel_times: TravelTimes
 ) -> None:
     deep = onsets(deep_times(travel_times))
-    assert not is_from_afar(deep, deep, 116.0, ring, 4, 0)
+    assert not is_from_afar(deep, deep, 116.0, ring, 4, 0, unfit(deep))
 
 
 def test_long_period_waves_across_the_network_at_fifteen_km_s_are_from_afar(
     ring: Network,
 ) -> None:
     far = onsets(plane_times(15.0))
-    assert is_from_afar(far, far, 30.0, ring, 4, 0)
+    assert is_from_afar(far, far, 30.0, ring, 4, 0, unfit(far))
 
 
 def test_emergent_waves_of_long_period_are_from_afar_though_their_onsets_fit_no_plane(
     ring: Network, travel_times: TravelTimes
 ) -> None:
     faint = onsets(deep_times(travel_times), snr=3.0)
-    assert is_from_afar(faint, faint, 116.0, ring, 4, 0)
+    assert is_from_afar(faint, faint, 116.0, ring, 4, 0, unfit(faint))
 
 
 @pytest.mark.parametrize(("fitting_s", "log_m_s2"), [(2, -4.0), (0, -1.5)])
@@ -134,4 +139,14 @@ def test_s_waves_in_place_or_strong_motion_say_near(
     fitting_s: int, log_m_s2: float, ring: Network
 ) -> None:
     near = onsets(plane_times(15.0), log_m_s2=log_m_s2)
-    assert not is_from_afar(near, near, 30.0, ring, 4, fitting_s)
+    assert not is_from_afar(near, near, 30.0, ring, 4, fitting_s, unfit(near))
+
+
+def test_front_that_is_clearly_curved_and_fits_comes_from_below_however_faint(
+    ring: Network, travel_times: TravelTimes
+) -> None:
+    faint = onsets(deep_times(travel_times), snr=3.0)
+    assert not is_from_afar(faint, faint, 116.0, ring, 4, 0, np.zeros(len(faint)))
+    assert is_from_afar(faint, faint, 116.0, ring, 4, 0, np.full(len(faint), 0.5))
+    far = onsets(plane_times(15.0), snr=3.0)
+    assert is_from_afar(far, far, 116.0, ring, 4, 0, np.zeros(len(far)))
