@@ -1,4 +1,4 @@
-"""Earthquakes 130-600 km down are one event each, at their place and depth, and teleseisms stay silent."""
+"""Earthquakes 130-600 km down are one event each, at their place and depth."""
 
 import numpy as np
 import pytest
