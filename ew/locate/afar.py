@@ -18,23 +18,29 @@ FIT_S = 0.7
 SPAN_S = 20.0
 PERIOD_S = 0.3
 SURELY_S = 0.4
-"""Median period of the picks from which a wave has come from afar unless something says that it has not: P from 30 degrees on has lost all
-above 2 Hz (t* of 0.5-1 s) and gives 0.3-1.3 s, recorded local earthquakes of M 4-7 give 0.14-0.19 s. But those a hundred kilometres down
-and more give 0.4 s and more too, and so does a digitiser of 20 Hz."""
+"""Median period of the picks from which a wave has come from afar unless something says that it has
+not: P from 30 degrees on has lost all above 2 Hz (t* of 0.5-1 s) and gives 0.3-1.3 s, recorded
+local earthquakes of M 4-7 give 0.14-0.19 s. But those a hundred kilometres down and more give 0.4 s
+and more too, and so does a digitiser of 20 Hz."""
 LOCAL_M_S2 = 0.01
-"""Median peak of the first swings that no teleseism reaches: P of an M 9 at 30 degrees has some 0.1 mm/s at 1 Hz, 0.001 m/s²."""
+"""Median peak of the first swings that no teleseism reaches: P of an M 9 at 30 degrees has some 0.1
+mm/s at 1 Hz, 0.001 m/s²."""
 LOCAL_S = 2
-"""So many S onsets where the hypocentre has them are its own: S of a teleseism comes minutes after P."""
+"""So many S onsets where the hypocentre has them are its own: S of a teleseism comes minutes after
+P."""
 LOCAL_SHARE, AFAR_SHARE = 0.8, 0.6
-"""A hypocentre that explains so many of the onsets is clearly near where a plane wave explains fewer than this."""
+"""A hypocentre that explains so many of the onsets is clearly near where a plane wave explains
+fewer than this."""
 CLEAR_SNR = 6.0
-"""Median SNR from which onsets are picked well enough to tell by what they do not fit; those of waves from afar that rise slowly have 3."""
+"""Median SNR from which onsets are picked well enough to tell by what they do not fit; those of
+waves from afar that rise slowly have 3."""
 DEEP_KM = 60.0
 BELOW_S, BELOW_MOST = 0.45, 4.0
 """Residuals count in this unit (the locator's error of a pick) and no more than so much each."""
 BELOW_MISFIT, BELOW_GAIN_EACH, BELOW_GAIN = 0.8, 1.0, 12.0
-"""A deep hypocentre with at most so much misfit a pick, and so much less than a plane wave a pick and in all: synthetic earthquakes
-at 430-600 km have 0.1-0.7 and gain 1.3-2 a pick; of 36 teleseisms those that gain more than 0.8 have 1.3 and more."""
+"""A deep hypocentre with at most so much misfit a pick, and so much less than a plane wave a pick
+and in all: synthetic earthquakes at 430-600 km have 0.1-0.7 and gain 1.3-2 a pick; of 36 teleseisms
+those that gain more than 0.8 have 1.3 and more."""
 REWEIGHTED = 8
 DEPTH_KM = 15.0
 APERTURE_KM = 60.0
@@ -51,11 +57,13 @@ def is_from_afar(
 ) -> bool:
     """Whether a plane wave faster than any regional one explains the picks at least as well: a teleseism.
 
-    Its waves have lost all that is short. Over a small aperture a deep earthquake looks alike: it has to wait until the
-    wave has reached stations that tell the two apart, unless its amplitude or its S-waves do.
+    Its waves have lost all that is short. Over a small aperture a deep earthquake looks alike: it
+    has to wait until the wave has reached stations that tell the two apart, unless its amplitude or
+    its S-waves do.
 
-    ``onsets``: what the hypocentre at ``depth_km`` explains, of all ``tried``; ``fitting_s``: how many S onsets it explains; ``late_s``: how much
-    later than P from there each of ``tried`` came, (n,) f8.
+    ``onsets``: what the hypocentre at ``depth_km`` explains, of all ``tried``; ``fitting_s``: how
+    many S onsets it explains; ``late_s``: how much later than P from there each of ``tried`` came,
+    (n,) f8.
     """
     if fitting_s >= LOCAL_S or _median([10**o.log_amplitude for o in onsets]) >= LOCAL_M_S2:
         return False
@@ -81,7 +89,8 @@ def is_from_afar(
 def _is_from_below(onsets: Sequence[Onset], late_s: Floats, network: Network) -> bool:
     """Whether a hypocentre fits onsets well, and clearly better than any plane wave: the wave front is curved.
 
-    At a place above it P of a deep earthquake comes first, and later the farther away all around; waves from afar do not.
+    At a place above it P of a deep earthquake comes first, and later the farther away all around;
+    waves from afar do not.
     """
     off, off_plane = (
         float(np.minimum(np.abs(r) / BELOW_S, BELOW_MOST).sum())

@@ -1,7 +1,8 @@
 """PURE: peak displacement after an onset, kept up packet by packet.
 
-The engine keeps the last packets of each vertical channel. When an event claims a pick, a tracker runs the filters over
-what came before it (so that they have settled and the noise is known) and then over each packet that follows.
+The engine keeps the last packets of each vertical channel. When an event claims a pick, a tracker
+runs the filters over what came before it (so that they have settled and the noise is known) and
+then over each packet that follows.
 """
 
 import math
@@ -71,14 +72,16 @@ class History:
 class PeakBins:
     """Peak displacement of one channel in bins of time about its onset.
 
-    ``bins`` (F, B) f8: m, a row a corner, ``ONSET_BIN`` the first after the onset; ``squares`` (2, b) f8: sums of squared
-    displacement and velocity in the first of these bins, for tau_c; ``end_ns``: how far the data reach.
+    ``bins`` (F, B) f8: m, a row a corner, ``ONSET_BIN`` the first after the onset; ``squares`` (2,
+    b) f8: sums of squared displacement and velocity in the first of these bins, for tau_c;
+    ``end_ns``: how far the data reach.
     """
 
     def __init__(self, channel: Channel, onset_s: float) -> None:
         self.channel = channel
         self.onset_s = onset_s
-        # The noise before the onset, the guard between, and what comes after, in one array for one pass
+        # The noise before the onset, the guard between, and what comes after, in one array for one
+        # pass
         self.bins = np.zeros((len(CORNERS_HZ), ONSET_BIN + round(LONGEST_S / BIN_S)))
         self.squares = np.zeros((2, ONSET_BIN + TAU_C_BINS))
         self.end_ns: int | None = None

@@ -1,9 +1,10 @@
 """PURE: which picks are one earthquake.
 
-Free picks of the last seconds are tried as one event: the locator finds the hypocentre that explains most of them, and
-the event is declared when enough stations fit, enough of the stations in reach have picked, and it explains enough of
-what was picked at all. A pick that fits an event's P, S or coda is not free. Onsets before which the ground was loud may be S
-of an earthquake whose P drowned in the coda of another: they are read as whichever fits better.
+Free picks of the last seconds are tried as one event: the locator finds the hypocentre that
+explains most of them, and the event is declared when enough stations fit, enough of the stations in
+reach have picked, and it explains enough of what was picked at all. A pick that fits an event's P,
+S or coda is not free. Onsets before which the ground was loud may be S of an earthquake whose P
+drowned in the coda of another: they are read as whichever fits better.
 """
 
 import math
@@ -35,23 +36,30 @@ from ew.traveltimes import TravelTimes
 Floats = NDArray[np.float64]
 
 SOON_S = 1.0
-"""Where stations are many the next ones are about to see P, and a few may be asked to wait for them."""
+"""Where stations are many the next ones are about to see P, and a few may be asked to wait for
+them."""
 SLOWEST_KM_S = 5.0
-"""P crosses the crust no slower; with the slack this bounds how far apart in time two stations hear one P-wave."""
+"""P crosses the crust no slower; with the slack this bounds how far apart in time two stations hear
+one P-wave."""
 APART_SLACK_S = 2.0
 CLEAR_STATIONS = 0.75
-"""Of the stations needed so much in clear onsets: four barely clear ones, as noise makes them, wait for a fifth."""
+"""Of the stations needed so much in clear onsets: four barely clear ones, as noise makes them, wait
+for a fifth."""
 LATE_DECLARED_S = 8.0
-"""An earthquake is declared within some seconds of its fourth onset, or it is made up of what came later."""
+"""An earthquake is declared within some seconds of its fourth onset, or it is made up of what came
+later."""
 MORE_IN_CODA = 2
-"""A second earthquake amid the coda of a first needs so many stations more: coda triggers too, but not in step."""
+"""A second earthquake amid the coda of a first needs so many stations more: coda triggers too, but
+not in step."""
 S_EVIDENCE = 0.5
 """An S where it belongs makes up for half a clear onset."""
 CLUSTER_SHARE = 0.2
-"""Half of what a declaration needs: the newest pick may lie at the edge of those that P has reached."""
+"""Half of what a declaration needs: the newest pick may lie at the edge of those that P has
+reached."""
 TRY_STATIONS = (8, 20, 1000)
 BEFORE_S = 8.0
-"""When an event is looked at anew, onsets that came so long before its first one may be its P too."""
+"""When an event is looked at anew, onsets that came so long before its first one may be its P
+too."""
 AROUND_KM = 60.0
 FASTEST_KM_S = 8.0
 """... and those at stations within its waves' reach (Pn) and so much more."""
@@ -60,20 +68,27 @@ FEW_ONSETS = 5
 WIDE_KM = 50.0
 """Only stations so far from their middle let one onset move the place by a hundred kilometres."""
 MOVES_KM, MOVES = 100.0, 1.5
-"""An onset without which the place is so far off, and four times as likely there, is not to be relied on alone."""
+"""An onset without which the place is so far off, and four times as likely there, is not to be
+relied on alone."""
 STAYS = 0.2
-"""A hypocentre stays where it is unless another one is likelier by so much: among equals it must not jump about."""
+"""A hypocentre stays where it is unless another one is likelier by so much: among equals it must
+not jump about."""
 DEEPER_KM = 20.0
-"""Read as S, any P-wave can be that of an earthquake far below, from where S comes in as steeply: no deeper than this below the usual."""
+"""Read as S, any P-wave can be that of an earthquake far below, from where S comes in as steeply:
+no deeper than this below the usual."""
 BACK = 2.0
-"""What was read as S is read as P again only if that is e² times as likely: the ground before it says S."""
+"""What was read as S is read as P again only if that is e² times as likely: the ground before it
+says S."""
 HIDDEN_P_STATIONS = 8
-"""So many onsets tell P from S by how fast the wave crosses them; of fewer, place and time make up for it."""
+"""So many onsets tell P from S by how fast the wave crosses them; of fewer, place and time make up
+for it."""
 HIDDEN_P_MISFIT = 1.1
-"""Misfit a pick from which P is doubted: the search for S costs as much as a location, and most P-waves fit better."""
+"""Misfit a pick from which P is doubted: the search for S costs as much as a location, and most
+P-waves fit better."""
 HIDDEN_P_GAIN = 4.0
-"""Onsets on calm ground are S only if that is e⁴ times as likely. Read as S, recorded and synthetic P-waves gain 2.6 at most
-and nearly all lose, while small earthquakes of which only S was seen gain 5 and more by their twelfth onset."""
+"""Onsets on calm ground are S only if that is e⁴ times as likely. Read as S, recorded and synthetic
+P-waves gain 2.6 at most and nearly all lose, while small earthquakes of which only S was seen gain
+5 and more by their twelfth onset."""
 HIDDEN_P_S = 2
 """With so many S-waves where they belong behind them the onsets are P."""
 
@@ -108,8 +123,9 @@ class Associator:
     def declare(self, free: Sequence[Onset]) -> Candidate | None:
         """An event from free onsets, the newest among them, if they make one.
 
-        Only onsets that one P-wave could have made together with the newest are tried, first its nearest few, then more:
-        in a dense network far picks are noise, in a sparse one they are all there is.
+        Only onsets that one P-wave could have made together with the newest are tried, first its
+        nearest few, then more: in a dense network far picks are noise, in a sparse one they are all
+        there is.
         """
         newest = max(free, key=lambda onset: onset.time_s)
         recent = [o for o in free if newest.time_s - o.time_s <= self._config.window_s]
@@ -209,8 +225,9 @@ class Associator:
     def reread(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> Candidate | None:
         """The same onsets as S instead of P, or the other way round; ``None`` unless that is likelier.
 
-        Amid aftershocks P drowns in the coda of another and S does not: read as P, it makes an earthquake that comes seconds too
-        late. S takes longer from station to station than P. Silence tells nothing here, for P is silent as well.
+        Amid aftershocks P drowns in the coda of another and S does not: read as P, it makes an
+        earthquake that comes seconds too late. S takes longer from station to station than P.
+        Silence tells nothing here, for P is silent as well.
         """
         if not is_mostly_restless(onsets):
             return None if is_mostly_s(onsets) else self._with_hidden_p(hypocentre, onsets)
@@ -229,7 +246,8 @@ class Associator:
     def _with_hidden_p(self, hypocentre: Hypocentre, onsets: Sequence[Onset]) -> Candidate | None:
         """The onsets as S of a small earthquake whose P stayed below the noise, if their times clearly say so.
 
-        Else its S-waves farther away would be neither P nor S of what was found, and would make up a second earthquake.
+        Else its S-waves farther away would be neither P nor S of what was found, and would make up
+        a second earthquake.
         """
         onsets = [o for o in onsets if not o.is_late]
         if len(onsets) < HIDDEN_P_STATIONS:
@@ -274,7 +292,8 @@ class Associator:
     ) -> Candidate | None:
         """An event of few onsets anew from all that was heard around it; ``None`` if nothing explains enough of that.
 
-        What was taken for S or for noise may be its P, and the other way round, and far from where it seemed to be.
+        What was taken for S or for noise may be its P, and the other way round, and far from where
+        it seemed to be.
         """
         since_s = min(o.time_s for o in own) - BEFORE_S
         reach_km = max(now_s - hypocentre.time_s, 0.0) * FASTEST_KM_S + AROUND_KM

@@ -38,7 +38,8 @@ class Claims:
             is_same[i] = self._is_other_sensor(event, onsets[i])
         is_p &= ~is_heard
         is_pg = self._fit.is_late_p(since, away, p_s) & ~is_heard
-        # A long rupture sends out S as long as it lasts: its onsets in S and in coda would make a second earthquake
+        # A long rupture sends out S as long as it lasts: its onsets in S and in coda would make a
+        # second earthquake
         early_s, late_s = since - s_s, since - s_s - rupture_s(event.magnitude)
         within_s = S_TOLERANCE_S + 0.03 * s_s + spread
         is_s = (early_s >= -within_s) & (late_s <= within_s)

@@ -21,7 +21,8 @@ MOVED_KM = 2.0
 GREW = 0.1
 """A version is due when the epicentre moved or the magnitude changed by so much."""
 SHAKEN_M_S2 = 0.1
-"""Or where the ground shakes harder than this (CSIS 3.4, felt by many) and ``HARDER`` times as hard as was told."""
+"""Or where the ground shakes harder than this (CSIS 3.4, felt by many) and ``HARDER`` times as hard
+as was told."""
 HARDER = 1.5
 STAYS_KM, STAYS_ERRORS = 30.0, 3.0
 
@@ -42,7 +43,8 @@ def is_same_earthquake(one: Origin, other: Origin) -> bool:
 class Event:
     """An earthquake under way; ``onsets`` and ``trackers`` by station, ``version`` 0 before it was told.
 
-    ``is_strong``: it was once so large that the shaking of its stations is kept up. ``needed``: the stations it must keep.
+    ``is_strong``: it was once so large that the shaking of its stations is kept up. ``needed``: the
+    stations it must keep.
     """
 
     event_id: str
@@ -105,8 +107,8 @@ class Event:
     def may_become(self, other: Candidate) -> bool:
         """Whether what it was told to be may be given up for another grouping of picks.
 
-        Far beyond its stated error only if that keeps all of its onsets, or half of them and explains more: else it is another
-        earthquake, or amid aftershocks a mixture.
+        Far beyond its stated error only if that keeps all of its onsets, or half of them and
+        explains more: else it is another earthquake, or amid aftershocks a mixture.
         """
         h, to = self.hypocentre, other.hypocentre
         moved_km = float(distance_km(h.latitude, h.longitude, to.latitude, to.longitude))

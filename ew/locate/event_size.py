@@ -13,7 +13,8 @@ from ew.records import StationMotion
 from ew.traveltimes import TravelTimes
 
 SHAKEN_FROM = 5.0
-"""From this magnitude on it is kept up how hard the ground shakes: below it what is computed is near enough."""
+"""From this magnitude on it is kept up how hard the ground shakes: below it what is computed is
+near enough."""
 LEAST_SHAKEN_M_S2 = 0.03
 """Peak acceleration of CSIS 2; less is nothing to tell."""
 

@@ -1,7 +1,8 @@
 """PURE: the events under way: versions, updates, cancels, and other agencies' origins.
 
-``EventEngine.feed`` takes the tick's picks and packets, gives each pick to the event that explains it or tries to
-declare a new one, sizes each event from its stations' waveforms, and returns the versions that are due.
+``EventEngine.feed`` takes the tick's picks and packets, gives each pick to the event that explains
+it or tries to declare a new one, sizes each event from its stations' waveforms, and returns the
+versions that are due.
 """
 
 import math
@@ -55,7 +56,8 @@ RECONSIDER_S = 30.0
 class EventEngine:
     """Picks and packets in, event versions out; time is what ``feed`` is told.
 
-    ``wake_at_s`` is when ``feed`` should be called again even if nothing comes (``None``: no event under way).
+    ``wake_at_s`` is when ``feed`` should be called again even if nothing comes (``None``: no event
+    under way).
     """
 
     def __init__(
@@ -193,9 +195,10 @@ class EventEngine:
     def settle(self) -> None:
         """After data that were read before a restart have been fed again: go on from what was told (``hear``).
 
-        Versions count on from the newest that was told, and what nobody was told of is told at the next
-        call. A told event that the data do not show any more (they may be lost) goes on claiming its
-        S-waves and coda, or these would make new events; its P-waves may declare it again.
+        Versions count on from the newest that was told, and what nobody was told of is told at the
+        next call. A told event that the data do not show any more (they may be lost) goes on
+        claiming its S-waves and coda, or these would make new events; its P-waves may declare it
+        again.
         """
         for event in self._events:
             told = self._told.get(event.event_id)
@@ -359,7 +362,8 @@ class EventEngine:
         if not event.version and not self._fit.is_plausible(
             event.hypocentre, onsets, WITHDRAW_SHARE
         ):
-            # Where it came to lie it should have been seen nearer by: its picks are free again, and nobody was told
+            # Where it came to lie it should have been seen nearer by: its picks are free again, and
+            # nobody was told
             event.is_cancelled = True
             self._regroup(event, ())
             self._free.extend(onsets)
@@ -490,7 +494,8 @@ class EventEngine:
                 for tracker in event.trackers.values():
                     self._waves.let_go(tracker)
                 event.trackers.clear()
-        # An event goes on claiming its S-waves and coda long after its last version, or they would make new ones
+        # An event goes on claiming its S-waves and coda long after its last version, or they would
+        # make new ones
         self._events = [
             e
             for e in self._events

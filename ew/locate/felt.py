@@ -1,9 +1,11 @@
 """PURE: hard shaking at two stations near each other before any earthquake is found: the people around are told what is felt there.
 
-PLUM needs no source (Kodera et al. 2018, Bull. Seismol. Soc. Am. 108): a place will soon be shaken as stations within 30 km of it are. Here two stations at
-least must agree (Cochran et al. 2019), for a while, in time as one wave makes it, and with most of the live ones around. What is told then has an assumed
-source, as the Japan Meteorological Agency's has: the smallest earthquake between the two that could shake them so. An earthquake that is found later and explains their
-onsets goes on from it.
+PLUM needs no source (Kodera et al. 2018, Bull. Seismol. Soc. Am. 108): a place will soon be shaken
+as stations within 30 km of it are. Here two stations at least must agree (Cochran et al. 2019), for
+a while, in time as one wave makes it, and with most of the live ones around. What is told then has
+an assumed source, as the Japan Meteorological Agency's has: the smallest earthquake between the two
+that could shake them so. An earthquake that is found later and explains their onsets goes on from
+it.
 """
 
 import math
@@ -29,12 +31,14 @@ from ew.traveltimes import TravelTimes
 NEAR_KM = 30.0
 """Two stations so near each other are shaken alike; PLUM's radius."""
 HARD_M_S2, HARD_M_S = 0.5, 0.05
-"""Peak acceleration and velocity just below CSIS 6 (GB/T 17742-2020), at which people leave their houses; a thud has the first and not the second, and
-lorries beside the sensor have neither for long."""
+"""Peak acceleration and velocity just below CSIS 6 (GB/T 17742-2020), at which people leave their
+houses; a thud has the first and not the second, and lorries beside the sensor have neither for
+long."""
 MILD_M_S2 = 0.1
 """What the others around must show: CSIS 3.6, felt by many."""
 LASTING_S = 2.0
-"""So long at a stretch displacement stays near its peak in a damaging earthquake, and not where something falls, slams or passes."""
+"""So long at a stretch displacement stays near its peak in a damaging earthquake, and not where
+something falls, slams or passes."""
 AROUND_SHARE = 0.6
 """Of the live stations within ``NEAR_KM`` of both: what only some of them feel is no earthquake."""
 SLOWEST_KM_S, SLACK_S = 3.0, 2.0
@@ -42,7 +46,8 @@ SLOWEST_KM_S, SLACK_S = 3.0, 2.0
 RECENT_S, LOOK_S = 60.0, 0.5
 FOLLOWED_MOST = 32
 HARDER = 1.5
-"""A version is due when the ground shakes so many times as hard as was told, or at one more station."""
+"""A version is due when the ground shakes so many times as hard as was told, or at one more
+station."""
 ASSUMED_DEPTH_KM = 10.0
 ASSUMED_ERROR_KM = 30.0
 

@@ -28,7 +28,8 @@ LATE_S = 1.5
 LEAST_ON_TIME = 3
 PG_FROM_KM = 120.0
 PG_KM_S = 5.8
-"""Where Pn leads it is often emergent, and what is picked comes up to Pg (ak135's upper crust) later."""
+"""Where Pn leads it is often emergent, and what is picked comes up to Pg (ak135's upper crust)
+later."""
 
 
 class Fit:
@@ -111,8 +112,8 @@ class Fit:
     ) -> float:
         """Of the stations that must have seen P by now, nearer than the farthest that picked or ``least_km``: the share that did.
 
-        A station that is warming up is excused, unless all that picked are in coda or just back as well: a network that comes
-        back amid S-waves has not seen what is nearer.
+        A station that is warming up is excused, unless all that picked are in coda or just back as
+        well: a network that comes back amid S-waves has not seen what is nearer.
         """
         picked = np.array(sorted({o.station for o in onsets}))
         everyone = np.arange(len(self._network.names))

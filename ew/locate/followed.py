@@ -1,8 +1,9 @@
 """PURE: onsets of which the motion is kept up before they belong to an event, and what its course says of the source.
 
-A damaging earthquake goes on moving the ground for as long as its rupture lasts, and its motion grows: rupture begins small
-whatever it comes to (Meier et al. 2016, Geophys. Res. Lett. 43; Colombelli et al. 2014, Nat. Commun. 5), and S follows P. What
-falls, slams, passes or explodes is loudest at once and dies away, and what is not there between two bursts is no wave train.
+A damaging earthquake goes on moving the ground for as long as its rupture lasts, and its motion
+grows: rupture begins small whatever it comes to (Meier et al. 2016, Geophys. Res. Lett. 43;
+Colombelli et al. 2014, Nat. Commun. 5), and S follows P. What falls, slams, passes or explodes is
+loudest at once and dies away, and what is not there between two bursts is no wave train.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,12 +24,13 @@ STAYS = 0.25
 BEGINNING_S = 1.0
 """The first of the motion, that grows no more where something falls or slams."""
 GROWN = 0.5
-"""Of the peaks of two stations the first second has at most this share (geometric mean): 0.45 in synthetic earthquakes of
-M 5.5-8 when they are declared, 0.6 and more where motion is loudest at once."""
+"""Of the peaks of two stations the first second has at most this share (geometric mean): 0.45 in
+synthetic earthquakes of M 5.5-8 when they are declared, 0.6 and more where motion is loudest at
+once."""
 PAUSE_S = 1.0
 PAUSE = 0.05
-"""Motion below this share of its peak so far for ``PAUSE_S`` has ended: 4 % and less between bursts, 14 % at least of synthetic
-earthquakes of M 5.5-8 between P and S."""
+"""Motion below this share of its peak so far for ``PAUSE_S`` has ended: 4 % and less between
+bursts, 14 % at least of synthetic earthquakes of M 5.5-8 between P and S."""
 
 Floats = NDArray[np.float64]
 
@@ -37,9 +39,9 @@ Floats = NDArray[np.float64]
 class Course:
     """How displacement went on after an onset.
 
-    ``lasts_s``: how long at most it stayed above ``STAYS`` of the peak it had reached by then; ``stretch_s``: the longest such
-    time without a break; ``beginning``: the peak of ``BEGINNING_S`` over that of all, 1 where there is no more;
-    ``has_paused``: it was gone for a while.
+    ``lasts_s``: how long at most it stayed above ``STAYS`` of the peak it had reached by then;
+    ``stretch_s``: the longest such time without a break; ``beginning``: the peak of ``BEGINNING_S``
+    over that of all, 1 where there is no more; ``has_paused``: it was gone for a while.
     """
 
     lasts_s: float = 0.0

@@ -1,8 +1,9 @@
 """PURE: stations whose amplitude is off, event after event: a gain that is wrong, or a sensor that is broken.
 
-The magnitude outvotes such a station (``magnitude.network_magnitude``) without a word. Here each well-located event, once
-it is over, is held against all picks at the P-wave: the first swings' peak, brought to one distance by its decay, is
-compared with the median of the stations. One that is off by about as much in most events is named.
+The magnitude outvotes such a station (``magnitude.network_magnitude``) without a word. Here each
+well-located event, once it is over, is held against all picks at the P-wave: the first swings'
+peak, brought to one distance by its decay, is compared with the median of the stations. One that is
+off by about as much in most events is named.
 """
 
 from collections import deque
@@ -27,7 +28,8 @@ WITHIN_KM = 200.0
 AT_P_S, AT_P_SHARE = 1.5, 0.05
 """A pick this near to P is of it."""
 OFF = 0.65
-"""log10 of the amplitude: more than twice the scatter of single stations (0.3), and less than a power of ten."""
+"""log10 of the amplitude: more than twice the scatter of single stations (0.3), and less than a
+power of ten."""
 ALIKE = 0.4
 EVENTS = 3
 KEPT = 20

@@ -1,7 +1,7 @@
 """PURE: where and when: a nested grid search over trial hypocentres.
 
-Picks and the silence of stations without one go in, the hypocentre of least misfit and its spread come out. The
-misfit stands in ``twin``.
+Picks and the silence of stations without one go in, the hypocentre of least misfit and its spread
+come out. The misfit stands in ``twin``.
 """
 
 import math
@@ -20,16 +20,20 @@ Floats = NDArray[np.float64]
 
 COARSE_STEP_KM = 10.0
 COARSE_STEPS = 16
-"""Either way from the centre: a wider search is coarser, so that none costs more than some milliseconds."""
+"""Either way from the centre: a wider search is coarser, so that none costs more than some
+milliseconds."""
 STARTS = 4
 FEW_PICKS = 4
 APART_STEPS = 2.0
-"""Of few picks the misfit has several narrow valleys: so many of the coarse grid's, so far apart, are looked into."""
+"""Of few picks the misfit has several narrow valleys: so many of the coarse grid's, so far apart,
+are looked into."""
 VALLEYS_BEYOND, SPREAD_BEYOND = 6.0, 25.0
-"""Places so much less likely (e to that power) than the best are no valleys, and add nothing to the spread."""
+"""Places so much less likely (e to that power) than the best are no valleys, and add nothing to the
+spread."""
 DEEP_KM = (80.0, 120.0, 170.0, 230.0, 300.0, 380.0, 470.0, 560.0, 640.0)
 DEEP_HALF_KM, DEEP_STEPS = 150.0, 6
-"""A deep source need not lie among the stations that hear it first; its misfit is smooth over tens of km."""
+"""A deep source need not lie among the stations that hear it first; its misfit is smooth over tens
+of km."""
 DEEP_FINER = (0.5, 0.25)
 DEEP_SPREAD = np.array([-0.4, -0.2, 0.0, 0.2, 0.4])
 DEEP_PICKS = 5
@@ -37,10 +41,12 @@ DEEP_PICKS = 5
 DEEP_GAIN = 2.0
 """So much better (in log likelihood) than the best shallow one a deep hypocentre must be."""
 DEEP_MISFIT = 0.8
-"""And at most so much misfit a pick, what is expected beforehand of depth and distance left aside: picks that belong to no one
-P-wave fit best far below, where all times are alike, and fit badly there (3.7 and more amid aftershocks; deep earthquakes 0.3-0.8)."""
+"""And at most so much misfit a pick, what is expected beforehand of depth and distance left aside:
+picks that belong to no one P-wave fit best far below, where all times are alike, and fit badly
+there (3.7 and more amid aftershocks; deep earthquakes 0.3-0.8)."""
 DEPTH_LOG_PRIOR = 1.6
-"""Deep earthquakes are rare, not impossible: a share of 0.08 is at 100-200 km and 0.01 at 600 (global catalogues), which
+"""Deep earthquakes are rare, not impossible: a share of 0.08 is at 100-200 km and 0.01 at 600
+(global catalogues), which
 1.6 ln(1 + x) follows where x, the depth off the usual in spreads, would cut them off."""
 MAX_PICKS = 32  # the earliest picks; more add time and no accuracy
 MAX_SILENT = 30
@@ -50,9 +56,11 @@ MAX_SILENT = 30
 class Observations:
     """What a location rests on: rows of ECEF x, y, z (km), a time (epoch s), a weight and an amplitude, float64.
 
-    ``picks`` (n, 7): first picks, amplitude as log10 m/s² or NaN, and 1 if read as S, 0 if as P; ``seconds`` (k, 6): what may be S at these stations, with how widely it is taken (1 or more) in the amplitude's place;
-    ``silent`` (m, 6): stations without a pick, up to when their data reach, the amplitude from which they would have picked
-    (log10 m/s²), and how far that can be relied on (0 to 1).
+    ``picks`` (n, 7): first picks, amplitude as log10 m/s² or NaN, and 1 if read as S, 0 if as P;
+    ``seconds`` (k, 6): what may be S at these stations, with how widely it is taken (1 or more) in
+    the amplitude's place; ``silent`` (m, 6): stations without a pick, up to when their data reach,
+    the amplitude from which they would have picked (log10 m/s²), and how far that can be relied on
+    (0 to 1).
     """
 
     picks: Floats
@@ -122,7 +130,8 @@ class Locator:
             [d for d in (2.0, 7.0, 12.0, 18.0, 25.0, 35.0, 50.0, 60.0) if d <= deepest]
         )
         self._deep_depths = np.array([d for d in DEEP_KM if d <= deepest])
-        # What depth and distance cost beforehand where the deep search begins: no deep hypocentre has less
+        # What depth and distance cost beforehand where the deep search begins: no deep hypocentre
+        # has less
         least_km = DEEP_KM[0] * math.prod(1 + share * float(DEEP_SPREAD[0]) for share in DEEP_FINER)
         self._least_deep = NEAR_POWER * math.log(least_km)
         self._least_deep += float(self._depth_misfit(np.array([least_km]))[0])

@@ -7,10 +7,11 @@ Relations (Pd in cm, R hypocentral km):
 | kuyuk-allen-2013 | M = 5.39 + 1.23 log10 Pd + 1.38 log10 R | Kuyuk & Allen 2013, Geophys. Res. Lett. 40, eq. 1 |
 | wu-zhao-2006 | M = (log10 Pd + 3.463 + 1.374 log10 R) / 0.729 | Wu & Zhao 2006, Geophys. Res. Lett. 33, eq. 2 |
 
-Both are for displacement high-passed once at 0.075 Hz. Low-cost sensors are too noisy for that corner at small
-magnitudes, so Pd is taken at the lowest corner at which it stands out of the noise, and what the filters took away is
-given back: the pulse of a Brune source (1970), t exp(-2 pi fc t), is sent through the same cascade of high-passes, one
-before each integration and one after, and its peak compared (``share_kept``).
+Both are for displacement high-passed once at 0.075 Hz. Low-cost sensors are too noisy for that
+corner at small magnitudes, so Pd is taken at the lowest corner at which it stands out of the noise,
+and what the filters took away is given back: the pulse of a Brune source (1970), t exp(-2 pi fc t),
+is sent through the same cascade of high-passes, one before each integration and one after, and its
+peak compared (``share_kept``).
 """
 
 import math
@@ -29,7 +30,8 @@ PASSES_OF_RELATIONS = 1
 CLEAR = 3.0
 """Pd over the peak of the noise before it at which a corner is taken."""
 CERTAIN = 10.0
-"""Pd over the noise from which a station counts in full: what is barely clear is read too low, for it is cut short."""
+"""Pd over the noise from which a station counts in full: what is barely clear is read too low, for
+it is cut short."""
 STRESS_DROP_BAR = 50.0
 """Usual for crustal earthquakes (Allmann & Shearer 2009: median 40 bar)."""
 SHEAR_VELOCITY_KM_S = 3.5
@@ -41,9 +43,11 @@ FEW_STATIONS = 6
 LARGEST_SHARE = 0.25
 """No station of six or more counts for more than this of the whole."""
 OFF, LONE = 0.8, 1.6
-"""Stations this far from the median count for less, and beyond the second for nothing: single stations scatter by 0.3."""
+"""Stations this far from the median count for less, and beyond the second for nothing: single
+stations scatter by 0.3."""
 FALL_SHARE = 0.5
-"""A fall within the error is followed by half at each look: stations that join would make the number go to and fro."""
+"""A fall within the error is followed by half at each look: stations that join would make the
+number go to and fro."""
 FULL_WINDOW_S = 4.0
 """The relations were fitted on so much of the P-wave; shorter windows count for less."""
 
@@ -52,9 +56,9 @@ FULL_WINDOW_S = 4.0
 class Peaks:
     """Peak displacement at one station up to the end of its window, a row a corner.
 
-    ``pd_m`` and ``noise_m`` (F,) f8: peaks after and before the onset, m; ``window_s``: data after the onset used;
-    ``tau_c_s``: predominant period of the first seconds, NaN before they are in. ``passes``: high-passes the displacement
-    went through, one more than integrations.
+    ``pd_m`` and ``noise_m`` (F,) f8: peaks after and before the onset, m; ``window_s``: data after
+    the onset used; ``tau_c_s``: predominant period of the first seconds, NaN before they are in.
+    ``passes``: high-passes the displacement went through, one more than integrations.
     """
 
     seed_id: str
@@ -86,7 +90,8 @@ PULSE_KEPT = (
     np.array([0.029, 0.056, 0.106, 0.230, 0.363, 0.454, 0.522, 0.617, 0.723, 0.839, 0.912, 0.937]),
     np.array([0.022, 0.044, 0.086, 0.195, 0.323, 0.402, 0.450, 0.522, 0.640, 0.776, 0.869, 0.907]),
 )
-"""Share of the pulse's peak after one, two and three causal Butterworth high-passes (computed, see the tests)."""
+"""Share of the pulse's peak after one, two and three causal Butterworth high-passes (computed, see
+the tests)."""
 _LOG_RATIOS = np.log(PULSE_RATIOS).tolist()
 _LOG_KEPT = tuple(np.log(kept).tolist() for kept in PULSE_KEPT)
 
@@ -111,12 +116,14 @@ def from_pd(pd_m: float, distance_km: float, relation: str) -> float:
 def from_displacement(pgd_m: float, distance_km: float) -> float:
     """Magnitude from the peak horizontal displacement (m) of the whole wave at a hypocentral distance (km).
 
-    M = log10 A + 1.73 log10 D - 0.83, A in micrometres, for depths to 60 km (Tsuboi 1954, the Japan Meteorological Agency's until 2003; it
-    differs from Mw by no more than its error for M 5-7, Katsumata 1996, Bull. Seismol. Soc. Am. 86). Tsuboi's D is epicentral; hypocentral is the same
+    M = log10 A + 1.73 log10 D - 0.83, A in micrometres, for depths to 60 km (Tsuboi 1954, the Japan
+    Meteorological Agency's until 2003; it differs from Mw by no more than its error for M 5-7,
+    Katsumata 1996, Bull. Seismol. Soc. Am. 86). Tsuboi's D is epicentral; hypocentral is the same
     where that was fitted and finite above the source.
 
-    Its slope of 1 is that of a whole Brune pulse (a displacement as M0^(2/3)). What the high-pass takes off is given back as for Pd, for the
-    magnitude as it was read: no more, for so the correction can't feed itself.
+    Its slope of 1 is that of a whole Brune pulse (a displacement as M0^(2/3)). What the high-pass
+    takes off is given back as for Pd, for the magnitude as it was read: no more, for so the
+    correction can't feed itself.
     """
     read = math.log10(max(pgd_m, 1e-12) * 1e6) + 1.73 * math.log10(max(distance_km, 1.0)) - 0.83
     source_hz = corner_hz(read) / P_TO_S_CORNER
@@ -126,8 +133,9 @@ def from_displacement(pgd_m: float, distance_km: float) -> float:
 def with_whole_wave(p: StationMagnitude, magnitude: float, share: float) -> StationMagnitude:
     """A station's magnitude from P together with that of its whole wave, of which a ``share`` (0-1) is in.
 
-    Of both readings in full it is the mean. One that has seen but a part of a long rupture is a lower bound: it raises the other, and lowers it
-    only as far as it counts, by the square of its share as P does.
+    Of both readings in full it is the mean. One that has seen but a part of a long rupture is a
+    lower bound: it raises the other, and lowers it only as far as it counts, by the square of its
+    share as P does.
     """
     weight = share**2
     (low, low_weight), (high, _) = sorted([(p.magnitude, p.weight), (magnitude, weight)])
@@ -150,9 +158,10 @@ def station_magnitude(
 ) -> StationMagnitude:
     """One station's magnitude, weighted by how clear its P-wave is and how much of ``whole_s`` there is of it.
 
-    A window shorter than the rupture gives no more than a lower bound (Minson et al. 2018; Trugman et al. 2019: Pd saturates at
-    the magnitude whose rupture lasts as long as the window), so such stations yield to those that have seen more: with the
-    square instead of the root an M 7.9 is an M 7.7 after 30 s instead of 7.5, and no recorded one changes by more than 0.1.
+    A window shorter than the rupture gives no more than a lower bound (Minson et al. 2018; Trugman
+    et al. 2019: Pd saturates at the magnitude whose rupture lasts as long as the window), so such
+    stations yield to those that have seen more: with the square instead of the root an M 7.9 is an
+    M 7.7 after 30 s instead of 7.5, and no recorded one changes by more than 0.1.
     """
     clear = peaks.pd_m / np.maximum(peaks.noise_m, 1e-12)
     corner = next((f for f in range(len(CORNERS_HZ)) if clear[f] >= CLEAR), len(CORNERS_HZ) - 1)
@@ -175,9 +184,10 @@ def station_magnitude(
 def network_magnitude(stations: Sequence[StationMagnitude]) -> tuple[float, float]:
     """Magnitude of the event and its standard error; no station decides it alone.
 
-    Of fewer than ``FEW_STATIONS`` the weighted median, where no weight is above the median weight: of three and more
-    none has half of the whole. Of more the weighted mean about that median, none above ``LARGEST_SHARE``, those more than
-    ``OFF`` away counting for less (Huber 1964) and those more than ``LONE`` away for nothing.
+    Of fewer than ``FEW_STATIONS`` the weighted median, where no weight is above the median weight:
+    of three and more none has half of the whole. Of more the weighted mean about that median, none
+    above ``LARGEST_SHARE``, those more than ``OFF`` away counting for less (Huber 1964) and those
+    more than ``LONE`` away for nothing.
     """
     if not stations:
         return math.nan, math.nan
@@ -232,7 +242,8 @@ def damped(before: float, now: float, error: float) -> float:
 def tau_c_magnitude(stations: Sequence[StationMagnitude]) -> float:
     """Magnitude by the median period of at least ``TAU_C_STATIONS`` stations, a check beside Pd; NaN where there are fewer.
 
-    log10 tau_c = 0.296 M - 1.716 (Wu, Kanamori, Allen & Hauksson 2007, Geophys. J. Int. 170, eq. 4; standard error 0.4).
+    log10 tau_c = 0.296 M - 1.716 (Wu, Kanamori, Allen & Hauksson 2007, Geophys. J. Int. 170, eq. 4;
+    standard error 0.4).
     """
     periods = [s.tau_c_s for s in stations if s.tau_c_s > 0]
     if len(periods) < TAU_C_STATIONS:

@@ -1,10 +1,12 @@
 """PURE: how hard the ground has shaken at a station since P: peak acceleration, velocity and displacement, kept up packet by packet.
 
-What is seen is certain where what is computed from a point may be far too small: along a long rupture, or where a second
-one has begun. From it come intensities near the stations without any source (Hoshiba 2013; Kodera et al. 2018).
+What is seen is certain where what is computed from a point may be far too small: along a long
+rupture, or where a second one has begun. From it come intensities near the stations without any
+source (Hoshiba 2013; Kodera et al. 2018).
 
-The largest of the components counts: some tenths of an intensity below their resultant, and never above. Displacement is that of
-the horizontals together, as magnitudes are read from it (``magnitude.from_displacement``).
+The largest of the components counts: some tenths of an intensity below their resultant, and never
+above. Displacement is that of the horizontals together, as magnitudes are read from it
+(``magnitude.from_displacement``).
 """
 
 import math
@@ -23,7 +25,8 @@ from ew.records import Channel, Inventory, Packet
 from ew.times import NS_PER_S
 
 SETTLE_S = 15.0
-"""By then a 0.075 Hz high-pass has all but forgotten the offset it began with (five time constants); before, that would pass for noise."""
+"""By then a 0.075 Hz high-pass has all but forgotten the offset it began with (five time
+constants); before, that would pass for noise."""
 CORNER_HZ = 0.1
 """Offsets and drift would grow through the integration; GB/T 17742-2020 has 0.1-10 Hz."""
 
@@ -63,7 +66,8 @@ class _Component:
     def displacement(self) -> tuple[float, float] | None:
         """Peak displacement (m) before and since P; ``None`` where it is not known.
 
-        That is on the vertical, without a noise to hold it against, and once the digitiser was at its end: of a clipped wave it tells nothing.
+        That is on the vertical, without a noise to hold it against, and once the digitiser was at
+        its end: of a clipped wave it tells nothing.
         """
         before, since = self._swing[0]
         return (float(before), float(since)) if before > 0 and not self._is_clipped else None
@@ -163,8 +167,8 @@ class MotionTracker:
     def displacement_m(self) -> float:
         """Peak displacement of both horizontals together, m; 0 while it is not ``CERTAIN`` times that before P.
 
-        The root of the sum of both squares, as JMA reads it (Katsumata 1996); where there is but one, twice its own. What the noise adds to a
-        peak is taken off in power.
+        The root of the sum of both squares, as JMA reads it (Katsumata 1996); where there is but
+        one, twice its own. What the noise adds to a peak is taken off in power.
         """
         found = [d for c in self._components.values() if (d := c.displacement) is not None]
         if not found:

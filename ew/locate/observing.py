@@ -17,7 +17,8 @@ from ew.records import Pick
 Floats = NDArray[np.float64]
 
 WARM_UP_S = 11.0
-"""A station with less data than this says nothing by its silence: its picker is still warming up (LTA 10 s)."""
+"""A station with less data than this says nothing by its silence: its picker is still warming up
+(LTA 10 s)."""
 CLEAR_SNR = 2.5
 """Of an onset a station would pick."""
 APART_S = 60.0
@@ -25,23 +26,26 @@ LEAST_S_MINUS_P_S = 1.0
 S_STATIONS = 8
 S_DOUBT = 2.0
 S_WEIGHT = 2.0
-"""An S as loud as ``S_DOUBT`` times the coda before it counts for nothing, four times for one pick, six times and more for two: it can hardly be
-anything else, and a pick's cost for not fitting is held to half of that of P."""
+"""An S as loud as ``S_DOUBT`` times the coda before it counts for nothing, four times for one pick,
+six times and more for two: it can hardly be anything else, and a pick's cost for not fitting is
+held to half of that of P."""
 SECOND_WEIGHT = 0.7
 SECOND_SCALE = 2.0
 """A second pick on the vertical may be S, often late, or coda."""
 SURE_WEIGHT = 0.8
 SLOW_S = 1.5
 LEAST_VP_VS = 1.6
-"""P of a large earthquake grows for seconds, which may pass for S. But S lags behind P by at least so much less one, as a share of P's
-way, and that is at least what P took on from the first station that clearly had it."""
+"""P of a large earthquake grows for seconds, which may pass for S. But S lags behind P by at least
+so much less one, as a share of P's way, and that is at least what P took on from the first station
+that clearly had it."""
 NO_ROWS = np.empty((0, 6))
 
 
 class Observer:
     """Turns onsets into observations.
 
-    The ``s_onset`` behind a pick may be read on its station's horizontals; ``s_sought_s`` is how far these were looked through.
+    The ``s_onset`` behind a pick may be read on its station's horizontals; ``s_sought_s`` is how
+    far these were looked through.
     """
 
     def __init__(
@@ -88,7 +92,8 @@ class Observer:
         if np.isfinite(noise).any():
             rows[:, 4:] = np.nanmedian(noise) + math.log10(CLEAR_SNR), 1.0
             return rows
-        # Nothing is known of amplitudes: a station farther than most that picked may be too far to see it
+        # Nothing is known of amplitudes: a station farther than most that picked may be too far to
+        # see it
         reach = net.distances_km(*centre, stations)
         far = max(float(np.median(reach)), 25.0)
         rows[:, 4], rows[:, 5] = -np.inf, 1 / (1 + (away / (1.5 * far)) ** 4)

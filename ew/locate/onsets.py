@@ -7,23 +7,27 @@ from dataclasses import dataclass, replace
 from ew.records import Pick
 
 AGAIN_S = 0.3
-"""A second pick of a station so close to the first is the same onset, seen with more data: S follows no sooner, from 2.5 km away."""
+"""A second pick of a station so close to the first is the same onset, seen with more data: S
+follows no sooner, from 2.5 km away."""
 SAME_ARRIVAL_S = 1.5
-"""Two sensors of one place pick one wave within this: the one with more noise of its own picks an emergent onset later."""
+"""Two sensors of one place pick one wave within this: the one with more noise of its own picks an
+emergent onset later."""
 LATE_WEIGHT = 0.25
-"""Of an onset that came with Pg after Pn was missed: it says that the wave passed, and little about when it set out."""
+"""Of an onset that came with Pg after Pn was missed: it says that the wave passed, and little about
+when it set out."""
 MAX_NOISE_RATIO = 2.5
-"""RMS before a pick over the quietest before: at most 2.1 before 53 recorded P onsets, above 2.8 before 95 % of the picks that
-followed them within 40 s (docs/picker.md)."""
+"""RMS before a pick over the quietest before: at most 2.1 before 53 recorded P onsets, above 2.8
+before 95 % of the picks that followed them within 40 s (docs/picker.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Onset:
     """A pick as the associator sees it.
 
-    ``is_coda``: it came within the coda of an event at its station. ``log_amplitude``: log10 of the peak acceleration of
-    its first swings, m/s² (NaN where the pick gives no amplitude). ``is_s``: it is read as S, its P having been missed.
-    ``is_late``: it is read as what follows an emergent Pn, up to Pg.
+    ``is_coda``: it came within the coda of an event at its station. ``log_amplitude``: log10 of the
+    peak acceleration of its first swings, m/s² (NaN where the pick gives no amplitude). ``is_s``:
+    it is read as S, its P having been missed. ``is_late``: it is read as what follows an emergent
+    Pn, up to Pg.
     """
 
     pick: Pick

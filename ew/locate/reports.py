@@ -1,8 +1,8 @@
 """PURE: what a detector tells an associator: picks, what followed them, and which stations live.
 
-A pick goes out as soon as it is made; what its station saw before and after it follows packet by packet, as the
-displacement's peaks in bins of a quarter second, the S-wave once it stands out, and how hard the ground has shaken: some
-hundred bytes, whatever the sampling rate.
+A pick goes out as soon as it is made; what its station saw before and after it follows packet by
+packet, as the displacement's peaks in bins of a quarter second, the S-wave once it stands out, and
+how hard the ground has shaken: some hundred bytes, whatever the sampling rate.
 """
 
 import math
@@ -32,10 +32,11 @@ from ew.times import NS_PER_S, seconds_from_ns
 class PickReport:
     """A pick and a run of the peaks around it.
 
-    ``noise_m`` (F,) f8: peak before the onset; ``peaks_m`` (F, n) f8: from bin ``first_bin`` after the onset on, m, a row a
-    corner; ``end_ns``: how far the data reach that they rest on; ``s_onset``: the S-wave behind it, once it stands out;
-    ``pga_m_s2``, ``pgv_m_s``, ``pgd_m``: peak acceleration, velocity and displacement since; ``tau_c_s``: predominant
-    period of the first seconds (NaN before they are in).
+    ``noise_m`` (F,) f8: peak before the onset; ``peaks_m`` (F, n) f8: from bin ``first_bin`` after
+    the onset on, m, a row a corner; ``end_ns``: how far the data reach that they rest on;
+    ``s_onset``: the S-wave behind it, once it stands out; ``pga_m_s2``, ``pgv_m_s``, ``pgd_m``:
+    peak acceleration, velocity and displacement since; ``tau_c_s``: predominant period of the first
+    seconds (NaN before they are in).
     """
 
     pick: Pick

@@ -1,9 +1,10 @@
 """PURE: what short-period sensors take from long periods, given back as far down as a corner.
 
-Below its natural frequency a geophone's counts fall off, so that large earthquakes would be read as small. The recursive filter
-here has zeros where the sensor has poles, and poles where a Butterworth high-pass of the same order has them (after Kanamori,
-Maechling & Hauksson 1999, Bull. Seismol. Soc. Am. 89): sensor and filter together are that high-pass. Noise is given back as
-well, so the corner is to be one at which the wave stands out of it.
+Below its natural frequency a geophone's counts fall off, so that large earthquakes would be read as
+small. The recursive filter here has zeros where the sensor has poles, and poles where a Butterworth
+high-pass of the same order has them (after Kanamori, Maechling & Hauksson 1999, Bull. Seismol. Soc.
+Am. 89): sensor and filter together are that high-pass. Noise is given back as well, so the corner
+is to be one at which the wave stands out of it.
 """
 
 import math
@@ -24,7 +25,8 @@ class Restitution:
 
         order = len(channel.poles)
         angles = math.pi * (2 * np.arange(order) + order + 1) / (2 * order)
-        # The bilinear transform draws frequencies together: exact at the corner, within 0.3 % below a twentieth of the rate
+        # The bilinear transform draws frequencies together: exact at the corner, within 0.3 % below
+        # a twentieth of the rate
         warped = 2 * rate * math.tan(math.pi * corner_hz / rate)
         filters = bilinear_zpk(np.array(channel.poles), warped * np.exp(1j * angles), 1.0, rate)
         self._sections = zpk2sos(*filters)

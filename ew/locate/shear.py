@@ -1,15 +1,16 @@
 """PURE: the S-wave behind a P pick, found on the horizontal components of its station.
 
-Where stations are few, the time from P to S is worth as much as another station: it tells how far away the earthquake
-is, and how deep. Shear motion is mostly horizontal, so S stands out there of the coda of P that hides it from the vertical.
+Where stations are few, the time from P to S is worth as much as another station: it tells how far
+away the earthquake is, and how deep. Shear motion is mostly horizontal, so S stands out there of
+the coda of P that hides it from the vertical.
 
-The onset is where the energy e = n² + e² of the band-passed horizontals after P changes its level most: the least
-Akaike criterion (Maeda 1985) for exponentially distributed energy,
+The onset is where the energy e = n² + e² of the band-passed horizontals after P changes its level
+most: the least Akaike criterion (Maeda 1985) for exponentially distributed energy,
 
     AIC(k) = k log mean(e[:k]) + (n - k) log mean(e[k:])
 
-for k before the loudest half second; it is taken for S if its amplitude is ``CLEAR`` times that of the coda just before,
-and if it is as horizontal as S is: else it is P that still rises.
+for k before the loudest half second; it is taken for S if its amplitude is ``CLEAR`` times that of
+the coda just before, and if it is as horizontal as S is: else it is P that still rises.
 """
 
 import math
@@ -37,19 +38,23 @@ ENOUGH_AFTER_S = 0.6
 """So much of S must be in: less may be a swing of the coda."""
 BEFORE_S = 2.0
 RISE_S = 0.4
-"""The onset is looked for once more with only so much of S: its loudest part may come a second later."""
+"""The onset is looked for once more with only so much of S: its loudest part may come a second
+later."""
 DELAY_S = 0.1
-"""By so much the band-pass brings S late: on synthetic S-waves of M 4.5-5.5 (tests/locate/test_shear.py)."""
+"""By so much the band-pass brings S late: on synthetic S-waves of M 4.5-5.5
+(tests/locate/test_shear.py)."""
 CLEAR = 2.5
 SHARE = 0.75
-"""Least amplitude of a horizontal over the vertical in the first ``SHARE_S`` of S: 0.8-5.9 in 46 recorded S-waves of a low-cost network, 0.6-4.2
-in 20 of others; the rise of P has less in four cases of five."""
+"""Least amplitude of a horizontal over the vertical in the first ``SHARE_S`` of S: 0.8-5.9 in 46
+recorded S-waves of a low-cost network, 0.6-4.2 in 20 of others; the rise of P has less in four
+cases of five."""
 SHARE_S = 1.0
 LONGEST_S = 40.0
 """S - P at 350 km; the history holds no more."""
 
 GREW = 4.0
-"""Horizontals that have grown by so much (amplitude) since the first ``GREW_FROM_S`` of P hold S, even where a growing P hides its onset."""
+"""Horizontals that have grown by so much (amplitude) since the first ``GREW_FROM_S`` of P hold S,
+even where a growing P hides its onset."""
 GREW_FROM_S = 1.5
 
 HORIZONTAL = "NE12XYRT"

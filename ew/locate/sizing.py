@@ -49,8 +49,10 @@ def station_magnitudes(
     whole_s = full_window_s(magnitude)
     found = []
     for i in order[:SIZED_BY]:
-        # All of P, not 4 s as the relations were fitted on: from 70 km on Pn leads and what follows is larger. On ten recorded
-        # earthquakes the last magnitude then scatters by 0.29 about a mean of -0.13, with 8 s by 0.32 and -0.16, with 4 s by 0.34 and -0.23
+        # All of P, not 4 s as the relations were fitted on: from 70 km on Pn leads and what follows
+        # is larger. On ten recorded
+        # earthquakes the last magnitude then scatters by 0.29 about a mean of -0.13, with 8 s by
+        # 0.32 and -0.16, with 4 s by 0.34 and -0.23
         window = float(s_minus_p_s[i]) - S_GUARD_S
         peaks = trackers[i].peaks(max(window, 0.5), float(distances_km[i]))
         if peaks is None:

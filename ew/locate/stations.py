@@ -1,7 +1,8 @@
 """PURE: the places of an inventory's stations as arrays, and how far each one's data reach.
 
-Stations within ``SAME_PLACE_KM`` of each other are one place: sensors under one roof feel the same door, and two of them bear no
-more witness than one. So are the sensors of one station, whatever their codes.
+Stations within ``SAME_PLACE_KM`` of each other are one place: sensors under one roof feel the same
+door, and two of them bear no more witness than one. So are the sensors of one station, whatever
+their codes.
 """
 
 import numpy as np
@@ -12,9 +13,11 @@ from ew.records import Channel, Inventory, Packet
 from ew.times import seconds_from_ns
 
 SAME_PLACE_KM = 0.5
-"""Footsteps, lifts and lorries reach some hundred metres; stations of a seismic network stand kilometres apart."""
+"""Footsteps, lifts and lorries reach some hundred metres; stations of a seismic network stand
+kilometres apart."""
 LOST_S = 10.0
-"""A station silent for longer has to warm up again before its silence means anything: the picker's LTA is as long."""
+"""A station silent for longer has to warm up again before its silence means anything: the picker's
+LTA is as long."""
 JUST_BACK_S = 30.0
 """An outage may end amid the coda of what caused it: for so long a pick counts as coda does."""
 
@@ -29,9 +32,10 @@ def station_of(seed_id: str) -> str:
 class Network:
     """The places where stations stand, as arrays in one order; below, "station" means such a place.
 
-    ``names``: that of the station which comes first by name; ``latitudes``, ``longitudes`` (S,) f8 degrees; ``ecef`` (S, 3) f8
-    km; ``first_s`` and ``end_s`` (S,) f8: from when and up to when there are data (infinite and minus infinity before any came);
-    ``back_s`` (S,) f8: when the place last came back after a gap.
+    ``names``: that of the station which comes first by name; ``latitudes``, ``longitudes`` (S,) f8
+    degrees; ``ecef`` (S, 3) f8 km; ``first_s`` and ``end_s`` (S,) f8: from when and up to when
+    there are data (infinite and minus infinity before any came); ``back_s`` (S,) f8: when the place
+    last came back after a gap.
     """
 
     def __init__(self, inventory: Inventory) -> None:
@@ -92,7 +96,8 @@ class Network:
 def _places(ecef: Floats) -> NDArray[np.int64]:
     """For each station (S, 3) the index of the first one within ``SAME_PLACE_KM`` that is no one else's neighbour, (S,).
 
-    Distances are taken from that first one, so that a dense network does not become one place link by link.
+    Distances are taken from that first one, so that a dense network does not become one place link
+    by link.
     """
     place = np.arange(len(ecef))
     boxes: dict[tuple[int, int, int], list[int]] = {}

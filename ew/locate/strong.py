@@ -1,9 +1,11 @@
 """PURE: motion that only a damaging earthquake makes, and the earthquake that two or three stations are enough for.
 
-Where stations are far apart, people near a large earthquake have felt it before P reaches a fourth station. What two stations record
-then takes the place of the stations that are missing: displacement as an earthquake of ``STRONG_MAGNITUDE`` and more makes it where
-the onsets put it, that lasts, with accelerations people feel. On-site warning rests on the same (Wu & Kanamori 2005; Hsu et al. 2016),
-with one station; here two far apart must agree, and no live station near by may have stayed silent.
+Where stations are far apart, people near a large earthquake have felt it before P reaches a fourth
+station. What two stations record then takes the place of the stations that are missing:
+displacement as an earthquake of ``STRONG_MAGNITUDE`` and more makes it where the onsets put it,
+that lasts, with accelerations people feel. On-site warning rests on the same (Wu & Kanamori 2005;
+Hsu et al. 2016), with one station; here two far apart must agree, and no live station near by may
+have stayed silent.
 """
 
 import math
@@ -30,25 +32,27 @@ STRONG_MAGNITUDE = 5.5
 NEAR_MAGNITUDE = 6.0
 """Of two onsets alone: an M 6 is felt strongly 50 km away."""
 LASTING_S = 2.0
-"""So long displacement stays above a quarter of its peak so far: P of an M 5.5 does for 2-3 s, what falls or slams for 1."""
+"""So long displacement stays above a quarter of its peak so far: P of an M 5.5 does for 2-3 s, what
+falls or slams for 1."""
 FELT_M_S2 = 0.1
 """Peak acceleration at one of the stations: CSIS 3.6, felt by many."""
 NEAR_FELT_M_S2 = 0.3
 """Peak acceleration at both of two stations: CSIS 5.0, felt by all."""
 NEAR_KM = 70.0
-"""Two stations are near each other up to here: 70 km is the middle of networks with stations every 40-120 km."""
+"""Two stations are near each other up to here: 70 km is the middle of networks with stations every
+40-120 km."""
 CLEAR_WEIGHT = 0.65
 """Least weight of an onset that counts (SNR 2.5)."""
 LEAST_SHARE = 0.7
-"""Of the live stations that P has reached or reaches within a second: three of four. A blast that three stations of a dense network
-hear is no earthquake."""
+"""Of the live stations that P has reached or reaches within a second: three of four. A blast that
+three stations of a dense network hear is no earthquake."""
 SEEN_KM = 60.0
 """P of a damaging earthquake does not pass a live station so near unseen."""
 RECENT_S = 60.0
 LOOK_S = 0.25
 FOLLOWED_MOST = 32
-"""Onsets looked at, those of the strongest first motion: each costs 50 us a look, and amid hundreds of
-noise picks a damaging earthquake's are among the strongest."""
+"""Onsets looked at, those of the strongest first motion: each costs 50 us a look, and amid hundreds
+of noise picks a damaging earthquake's are among the strongest."""
 TRIED = 3
 """Pairs tried at once, the earliest first."""
 

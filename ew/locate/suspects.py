@@ -1,9 +1,10 @@
 """PURE: stations whose P comes too early or too late, event after event: a clock that is off, or wrong coordinates.
 
-Location outvotes such a station without a word (its pick fits no P-wave, and so is no arrival of the event). Here each
-well-located event, once it is over, is held against all clear picks of its time: what a station's pick nearest to P was off is
-kept, and a station that is off most times by about as much is named. A pick at the S-wave may only mean that P was missed: it
-counts once several events show that it does not move with S.
+Location outvotes such a station without a word (its pick fits no P-wave, and so is no arrival of
+the event). Here each well-located event, once it is over, is held against all clear picks of its
+time: what a station's pick nearest to P was off is kept, and a station that is off most times by
+about as much is named. A pick at the S-wave may only mean that P was missed: it counts once several
+events show that it does not move with S.
 """
 
 from collections import deque
@@ -27,7 +28,8 @@ WITHIN_KM = 200.0
 CLEAR_SNR = 6.0
 OFF_S = 1.5
 OFF_SHARE = 0.05
-"""Off by more than this and a share of the travel time is more than picks and a one-dimensional Earth explain."""
+"""Off by more than this and a share of the travel time is more than picks and a one-dimensional
+Earth explain."""
 AT_S_S = 2.0
 S_EVENTS = 3
 """A late clock looks like S in one event; in so many, at other distances, it does not."""

@@ -1,22 +1,25 @@
 """PURE: the loops of location in NumPy and SciPy: the misfit of trial hypocentres, displacement and S onsets.
 
-The formulas and constants of both forms stand here. Tests hold the compiled form (``core.c``) to this one, which runs
-where no compiler was.
+The formulas and constants of both forms stand here. Tests hold the compiled form (``core.c``) to
+this one, which runs where no compiler was.
 
-Misfit of a trial hypocentre (smaller is better), a robust likelihood in the manner of Satriano et al. (2008) with
-not-yet-arrived stations after Horiuchi et al. (2005):
+Misfit of a trial hypocentre (smaller is better), a robust likelihood in the manner of Satriano et
+al. (2008) with not-yet-arrived stations after Horiuchi et al. (2005):
 
-    sum over first picks  w_i * -log( (1 - e) exp(-|r_i| / s_i - w_A |a_i + n log10 R_i - A| / s_A) + e
+    sum over first picks  w_i * -log( (1 - e) exp(-|r_i| / s_i - w_A |a_i + n log10 R_i - A| / s_A)
+    + e
                                       + e_P exp(-|q_i| / 2 s_i) )
-                          r_i = t_i - (t0 + P_i), t0 the weighted median; q_i = t_i - (t0 + S_i), for P may have been missed;
-                          a_i the log10 amplitude, A the weighted median: it must fit as well, or the pick is noise;
-                          of a pick read as S, r_i = q_i and nothing is left of e_P
+                          r_i = t_i - (t0 + P_i), t0 the weighted median; q_i = t_i - (t0 + S_i),
+                          for P may have been missed; a_i the log10 amplitude, A the weighted
+                          median: it must fit as well, or the pick is noise; of a pick read as S,
+                          r_i = q_i and nothing is left of e_P
     + sum over second     w_i * -log( (1 - e_S) exp(-|q_i| / c_i s_i) + e_S )      c_i: 1 for S onsets, 2 for second picks
     + sum over stations without S by now  c_S * w_i * min(1, (end_i - (t0 + S_i) - delay) / ramp)    S must have been seen by now
     + sum over silent     c * p_j * min(1, (end_j - (t0 + P_j) - delay) / ramp)    P must have been seen by now; p_j: how
                           likely it is, from A at its distance and the noise
     + 1.4 ln R          R: hypocentral distance of the nearest pick; to be seen from R takes a magnitude that grows by
-                        1.4 log10 R (Kuyuk & Allen 2013), and those grow rarer as 10^-M (Gutenberg & Richter 1944)
+                        1.4 log10 R (Kuyuk & Allen 2013), and those grow rarer as 10^-M (Gutenberg &
+                        Richter 1944)
     + prior(depth)
 
 with s_i = s_0 + s_1 P_i: model errors grow with the way travelled.
@@ -31,7 +34,8 @@ OUTLIER = 0.02  # e: share of the likelihood an outlier keeps, which bounds its 
 SCALE_S = 0.45  # s_0: picking and clock error
 SCALE_SHARE = 0.02  # s_1: error of a one-dimensional model, share of the travel time
 S_OUTLIER = 0.15  # e_S: a second pick at a station is often coda
-# The peak of the first swings falls off as R^-n: 1.6 in acceleration (Wu & Kanamori 2008 have 1.4-1.9 for P amplitudes);
+# The peak of the first swings falls off as R^-n: 1.6 in acceleration (Wu & Kanamori 2008 have
+# 1.4-1.9 for P amplitudes);
 # single stations scatter by a factor of 2-3 for their sites and the radiation pattern.
 DECAY = 1.6
 AMPLITUDE_SCALE = 0.3
@@ -43,7 +47,8 @@ SILENT_DELAY_S = 1.2  # a pick is out this long after its onset: decision and pa
 SILENT_RAMP_S = 2.0
 SILENT_COST = 1.6  # c: one in five misses a P-wave that stands out
 SILENT_SPREAD = 0.4  # single stations scatter by so much in log10 amplitude
-# Stations that are heard are the loud ones: the others are expected to be fainter by so much, in units of 2 spreads
+# Stations that are heard are the loud ones: the others are expected to be fainter by so much, in
+# units of 2 spreads
 SILENT_FAINTER = 0.3
 NO_S_YET = -1.0  # marks a row of ``seconds``: up to its time no S stood out on the horizontals
 NO_S_DELAY_S = 0.8  # S is found so long after its onset (``shear``: its first 0.6 s, looked for each half second)
@@ -53,7 +58,8 @@ LOG10_E = 0.4342944819032518
 P_KM_PER_S = 9.0  # no travel time of the first 1,000 km is shorter than this allows, and a second
 
 
-# Of the likelihoods -log((1 - e) exp(-x) + e) tables are kept: a look-up costs a tenth of an exponential and a logarithm
+# Of the likelihoods -log((1 - e) exp(-x) + e) tables are kept: a look-up costs a tenth of an
+# exponential and a logarithm
 COST_STEPS = 32  # a unit of x; linear between them is right within 1e-4
 COST_UP_TO = 12  # from here on the cost is that of an outlier
 
@@ -172,14 +178,16 @@ def misfit_grid(
 ) -> None:
     """Misfit and origin time of trial hypocentres: each epicentre at each depth.
 
-    ``nodes`` (N, 3) ECEF of epicentres, km; ``depths``, ``prior`` (D,); ``tables`` (2, depths, distances) P and S
-    times; ``picks`` (n, 7), ``seconds`` (k, 6), ``silent`` (m, 6): rows of ECEF x, y, z, time, weight and log10 amplitude of
-    the first picks of stations, and whether each is read as S (1) or as P (0); of what may be S there the width c instead of
-    the amplitude (``NO_S_YET``: none up to that time); of stations without a pick how far their data reach, the log10
-    amplitude from which they would have picked, and how far that can be relied on. Out: ``misfit``, ``origin`` (N, D).
+    ``nodes`` (N, 3) ECEF of epicentres, km; ``depths``, ``prior`` (D,); ``tables`` (2, depths,
+    distances) P and S times; ``picks`` (n, 7), ``seconds`` (k, 6), ``silent`` (m, 6): rows of ECEF
+    x, y, z, time, weight and log10 amplitude of the first picks of stations, and whether each is
+    read as S (1) or as P (0); of what may be S there the width c instead of the amplitude
+    (``NO_S_YET``: none up to that time); of stations without a pick how far their data reach, the
+    log10 amplitude from which they would have picked, and how far that can be relied on. Out:
+    ``misfit``, ``origin`` (N, D).
 
-    Where the misfit is more than ``beyond`` above the least of them it may be a lower bound (it is complete here, but not
-    in the compiled form, which takes half as long for that).
+    Where the misfit is more than ``beyond`` above the least of them it may be a lower bound (it is
+    complete here, but not in the compiled form, which takes half as long for that).
     """
     del beyond
     is_s, weights = picks[:, 6] > 0, picks[:, 4]
@@ -223,12 +231,14 @@ def displacement_peaks(
 ) -> None:
     """Run a waveform to displacement and keep its peak in bins of time.
 
-    ``samples`` (n,) with the offset removed; ``scale`` to m/s or m/s²; ``integrations`` 1 or 2; ``biquads`` (F, 5)
-    high-passes, ``state`` (F, 3, 4) (delays, previous value and integral of each stage), ``bins`` (F, B) peaks in m;
-    the bin of sample i is ``first_bin + i * bin_per_sample``; negative ones are not kept. ``squares`` (2, B): sums of u² and
-    of its derivative's for the first high-pass, in the same bins (Kanamori 2005's tau_c); (2, 0) where they are not asked for.
+    ``samples`` (n,) with the offset removed; ``scale`` to m/s or m/s²; ``integrations`` 1 or 2;
+    ``biquads`` (F, 5) high-passes, ``state`` (F, 3, 4) (delays, previous value and integral of each
+    stage), ``bins`` (F, B) peaks in m; the bin of sample i is ``first_bin + i * bin_per_sample``;
+    negative ones are not kept. ``squares`` (2, B): sums of u² and of its derivative's for the first
+    high-pass, in the same bins (Kanamori 2005's tau_c); (2, 0) where they are not asked for.
 
-    Each stage is high-passed, so that noise and offsets can't grow through the integrations; the trapezoidal rule.
+    Each stage is high-passed, so that noise and offsets can't grow through the integrations; the
+    trapezoidal rule.
     """
     from scipy.signal import lfilter  # noqa: PLC0415 - slow to load
 
@@ -264,8 +274,8 @@ def s_onset(
 ) -> tuple[int, float]:
     """Index of the S onset in ``energy`` (N,) and its clarity; -1 if none stands out.
 
-    ``p_at``: the sample of P; ``first``: that from which S is looked for; ``rise``, ``enough``, ``before``: samples (``shear``);
-    ``clear``: the least clarity.
+    ``p_at``: the sample of P; ``first``: that from which S is looked for; ``rise``, ``enough``,
+    ``before``: samples (``shear``); ``clear``: the least clarity.
     """
     late = energy[first:]
     sums = np.concatenate([[0.0], np.cumsum(late)])
