@@ -36,7 +36,11 @@ def test_password_is_known_by_its_hash_alone() -> None:
     assert access.check("b", b"secret") is None
 
 
-@pytest.mark.parametrize("line", ["a:device", "a:king:1$1$1$AA==$AA==", "a:device:plain"])
+COSTLY = f"a:device:1048576$8$1$AA==${'A' * 43}="
+"""A hash that would take a gigabyte to check."""
+
+
+@pytest.mark.parametrize("line", ["a:device", "a:king:1$1$1$AA==$AA==", "a:device:plain", COSTLY])
 def test_line_that_is_no_user_is_named_by_its_number_and_not_by_its_secret(line: str) -> None:
     with pytest.raises(UsersError, match=r"users, line 2") as caught:
         parse_users(f"\n{line}\n", "users", {"device": UNRESTRICTED})

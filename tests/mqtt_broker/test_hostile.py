@@ -149,3 +149,26 @@ async def test_shares_within_shares_are_plain_text_however_many(broker: Address)
         one.subscribe("$share/g/" * 7000 + "a")
         assert (await one.next())[0] == Type.SUBACK
         await one.is_silent()
+
+
+async def test_client_of_another_protocol_is_disconnected_at_once(broker: Address) -> None:
+    async with wire(broker, b"GET / HTTP/1.1\r\n\r\n") as one:
+        assert await one.end() == []
+
+
+class _Hurried(Server):
+    """A hundred seconds pass in one."""
+
+    @staticmethod
+    def now() -> float:
+        return 100 * asyncio.get_running_loop().time()
+
+
+async def test_client_that_never_sends_connect_is_disconnected() -> None:
+    server = _Hurried()
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+    await server.stop()

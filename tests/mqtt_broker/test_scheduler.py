@@ -209,6 +209,14 @@ def test_iteration_has_its_budget_and_no_more_for_all_in_the_queue() -> None:
         assert [worker.done for worker in workers] == [number * ITERATION_WORK // 2] * 2
 
 
+def test_client_that_comes_while_others_wait_has_nothing_to_spend() -> None:
+    due: list[Callable[[], None]] = []
+    scheduler = Scheduler(due.append)
+    assert scheduler.floor == 0
+    scheduler.enqueue(Greedy(scheduler))
+    assert scheduler.floor == scheduler.budget == ITERATION_WORK
+
+
 @pytest.mark.parametrize("qos", [0, 1])
 async def test_flood_of_four_clients_neither_delays_urgent_messages_nor_loses_others(
     broker: Address, qos: int
