@@ -22,9 +22,9 @@ GRID = 24
 class Coverage:
     """Earthquakes at places spread over a region, arrays of shape (places,), float64.
 
-    ``alert_s``: from the origin to the first alert, s; ``blind_km``: epicentral distance within which
-    S is faster than that alert, km. ``spacing_km``: median distance of a station to its nearest
-    neighbour.
+    ``alert_s``: from the origin to the first alert, s; ``blind_km``: epicentral distance within
+    which S is faster than that alert, km. ``spacing_km``: median distance of a station to its
+    nearest neighbour.
     """
 
     stations: int
@@ -77,7 +77,7 @@ def coverage_of(
 
 
 def _places(polygon: Sequence[tuple[float, float]]) -> Floats:
-    """Places in a polygon, (places, 2): those of a regular grid, or its corners where it is tiny."""
+    """Places in a polygon, (places, 2): those of a regular grid, or its corners if it is tiny."""
     corners = np.array(polygon, dtype=np.float64)
     # Longitudes about the first corner's, so that a region may lie across 180 degrees
     east = corners[0, 1] + (corners[:, 1] - corners[0, 1] + 180) % 360 - 180
