@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ew.delivery.retained import SendRecord
 from ew.errors import InputError
 from ew.storage import database
 from ew.storage import journal as module
@@ -28,6 +29,18 @@ def until(condition: Callable[[], bool], within_s: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "not within its time"
         time.sleep(0.01)
+
+
+def test_alerts_that_wait_for_a_database_do_not_fill_the_memory(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "ew.sqlite")  # not started: nothing is written
+    told = [
+        SendRecord(f"ew/v1/alert/device/tv-{n}", "e1", 1, 1, n, 3.5, 2, 3) for n in range(1_000)
+    ]
+    for _ in range(module.PARTS_WAITING_MOST + 5):
+        journal.note_alerts(told)
+    journal.note_version(body(1))
+    assert journal.status()["waiting"] == module.PARTS_WAITING_MOST + 1
+    assert journal.lost == 5
 
 
 @pytest.fixture(autouse=True)
