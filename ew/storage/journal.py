@@ -87,7 +87,9 @@ class Journal:
         Beyond ``PARTS_WAITING_MOST`` waiting parts further alerts are dropped and counted.
         """
         for event_id, part in parts(records):
-            if sum(entry.table == "alerts" for entry in self._waiting) >= PARTS_WAITING_MOST:
+            with self._changed:
+                waiting = sum(entry.table == "alerts" for entry in self._waiting)
+            if waiting >= PARTS_WAITING_MOST:
                 self.lost += 1
                 continue
             self._part = max(self._part + 1, time.time_ns() // NS_PER_US)

@@ -43,6 +43,18 @@ def test_alerts_that_wait_for_a_database_do_not_fill_the_memory(tmp_path: Path) 
     assert journal.lost == 5
 
 
+def test_alerts_are_taken_while_others_are_written(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "ew.sqlite")
+    journal.start()
+    told = [SendRecord(f"ew/v1/alert/device/tv-{n}", "e1", 1, 1, n, 3.5, 2, 3) for n in range(10)]
+    for _ in range(2_000):
+        journal.note_alerts(told)
+        until(lambda: journal.status()["waiting"] < module.PARTS_WAITING_MOST)
+    until(lambda: journal.status()["waiting"] == 0)
+    journal.stop()
+    assert (journal.written, journal.lost) == (2_000, 0)
+
+
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRY_FIRST_S", 0.02)
