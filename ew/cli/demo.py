@@ -144,7 +144,11 @@ def _pipeline(
     others = [d for d in devices if d.kind not in by_cell]
     kinds = list(config.policy.kinds)
     groups = [
-        cell_targets({cell_of(d.latitude, d.longitude) for d in phones}),
+        # Whoever opens /phone at a city is alerted too, also where no simulated phone is near
+        cell_targets(
+            {cell_of(phone.latitude, phone.longitude) for phone in phones}
+            | {cell_of(city.latitude, city.longitude) for city in chosen.cities}
+        ),
         device_targets(
             [d.device_id for d in others],
             np.array([kinds.index(d.kind) for d in others], np.uint8),
