@@ -1,6 +1,8 @@
 """PURE: one earthquake under way: what it rests on, what was told of it, and whether that has changed."""
 
 import math
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ew.geo import distance_km
@@ -16,6 +18,7 @@ from ew.records import (
     StationMotion,
     VersionKind,
 )
+from ew.times import iso_from_seconds
 
 MOVED_KM = 2.0
 GREW = 0.1
@@ -140,3 +143,21 @@ class Event:
     def is_same(self, theirs: Origin) -> bool:
         """Whether another origin is of this earthquake."""
         return is_same_earthquake(self.origin, theirs)
+
+
+def as_told(told: EventVersion) -> Event:
+    """An event of which only what was told is known."""
+    o = told.origin
+    errors = (0.0 if math.isnan(e) else e for e in (
+        o.time_error_s, o.horizontal_error_km, o.depth_error_km))  # fmt: skip
+    hypocentre = Hypocentre(o.time_s, o.latitude, o.longitude, o.depth_km, 0.0, *errors)
+    return Event(told.event_id, hypocentre, {}, told.issued_s, 0, told.source)
+
+
+def event_id(first: Onset, names: Sequence[str]) -> str:
+    """The same on every machine that has the same first pick: its time and its station's checksum.
+
+    ``names``: those of the stations, by their number.
+    """
+    stamp = iso_from_seconds(first.time_s)[:19].translate({ord(c): None for c in "-:"})
+    return f"ew{stamp}{zlib.crc32(names[first.station].encode()) & 0xFFFF:04x}"

@@ -6,21 +6,19 @@ versions that are due.
 """
 
 import math
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-
-import numpy as np
 
 from ew.components import is_vertical, verticals_of
 from ew.config import Config
 from ew.locate.amplitudes import log_acceleration
 from ew.locate.associator import Associator, Candidate
 from ew.locate.claims import Claims
-from ew.locate.event import Event
+from ew.locate.event import Event, as_told, event_id
 from ew.locate.event_size import EventSizer
 from ew.locate.felt import FeltRule, Shaken
-from ew.locate.locator import MAX_PICKS, Hypocentre, Locator
+from ew.locate.grouping import WITHDRAW_SHARE, Grouping
+from ew.locate.locator import Locator
 from ew.locate.onsets import Onset
 from ew.locate.partners import PartnerSolutions
 from ew.locate.reports import PickReport
@@ -34,7 +32,7 @@ from ew.records import (
     Pick,
 )
 from ew.stage_timer import StageTimer
-from ew.times import iso_from_seconds, ns_from_seconds, seconds_from_ns
+from ew.times import seconds_from_ns
 from ew.traveltimes import TravelTimes
 
 KEEP_PICKS_S = 120.0
@@ -44,13 +42,6 @@ PUT_OFF_S = 0.02
 """A search that was put off follows with the next tick."""
 UNSIZED_S = 0.5
 """An event without a magnitude is not told for so long: nobody would be alerted by it."""
-LATE_OPEN_S = 30.0
-"""An event is followed at least so long after it was declared."""
-WITHDRAW_AFTER_S = 8.0
-WITHDRAW_SHARE = 0.25
-FEW_ONSETS = 8
-RECONSIDER_S = 30.0
-"""So few onsets may have been grouped wrongly: for so long the whole is looked at anew."""
 
 
 class EventEngine:
@@ -90,9 +81,9 @@ class EventEngine:
         )
         self._felt = FeltRule(self._config, self._network, travel_times, self._waves)
         self._shaken: Shaken | None = None
-        self._heard: list[Onset] = []
-        self._free: list[Onset] = []
-        self._events: list[Event] = []
+        self._group = Grouping(
+            self._config, travel_times, self._associator, self._claims, self._waves
+        )
         self._told: dict[str, EventVersion] = {}
         self._is_new = False  # a free onset has come since the last search for a further event
         self._is_put_off = False
@@ -103,7 +94,7 @@ class EventEngine:
     @property
     def active_events(self) -> tuple[str, ...]:
         """Ids of the events that still claim picks."""
-        return tuple(event.event_id for event in self._events)
+        return tuple(event.event_id for event in self._group.events)
 
     def feed(
         self, picks: Sequence[Pick], packets: Sequence[Packet], now_s: float
@@ -123,7 +114,7 @@ class EventEngine:
             versions = self._feel(now_s)
         self._forget(now_s)
         wait_s = PUT_OFF_S if is_put_off else self._config.version_interval_s
-        is_going = is_put_off or any(self._is_open(event, now_s) for event in self._events)
+        is_going = is_put_off or any(self._is_open(event, now_s) for event in self._group.events)
         self.wake_at_s = now_s + wait_s if is_going else None
         return versions
 
@@ -131,10 +122,12 @@ class EventEngine:
         """Search for an earthquake among the free onsets; whether one has begun."""
         with self._timer.stage("associate"):
             candidate = (
-                self._associator.declare(self._free) if self._is_new and self._free else None
+                self._associator.declare(self._group.free)
+                if self._is_new and self._group.free
+                else None
             )
             if candidate is None and self._config.strong_motion:
-                candidate = self._strong.find(self._free, now_s, is_new=self._is_new)
+                candidate = self._strong.find(self._group.free, now_s, is_new=self._is_new)
             self._is_new = False
             if candidate is not None:
                 self._begin(candidate, now_s)
@@ -142,11 +135,11 @@ class EventEngine:
 
     def _feel(self, now_s: float) -> list[EventVersion]:
         """What is told where the ground shakes hard at stations whose onsets no event explains."""
-        found = self._felt.find(self._free, now_s)
+        found = self._felt.find(self._group.free, now_s)
         known = {o.pick for o in self._shaken.onsets} if self._shaken is not None else set()
         if found and not known.intersection(o.pick for o in found):
             first = min(found, key=lambda o: (o.time_s, o.pick.seed_id))
-            self._shaken = Shaken(self._event_id(first), found)
+            self._shaken = Shaken(event_id(first, self._network.names), found)
         if not found or self._shaken is None:
             return []
         self._shaken.onsets = found
@@ -158,7 +151,7 @@ class EventEngine:
 
     def _updates(self, now_s: float) -> list[EventVersion]:
         """The versions that are due, oldest event first."""
-        going = [event for event in self._events if self._is_open(event, now_s)]
+        going = [event for event in self._group.events if self._is_open(event, now_s)]
         return [v for event in going if (v := self._update(event, now_s)) is not None]
 
     def take_reports(self, reports: Sequence[PickReport]) -> list[Pick]:
@@ -174,7 +167,7 @@ class EventEngine:
 
     def take_back(self, version: EventVersion, told: EventVersion) -> None:
         """A version of ours was not published, for it says no more than ``told``: go on from that."""
-        for event in self._events:
+        for event in self._group.events:
             if event.event_id == version.event_id and event.version == version.version:
                 event.version, event.issued = told.version, told.origin
 
@@ -183,11 +176,11 @@ class EventEngine:
         self._told[told.event_id] = told
         if told.source != "ew":
             self._partners.recall(told)
-        by_id = {event.event_id: event for event in self._events}
+        by_id = {event.event_id: event for event in self._group.events}
         if told.event_id in by_id:
             self._go_on_from(by_id[told.event_id], told)
             return
-        same = [event for event in self._events if event.is_same(told.origin)]
+        same = [event for event in self._group.events if event.is_same(told.origin)]
         if same:
             nearest = min(same, key=lambda e: abs(e.hypocentre.time_s - told.origin.time_s))
             self._go_on_from(nearest, told)
@@ -200,7 +193,7 @@ class EventEngine:
         claiming its S-waves and coda, or these would make new events; its P-waves may declare it
         again.
         """
-        for event in self._events:
+        for event in self._group.events:
             told = self._told.get(event.event_id)
             event.version = told.version if told else 0
             event.issued = told.origin if told else None
@@ -208,9 +201,9 @@ class EventEngine:
             event.issued_motions = {m.seed_id: m.pga_m_s2 for m in told.motions} if told else {}
             event.is_cancelled = told is not None and told.kind == "cancel"
             event.looked_s = -math.inf
-        known = {event.event_id for event in self._events}
+        known = {event.event_id for event in self._group.events}
         self._recalled = {
-            event_id: _recalled(told)
+            event_id: as_told(told)
             for event_id, told in self._told.items()
             if event_id not in known and told.kind != "cancel"
         }
@@ -226,7 +219,7 @@ class EventEngine:
 
     def add_origin(self, theirs: EventVersion, now_s: float) -> EventVersion | None:
         """Another agency's solution, with its own id and version numbers (``PartnerSolutions.add``)."""
-        return self._partners.add(replace(theirs, issued_s=now_s), self._events, self._told)
+        return self._partners.add(replace(theirs, issued_s=now_s), self._group.events, self._told)
 
     def cancel(self, event_id: str, now_s: float) -> EventVersion | None:
         """Cancel an event by an operator's word; ``None``: it is not under way, or nobody was told.
@@ -234,7 +227,7 @@ class EventEngine:
         What is still heard of it, by us or by partners, makes no new event.
         """
         self._partners.drop(event_id)
-        for event in self._events:
+        for event in self._group.events:
             if event.event_id == event_id and not event.is_cancelled:
                 event.is_cancelled = event.is_silenced = True
                 is_told = bool(event.version)
@@ -268,47 +261,33 @@ class EventEngine:
             return False
         amplitude = log_acceleration(pick, self._inventory[pick.seed_id])
         onset = Onset(pick, station, seconds_from_ns(pick.time_ns), log_amplitude=amplitude)
-        here = [o for o in self._heard if o.station == station]
+        here = [o for o in self._group.heard if o.station == station]
         if any(onset.is_beside(other) for other in here):
             return False
         if any(onset.repeats(other) for other in here):
-            self._heard = [o for o in self._heard if not onset.repeats(o)]
-            self._free = [o for o in self._free if not onset.repeats(o)]
-        self._heard.append(onset)
+            self._group.heard = [o for o in self._group.heard if not onset.repeats(o)]
+            self._group.free = [o for o in self._group.free if not onset.repeats(o)]
+        self._group.heard.append(onset)
         is_coda = self._network.is_just_back(station, onset.time_s)
-        for event in self._events:
+        for event in self._group.events:
             if onset.repeats(event.onsets.get(station)):
                 event.onsets[station] = onset
                 return False
             (claim,) = self._claims.of(event, [onset])
             if claim in ("P", "Pg"):
-                self._join(event, replace(onset, is_late=claim == "Pg"))
+                self._group.join(event, replace(onset, is_late=claim == "Pg"))
             elif claim == "S" and event.is_by_s and station not in event.onsets:
-                self._join(event, replace(onset, is_s=True))
+                self._group.join(event, replace(onset, is_s=True))
             if claim in ("P", "Pg", "S", "same"):
                 return False
             is_coda |= claim == "coda"
-        for recalled in self._recalled.values():
-            (claim,) = self._claims.of(recalled, [onset])
+        for event in self._recalled.values():
+            (claim,) = self._claims.of(event, [onset])
             if claim == "S":
                 return False
             is_coda |= claim == "coda"
-        self._free.append(replace(onset, is_coda=is_coda))
+        self._group.free.append(replace(onset, is_coda=is_coda))
         return True
-
-    def _join(self, event: Event, onset: Onset) -> None:
-        event.onsets[onset.station] = onset
-        if onset.time_s > self._ends_s(event):
-            return
-        event.trackers[onset.station] = self._waves.follow(self._p_of(event, onset))
-
-    def _p_of(self, event: Event, onset: Onset) -> Pick:
-        """Where the P-wave of an onset begins: S tells nothing of Pd, so before it P is read where it must be."""
-        if not onset.is_s:
-            return onset.pick
-        away = self._fit.distances_km(event.hypocentre, np.array([onset.station]))
-        p_s = event.hypocentre.time_s + float(self._travel.p_s(away, event.hypocentre.depth_km)[0])
-        return replace(onset.pick, time_ns=ns_from_seconds(p_s))
 
     # Declaring, updating, letting go
 
@@ -316,10 +295,10 @@ class EventEngine:
         used = {o.pick for o in candidate.onsets}
         first = min(candidate.onsets, key=lambda o: (o.time_s, o.pick.seed_id))
         needed = min(self._config.min_stations, len(candidate.onsets))
-        event = Event(self._event_id(first), candidate.hypocentre, {}, now_s, needed)
+        event = Event(event_id(first, self._network.names), candidate.hypocentre, {}, now_s, needed)
         for onset in candidate.onsets:
-            self._join(event, onset)
-        ours = {e.event_id for e in self._events}
+            self._group.join(event, onset)
+        ours = {e.event_id for e in self._group.events}
         for told in self._told.values():
             is_withdrawn = told.kind == "cancel" and told.source != "ew"
             if told.event_id not in ours and event.is_same(told.origin) and not is_withdrawn:
@@ -328,17 +307,17 @@ class EventEngine:
             self._go_on_from(event, self._told[self._shaken.event_id])
             self._shaken = None
         self._recalled.pop(event.event_id, None)
-        self._events.append(event)
-        left = [o for o in self._free if o.pick not in used]
-        self._free = []
+        self._group.events.append(event)
+        left = [o for o in self._group.free if o.pick not in used]
+        self._group.free = []
         for onset, claim in zip(left, self._claims.of(event, left), strict=True):
             if claim in ("P", "Pg") and onset.station not in event.onsets:
-                self._join(event, replace(onset, is_late=claim == "Pg"))
+                self._group.join(event, replace(onset, is_late=claim == "Pg"))
                 continue
             if claim == "coda" and not onset.is_coda:
-                self._free.append(replace(onset, is_coda=True))
+                self._group.free.append(replace(onset, is_coda=True))
             elif claim not in ("S", "same"):
-                self._free.append(onset)
+                self._group.free.append(onset)
 
     def _explains(self, event: Event, shaken: Shaken) -> bool:
         """Whether what was told without a source is of this event: its onsets are P, S or coda there."""
@@ -346,18 +325,12 @@ class EventEngine:
         heard = {o.pick for o in event.onsets.values()}
         return all(c or o.pick in heard for c, o in zip(claims, shaken.onsets, strict=True))
 
-    def _event_id(self, first: Onset) -> str:
-        """The same on every machine that hears the same first pick: its time and its station's checksum."""
-        name = self._network.names[first.station]
-        stamp = iso_from_seconds(first.time_s)[:19].translate({ord(c): None for c in "-:"})
-        return f"ew{stamp}{zlib.crc32(name.encode()) & 0xFFFF:04x}"
-
     def _update(self, event: Event, now_s: float) -> EventVersion | None:
         if now_s - event.looked_s < self._config.version_interval_s:
             return None
         event.looked_s = now_s
         with self._timer.stage("locate"):
-            self._relocate(event, now_s)
+            self._group.relocate(event, now_s)
         onsets = list(event.onsets.values())
         if not event.version and not self._fit.is_plausible(
             event.hypocentre, onsets, WITHDRAW_SHARE
@@ -365,12 +338,12 @@ class EventEngine:
             # Where it came to lie it should have been seen nearer by: its picks are free again, and
             # nobody was told
             event.is_cancelled = True
-            self._regroup(event, ())
-            self._free.extend(onsets)
+            self._group.regroup(event, ())
+            self._group.free.extend(onsets)
             return None
         with self._timer.stage("size"):
             self._sizer.size(event)
-        if event.version and self._is_refuted(event, now_s):
+        if event.version and self._group.is_refuted(event, now_s):
             return self._cancel(event, now_s)
         if event.version and not event.is_changed:
             return None
@@ -397,116 +370,28 @@ class EventEngine:
         )
         return self._told[event.event_id]
 
-    def _relocate(self, event: Event, now_s: float) -> None:
-        """The hypocentre again; a young event of few onsets may turn out to be another one, with other onsets."""
-        onsets = list(event.onsets.values())
-        if (
-            len(onsets) <= FEW_ONSETS
-            and now_s - event.declared_s <= RECONSIDER_S
-            and not event.is_by_s
-        ):
-            found = self._associator.reconsider(
-                event.hypocentre, onsets, self._not_others(event), now_s, event.needed
-            )
-            if found is not None and event.may_become(found):
-                event.hypocentre = found.hypocentre
-                self._regroup(event, found.onsets)
-        # Beyond so many the earliest stay the same, and so would the hypocentre
-        elif event.issued_count < len(onsets) and event.issued_count <= MAX_PICKS:
-            event.hypocentre = self._associator.relocate(
-                event.hypocentre, onsets, self._not_others(event)
-            )
-            self._regroup(event, self._fit.fitting(event.hypocentre, onsets))
-        else:
-            return
-        self._reread(event)
-
-    def _reread(self, event: Event) -> None:
-        """Read an event's onsets as S, or as P again, where that is likelier."""
-        candidate = self._associator.reread(event.hypocentre, list(event.onsets.values()))
-        if candidate is not None:
-            self._regroup(event, ())
-            event.hypocentre = candidate.hypocentre
-            self._regroup(event, self._fit.fitting(event.hypocentre, candidate.onsets))
-
-    def _not_others(self, event: Event) -> list[Onset]:
-        """What was heard and is neither P nor S of another event."""
-        pool = self._heard
-        for other in self._events:
-            if other is not event:
-                theirs = {o.pick for o in other.onsets.values()}
-                claims = self._claims.of(other, pool)
-                pool = [
-                    o
-                    for o, claim in zip(pool, claims, strict=True)
-                    if claim != "S" and o.pick not in theirs
-                ]
-        return pool
-
-    def _regroup(self, event: Event, onsets: Sequence[Onset]) -> None:
-        """Give an event these onsets instead of those it has."""
-        kept = {o.pick for o in onsets}
-        for station, onset in list(event.onsets.items()):
-            if onset.pick not in kept:
-                del event.onsets[station]
-                tracker = event.trackers.pop(station, None)
-                if tracker is not None:
-                    self._waves.let_go(tracker)
-        for onset in onsets:
-            if onset.station not in event.onsets:
-                self._join(event, onset)
-        taken = {o.pick for o in event.onsets.values()}
-        self._free = [o for o in self._free if o.pick not in taken]
-
-    def _is_refuted(self, event: Event, now_s: float) -> bool:
-        """Too few of its onsets are left, or too many stations that must have seen it by now did not."""
-        if len(event.onsets) < event.needed:
-            return True
-        if (
-            now_s - event.declared_s < WITHDRAW_AFTER_S
-            or len(event.onsets) > self._config.min_stations
-        ):
-            return False
-        return (
-            self._fit.share_in_reach(event.hypocentre, list(event.onsets.values())) < WITHDRAW_SHARE
-        )
-
     def _is_open(self, event: Event, now_s: float) -> bool:
         """Whether versions of an event may still come."""
-        return not event.is_cancelled and now_s <= self._ends_s(event)
-
-    def _ends_s(self, event: Event) -> float:
-        """When the last version of an event may come: P from 600 km down takes longer than others are followed."""
-        until_s = event.hypocentre.time_s + self._config.update_until_s
-        return max(until_s, event.declared_s + LATE_OPEN_S)
+        return not event.is_cancelled and now_s <= self._group.ends_s(event)
 
     def _forget(self, now_s: float) -> None:
-        self._heard = [o for o in self._heard if now_s - o.time_s <= KEEP_PICKS_S]
-        self._free = [o for o in self._free if now_s - o.time_s <= KEEP_PICKS_S]
+        self._group.heard = [o for o in self._group.heard if now_s - o.time_s <= KEEP_PICKS_S]
+        self._group.free = [o for o in self._group.free if now_s - o.time_s <= KEEP_PICKS_S]
         self._waves.forget(now_s - KEEP_PICKS_S)
         self._partners.forget(now_s - CLAIM_S)
         self._told = {k: v for k, v in self._told.items() if now_s - v.origin.time_s <= CLAIM_S}
         self._recalled = {k: e for k, e in self._recalled.items() if k in self._told}
         if self._shaken is not None and self._shaken.event_id not in self._told:
             self._shaken = None
-        for event in self._events:
+        for event in self._group.events:
             if event.trackers and not self._is_open(event, now_s):
                 for tracker in event.trackers.values():
                     self._waves.let_go(tracker)
                 event.trackers.clear()
         # An event goes on claiming its S-waves and coda long after its last version, or they would
         # make new ones
-        self._events = [
+        self._group.events = [
             e
-            for e in self._events
+            for e in self._group.events
             if (e.is_silenced or not e.is_cancelled) and now_s - e.hypocentre.time_s <= CLAIM_S
         ]
-
-
-def _recalled(told: EventVersion) -> Event:
-    """An event of which only what was told is known."""
-    o = told.origin
-    errors = (0.0 if math.isnan(e) else e for e in (
-        o.time_error_s, o.horizontal_error_km, o.depth_error_km))  # fmt: skip
-    hypocentre = Hypocentre(o.time_s, o.latitude, o.longitude, o.depth_km, 0.0, *errors)
-    return Event(told.event_id, hypocentre, {}, told.issued_s, 0, told.source)

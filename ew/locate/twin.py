@@ -7,8 +7,7 @@ Misfit of a trial hypocentre (smaller is better), a robust likelihood in the man
 al. (2008) with not-yet-arrived stations after Horiuchi et al. (2005):
 
     sum over first picks  w_i * -log( (1 - e) exp(-|r_i| / s_i - w_A |a_i + n log10 R_i - A| / s_A)
-    + e
-                                      + e_P exp(-|q_i| / 2 s_i) )
+                                      + e + e_P exp(-|q_i| / 2 s_i) )
                           r_i = t_i - (t0 + P_i), t0 the weighted median; q_i = t_i - (t0 + S_i),
                           for P may have been missed; a_i the log10 amplitude, A the weighted
                           median: it must fit as well, or the pick is noise; of a pick read as S,

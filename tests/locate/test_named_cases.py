@@ -162,7 +162,7 @@ def test_engine_holds_no_more_after_hours_than_after_minutes(travel_times: Trave
         picks = [Pick(str(rng.choice(ids)), time_ns, time_ns, 3.0)]
         engine.feed(picks, [Packet(seed_id, start_ns, 1.0, wave) for seed_id in ids], now_s)
     assert len(engine.active_events) <= 2
-    assert len(engine._free) <= 20
+    assert len(engine._group.free) <= 20
     assert sum(len(tuple(engine._waves._history.packets(seed_id))) for seed_id in ids) <= 6 * len(
         ids
     )

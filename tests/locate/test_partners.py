@@ -134,7 +134,7 @@ def test_our_cancel_leaves_what_a_partner_says(
     (ours,) = hear(engine, picks)
     if has_partner:
         engine.add_origin(theirs(1, magnitude=5.4), ours.issued_s + 0.1)
-    monkeypatch.setattr(engine, "_is_refuted", lambda *_: True)
+    monkeypatch.setattr(engine._group, "is_refuted", lambda *_: True)
     (last,) = engine.feed((), (), ours.issued_s + 2.0)
     assert last.event_id == ours.event_id
     if not has_partner:
