@@ -22,7 +22,7 @@ from itertools import groupby
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_BENCHMARKS = {"__main__", "harness"}
+NOT_BENCHMARKS = {"rounds", "__main__", "harness"}
 
 Row = Mapping[str, object]
 

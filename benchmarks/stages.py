@@ -57,7 +57,7 @@ async def _round(
     out.submit(plan)
     report = await swarm.report(number, within_s=10.0)
     await out.drain()
-    sent_ns = [record.sent_ns for record in out.records if record.event_id == version.event_id]
+    sent_ns = [record.sent_ns for record in out.take_acknowledged()]
     return {
         "version -> plan": (planned_ns - start_ns) / 1e6,
         "version -> first publish": (min(sent_ns) - start_ns) / 1e6,
