@@ -67,10 +67,10 @@ def is_from_afar(
     """
     if fitting_s >= LOCAL_S or _median([10**o.log_amplitude for o in onsets]) >= LOCAL_M_S2:
         return False
-    if depth_km > DEEP_KM and _is_from_below(tried, late_s, network):
-        return False
     period_s = max(_median([o.pick.period_s for o in some]) for some in (onsets, tried))
     if period_s > PERIOD_S:
+        if depth_km > DEEP_KM and _is_from_below(tried, late_s, network):
+            return False
         # Such waves rise slowly and are picked badly: a majority near the plane is enough
         near = [len(_plane_wave(tried, network, n * FIT_S)) / len(tried) for n in (1, 2)]
         if period_s <= SURELY_S:

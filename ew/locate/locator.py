@@ -191,8 +191,8 @@ class Locator:
         own += NEAR_POWER * math.log(nearest_km)
         if float(grid.misfit.min()) >= shallow - DEEP_GAIN:
             return None
-        # Of the picks alone: P of a deep earthquake grows for long, and its steps are taken for S
-        picks = replace(seen, seconds=seen.seconds[:0], silent=seen.silent[:0])
+        # Without S: P of a deep earthquake grows for long, and its steps are taken for S
+        picks = replace(seen, seconds=seen.seconds[:0])
         latitude, longitude = grid.place()
         place = np.array([latitude]), np.array([longitude])
         alone = self._run(*place, np.array([depth_km]), picks)
