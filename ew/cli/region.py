@@ -106,10 +106,12 @@ def _rings(geojson: dict[str, Any]) -> list[list[list[float]]]:
         return [ring for feature in geojson["features"] for ring in _rings(feature)]
     if kind == "Feature":
         return _rings(geojson["geometry"])
-    if kind == "MultiPolygon":
-        return [polygon[0] for polygon in geojson["coordinates"]]
-    if kind == "Polygon":
-        return [geojson["coordinates"][0]]
+    if kind in ("MultiPolygon", "Polygon"):
+        coordinates = geojson["coordinates"]
+        polygons = coordinates if kind == "MultiPolygon" else [coordinates]
+        if any(len(polygon) > 1 for polygon in polygons):
+            raise ValueError("a polygon with a hole: a region has none")
+        return [polygon[0] for polygon in polygons]
     raise ValueError(f"a {kind} is no polygon")
 
 

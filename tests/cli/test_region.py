@@ -70,6 +70,8 @@ def test_several_polygons_are_several_regions(tmp_path: Path) -> None:
     [
         ({"type": "Point", "coordinates": [1, 2]}, "a Point is no polygon"),
         ({"type": "Polygon"}, "region.json: no GeoJSON"),
+        ({"type": "Polygon", "coordinates": 2 * square(30.0, 103.0)["coordinates"]}, "a hole"),
+        ({"type": "Polygon", "coordinates": [[[103, 30], [104, 30], [103, 30]]]}, "at least 3"),
         ([], "region.json: no GeoJSON"),
         ({"type": "FeatureCollection", "features": []}, "no polygon in it"),
         (square(103.0, 30.0), "latitude 103"),
