@@ -15,14 +15,13 @@ from ew.delivery.progress import VersionProgress
 from ew.errors import MessageError
 from ew.records import EventVersion, Pick
 from ew.service.histograms import StageHistograms
-from ew.times import US_PER_S, us_from_seconds
+from ew.times import NS_PER_US, US_PER_S, us_from_seconds
 
 VERSIONS_KEPT = 256
 RECEIPTS_KEPT = 10_000
 """Most receipts of a version that are kept by device; later ones are not counted."""
 CLOCKS_S = 2.0
 """Most that a device's clock may be off, s; a receipt that is further off is refused."""
-NS_PER_US = 1000
 
 
 @dataclass(slots=True)

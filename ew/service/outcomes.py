@@ -18,9 +18,9 @@ from ew.service.latency import Latencies
 from ew.service.live_updates import LiveUpdates
 from ew.sources.listen import listen
 from ew.storage.journal import Journal
+from ew.times import NS_PER_US
 
 EVERY_S = 1.0
-NS_PER_US = 1000
 
 
 class Outcomes:

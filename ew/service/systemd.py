@@ -8,7 +8,8 @@ import os
 import socket
 import time
 
-US_PER_S = 1_000_000
+from ew.times import US_PER_S
+
 SAYINGS = 4.0
 """The watchdog is notified this many times within its time limit."""
 

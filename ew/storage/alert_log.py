@@ -8,8 +8,9 @@ from typing import Protocol, TypeVar
 
 import orjson
 
+from ew.times import NS_PER_US
+
 PART_MOST = 1000
-NS_PER_US = 1000
 
 
 class Acknowledged(Protocol):

@@ -22,6 +22,7 @@ from ew.errors import InputError
 from ew.storage.alert_log import Acknowledged, packed, parts
 from ew.storage.database import Database
 from ew.storage.tables import alerts, latencies, versions
+from ew.times import NS_PER_US
 
 log = logging.getLogger("ew.journal")
 
@@ -30,7 +31,6 @@ WAITING_MOST = 20_000
 network."""
 PARTS_WAITING_MOST = 200
 """Most parts of a thousand alerts that wait: some 50 MB."""
-NS_PER_US = 1000
 RETRY_FIRST_S, RETRY_MOST_S = 0.2, 5.0
 BATCH_MOST = 200
 STOP_WITHIN_S = 2.0
