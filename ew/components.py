@@ -1,4 +1,4 @@
-"""PURE: finds the vertical channel of each sensor.
+"""PURE: the station and the sensor of a channel, and each sensor's vertical.
 
 A sensor is what one instrument records: the channels whose SEED ids differ in the orientation code
 alone (``NET.STA.LOC.BI?``). Its vertical is the channel whose dip is +-90 degrees (StationXML),
@@ -17,6 +17,11 @@ degree."""
 def sensor_of(seed_id: str) -> str:
     """The sensor a channel belongs to: its SEED id without the orientation code."""
     return seed_id[:-1]
+
+
+def station_of(seed_id: str) -> str:
+    """``NET.STA``: several channels or sensors of one station count as one."""
+    return seed_id[: seed_id.index(".", seed_id.index(".") + 1)]
 
 
 def verticals_of(inventory: Inventory) -> dict[str, str]:

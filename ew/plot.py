@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from ew.components import verticals_of
+from ew.components import station_of, verticals_of
 from ew.errors import InputError
 from ew.geo import destination, distance_km, wrap_longitude
 from ew.records import EventVersion, Pick
@@ -131,7 +131,7 @@ def _map(
     history: Sequence[EventVersion],
     travel_times: TravelTimes,
 ) -> None:
-    picked = {pick.seed_id.rsplit(".", 2)[0] for pick in picks}
+    picked = {station_of(pick.seed_id) for pick in picks}
     verticals = verticals_of(event_dir.inventory).values()
     # Longitudes are drawn relative to the first station: the date line is no edge of the map
     middle = event_dir.inventory[next(iter(verticals))].longitude if verticals else 0.0
@@ -141,7 +141,7 @@ def _map(
 
     for seed_id in verticals:
         channel = event_dir.inventory[seed_id]
-        is_picked = seed_id.rsplit(".", 2)[0] in picked
+        is_picked = station_of(seed_id) in picked
         colour = "tab:green" if is_picked else "0.7"
         ax.plot(east(channel.longitude), channel.latitude, "^", color=colour)
     if history:

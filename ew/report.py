@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ew.components import station_of
 from ew.geo import distance_km
 from ew.locate.gains import GainSuspect
 from ew.locate.magnitude import tau_c_magnitude
@@ -76,7 +77,7 @@ def physical_limit_s(
         travel_s = float(travel_times.p_s(distance, depth_km))
         arrival_s = origin.time_s + travel_s
         if any(first_s <= arrival_s <= last_s for first_s, last_s in parts):
-            station = seed_id.rsplit(".", 2)[0]
+            station = station_of(seed_id)
             arrivals[station] = min(travel_s, arrivals.get(station, math.inf))
     ordered = sorted(arrivals.values())
     return ordered[stations - 1] if len(ordered) >= stations else None

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from ew.api.access import may_look_on, needing
 from ew.api.page import PageSource, page_router
 from ew.api.stations import Station, station_rows
-from ew.locate.stations import station_of
+from ew.components import station_of
 from ew.records import Channel
 from ew.service.hub import Hub
 

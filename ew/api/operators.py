@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from ew.api.access import backend_of, needing
-from ew.locate.stations import station_of
+from ew.components import station_of
 from ew.records import EventVersion, Origin
 from ew.seeds import seed_path
 from ew.times import iso_from_seconds

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from ew.api.access import backend_of, needing
-from ew.locate.stations import station_of
+from ew.components import station_of
 from ew.records import Channel
 from ew.times import iso_from_us, seconds_from_iso
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ew.components import station_of
 from ew.geo import distance_km
 from ew.locate.amplitudes import log_acceleration
-from ew.locate.stations import station_of
 from ew.locate.twin import DECAY
 from ew.records import EventVersion, Inventory, Pick
 from ew.times import seconds_from_ns

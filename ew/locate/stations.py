@@ -8,6 +8,7 @@ their codes.
 import numpy as np
 from numpy.typing import NDArray
 
+from ew.components import station_of
 from ew.geo import distance_to_km, ecef_km
 from ew.records import Channel, Inventory, Packet
 from ew.times import seconds_from_ns
@@ -22,11 +23,6 @@ JUST_BACK_S = 30.0
 """An outage may end amid the coda of what caused it: for so long a pick counts as coda does."""
 
 Floats = NDArray[np.float64]
-
-
-def station_of(seed_id: str) -> str:
-    """``NET.STA``: several channels or sensors of one station count as one."""
-    return seed_id[: seed_id.index(".", seed_id.index(".") + 1)]
 
 
 class Network:

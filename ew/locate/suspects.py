@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ew.components import station_of
 from ew.geo import distance_km
-from ew.locate.stations import station_of
 from ew.records import EventVersion, Inventory, Pick
 from ew.times import seconds_from_ns
 from ew.traveltimes import TravelTimes

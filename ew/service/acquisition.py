@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ew.broker_address import BrokerAddress
+from ew.components import station_of
 from ew.config import Config
-from ew.locate.stations import station_of
 from ew.records import Packet
 from ew.service.tasks import Watch
 from ew.sources.backlog import Backlog

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ew.components import station_of
 from ew.records import Channel, Packet, Pick
 from ew.shaking.relations import from_motion
 from ew.times import NS_PER_S, NS_PER_US
@@ -59,7 +60,7 @@ class GroundMotion:
         self._picked_ns = {i: at for i, at in self._picked_ns.items() if at > old_ns}
         ranked = self._in_turn(by_channel)
         motion = {
-            _station(seed_id): self._intensity(seed_id, by_channel[seed_id])
+            station_of(seed_id): self._intensity(seed_id, by_channel[seed_id])
             for seed_id in ranked[:STATIONS_MOST]
         }
         messages: list[dict[str, Any]] = [
@@ -102,10 +103,6 @@ class GroundMotion:
             pgv = float(np.abs(samples).max())
             pga = float(np.abs(np.diff(samples)).max() * rate)
         return round(from_motion(self._scale, pga, pgv), 1)
-
-
-def _station(seed_id: str) -> str:
-    return ".".join(seed_id.split(".")[:2])
 
 
 def _joined(packets: Sequence[Packet]) -> list[Packet]:

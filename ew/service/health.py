@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ew.components import verticals_of
+from ew.components import station_of, verticals_of
 from ew.geo import ecef_km
 from ew.records import Inventory, Packet
 from ew.times import NS_PER_S
@@ -69,12 +69,12 @@ class StationHealth:
         places: dict[str, tuple[float, float]] = {}
         for seed_id in verticals_of(inventory).values():
             channel = inventory[seed_id]
-            places.setdefault(_station(seed_id), (channel.latitude, channel.longitude))
+            places.setdefault(station_of(seed_id), (channel.latitude, channel.longitude))
         self.stations = tuple(places)
         self._needed = needed
         index = {station: number for number, station in enumerate(self.stations)}
         self._index = {
-            seed_id: index[_station(seed_id)] for seed_id in verticals_of(inventory).values()
+            seed_id: index[station_of(seed_id)] for seed_id in verticals_of(inventory).values()
         }
         self._came_s = np.full(len(places), np.nan)
         self._end_s = np.full(len(places), np.nan)
@@ -155,11 +155,6 @@ def outdated(inventory: Inventory, now_s: float) -> list[str]:
 def no_data(last_packet_s: float, started_s: float, now_s: float) -> list[str]:
     """A reason if no packet at all has come for ``GRACE_S``."""
     return ["no data"] if now_s - max(last_packet_s, started_s) > GRACE_S else []
-
-
-def _station(seed_id: str) -> str:
-    network, station, *_ = seed_id.split(".")
-    return f"{network}.{station}"
 
 
 def _areas(places: list[tuple[float, float]], size: int) -> NDArray[np.intp]:

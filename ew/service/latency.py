@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ew.alerts.message import parse_receipt
+from ew.components import station_of
 from ew.delivery.progress import VersionProgress
 from ew.errors import MessageError
 from ew.records import EventVersion, Pick
@@ -60,7 +61,7 @@ class Latencies:
             del self._lines[next(iter(self._lines))]
         issued_us = us_from_seconds(version.issued_s)
         times = sorted(
-            {a.pick.seed_id.rsplit(".", 2)[0]: a.pick.time_ns for a in version.arrivals}.values()
+            {station_of(a.pick.seed_id): a.pick.time_ns for a in version.arrivals}.values()
         )
         ends = [pick.decided_ns for pick in picks if pick.decided_ns]
         fixed = {

@@ -31,10 +31,9 @@ from ew.alerts.message import (
 from ew.alerts.planner import AlertPlanner
 from ew.alerts.release_gate import ReleaseGate
 from ew.broker_address import BrokerAddress
-from ew.components import verticals_of
+from ew.components import station_of, verticals_of
 from ew.config import Config
 from ew.delivery.publisher import Publisher
-from ew.locate.stations import station_of
 from ew.pipeline import TICK_NS, Output, Pipeline
 from ew.records import Channel, EventVersion, Pick, Status
 from ew.service.acquisition import Acquisition

@@ -7,10 +7,10 @@ wrong by the difference, and their times would make the channel's correct data l
 """
 
 from collections import deque
-from functools import lru_cache
 
 import numpy as np
 
+from ew.components import station_of
 from ew.records import Packet
 from ew.times import NS_PER_S
 
@@ -44,7 +44,7 @@ class FuturePackets:
         ``now_s``: the host's time (epoch seconds); ``steady_s``: that of a monotonic clock.
         """
         lead_s = packet.end_ns / NS_PER_S - now_s
-        self._leads[_station(packet.seed_id)] = lead_s, steady_s
+        self._leads[station_of(packet.seed_id)] = lead_s, steady_s
         if lead_s <= AHEAD_S and not self._held:
             return [packet]
         released: list[Packet] = []
@@ -89,11 +89,5 @@ class FuturePackets:
 
     def _leave_out(self, came_s: float, packet: Packet) -> None:
         self.left_out += 1
-        station = _station(packet.seed_id)
+        station = station_of(packet.seed_id)
         self._named[station] = self._leads[station][0], came_s
-
-
-@lru_cache(maxsize=65_536)
-def _station(seed_id: str) -> str:
-    network, station, *_ = seed_id.split(".")
-    return f"{network}.{station}"

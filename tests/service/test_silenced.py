@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from ew import Packet
-from ew.locate.stations import station_of
+from ew.components import station_of
 from ew.service.runtime import Service
 from ew.storage.store import Store
 
