@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from ew.api.backend import DATABASE_ERRORS, ServiceGoneError
 from ew.errors import MessageError
+from ew.storage.database import reason_of
 
 log = logging.getLogger("ew.web")
 
@@ -93,8 +94,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 async def _no_database(_: Request, error: Exception) -> Response:
     """The database can't be used now: alerts do not need it, but this answer does."""
-    reason = str(getattr(error, "orig", None) or error)
-    return problem(503, f"the database can't be used: {reason}")
+    return problem(503, f"the database can't be used: {reason_of(error)}")
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:

@@ -19,7 +19,7 @@ from ew.detect import bank
 from ew.errors import EwError, InputError
 from ew.service.doctor import Finding, examine
 from ew.service.loading import load_inventory, load_keys
-from ew.storage.database import Database
+from ew.storage.database import Database, reason_of
 from ew.times import US_PER_S
 
 DISK_LEAST_BYTES = 200 * 1024 * 1024
@@ -86,7 +86,7 @@ def _database(config: Config) -> Finding:
         with database.engine().connect() as connection:
             version = ".".join(map(str, connection.dialect.server_version_info or ()))
     except (InputError, SQLAlchemyError) as error:
-        return Finding("database", False, str(getattr(error, "orig", None) or error).strip())
+        return Finding("database", False, reason_of(error))
     return Finding("database", True, f"{database.name}: PostgreSQL {version}")
 
 

@@ -5,6 +5,8 @@ Both have one schema (``ew.storage.tables``), brought up to date by migrations
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, Table, create_engine, inspect, make_url, text
@@ -25,6 +27,11 @@ MIGRATE_WITHIN_S = 10
 """Longest wait for another process that migrates the same file, s."""
 MIGRATION_LOCK = 0x6577
 """Key of PostgreSQL's advisory lock under which one process at a time migrates ("ew")."""
+
+
+def reason_of(error: Exception) -> str:
+    """A database error's reason in the driver's words, without the statement that met it."""
+    return str(getattr(error, "orig", None) or error).strip()
 
 
 class Database:
@@ -83,6 +90,23 @@ class Database:
         except OSError:
             return None
         return None if found is None else (found.st_dev, found.st_ino)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection of its own to the database, whose schema is up to date; it blocks.
+
+        Raises:
+            InputError: it can't be read; the message says why.
+        """
+        engine = self.engine()
+        try:
+            self.migrate(engine)
+            with engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise InputError(f"{self.name}: {reason_of(error)}") from error
+        finally:
+            engine.dispose()
 
     async def prepare(self) -> None:
         """Run ``migrate`` in a thread."""

@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ew.errors import InputError
 from ew.storage.alert_log import Acknowledged, packed, parts
-from ew.storage.database import Database
+from ew.storage.database import Database, reason_of
 from ew.storage.tables import alerts, latencies, versions
 from ew.times import NS_PER_US
 
@@ -166,7 +166,7 @@ class Journal:
             self.error = None
 
     def _failed(self, error: SQLAlchemyError | InputError) -> None:
-        reason = str(getattr(error, "orig", None) or error).strip()
+        reason = reason_of(error)
         if self.error is None:
             log.warning(
                 "journal: %s can't be written: %s; trying again", self._database.name, reason

@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import SQLAlchemyError
 
-from ew.errors import InputError
 from ew.shaking.targets import Targets, device_targets
 from ew.storage.database import Database
 from ew.storage.tables import devices, silenced
@@ -31,20 +29,13 @@ def read_targets(
     index = {kind: number for number, kind in enumerate(kinds)}
     names: list[str] = []
     numbers, latitudes, longitudes = bytearray(), array("d"), array("d")
-    engine = database.engine()
-    try:
-        database.migrate(engine)
-        with engine.connect() as connection:
-            for rows in _rows(connection, ids):
-                found = [row for row in rows if row[1] in index]
-                names += [row[0] for row in found]
-                numbers += bytes([index[row[1]] for row in found])
-                latitudes.extend([row[2] for row in found])
-                longitudes.extend([row[3] for row in found])
-    except SQLAlchemyError as error:
-        raise InputError(f"{database.name}: {getattr(error, 'orig', None) or error}") from error
-    finally:
-        engine.dispose()
+    with database.reading() as connection:
+        for rows in _rows(connection, ids):
+            found = [row for row in rows if row[1] in index]
+            names += [row[0] for row in found]
+            numbers += bytes([index[row[1]] for row in found])
+            latitudes.extend([row[2] for row in found])
+            longitudes.extend([row[3] for row in found])
     return device_targets(
         names,
         np.frombuffer(numbers, np.uint8),
@@ -59,16 +50,9 @@ def read_silenced(database: Database) -> dict[str, str]:
     Raises:
         InputError: the database can't be read; the message says why.
     """
-    engine = database.engine()
-    try:
-        database.migrate(engine)
-        with engine.connect() as connection:
-            rows = connection.execute(select(silenced.c.station, silenced.c.who, silenced.c.why))
-            return {station: f"silenced by {who}: {why}" for station, who, why in rows}
-    except SQLAlchemyError as error:
-        raise InputError(f"{database.name}: {getattr(error, 'orig', None) or error}") from error
-    finally:
-        engine.dispose()
+    with database.reading() as connection:
+        rows = connection.execute(select(silenced.c.station, silenced.c.who, silenced.c.why))
+        return {station: f"silenced by {who}: {why}" for station, who, why in rows}
 
 
 def _rows(connection: Connection, ids: Sequence[str] | None) -> Iterator[Sequence[Any]]:

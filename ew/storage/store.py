@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ew.errors import InputError
 from ew.storage.alert_log import AcknowledgedAlert, unpacked
-from ew.storage.database import Database
+from ew.storage.database import Database, reason_of
 from ew.storage.tables import actions, alerts, devices, latencies, silenced, versions
 
 
@@ -59,8 +59,7 @@ class Store:
         try:
             await self._database.prepare()
         except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).strip()
-            raise InputError(f"{self._database.name} can't be used: {reason}") from error
+            raise InputError(f"{self._database.name} can't be used: {reason_of(error)}") from error
         return self
 
     async def __aexit__(
