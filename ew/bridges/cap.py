@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ew.alerts.trust import Verifier
-from ew.bridges.histories import Histories
 from ew.cap import cap_of_event
 from ew.config import Config
 from ew.records import EventVersion, Status
@@ -23,26 +21,11 @@ class CapWriter:
 
     config: Config
     travel_times: TravelTimes
-    histories: Histories
     sender: str
     _entries: list[tuple[str, EventVersion, Status]] = field(default_factory=list)
 
-    @property
-    def verifier(self) -> Verifier:
-        """What verifies the messages."""
-        return self.histories.verifier
-
-    def take(self, payload: bytes, now_us: int) -> dict[str, bytes]:
-        """The files for an event message by name: CAP message and feed; none if it is not new.
-
-        Raises:
-            MessageError: it is no event message, or is not signed with a key that the roots vouch
-                for.
-        """
-        found = self.histories.take(payload, now_us)
-        if found is None:
-            return {}
-        history, status = found
+    def files(self, history: Sequence[EventVersion], status: Status) -> dict[str, bytes]:
+        """The CAP message of an event's newest version, and the feed with it."""
         version = history[-1]
         name = f"{version.event_id}.{version.version}.xml"
         self._entries = [(name, version, status), *self._entries][:ENTRIES_MOST]

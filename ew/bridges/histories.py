@@ -1,5 +1,6 @@
 """PURE: the published versions of each event, from its verified messages."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -11,14 +12,10 @@ EVENTS_KEPT = 64
 
 
 class FileWriter(Protocol):
-    """Turns event messages into files."""
+    """Turns the versions of an event into files."""
 
-    @property
-    def verifier(self) -> Verifier:
-        """The verifier of the messages; documents of keys are given to it."""
-
-    def take(self, payload: bytes, now_us: int) -> dict[str, bytes]:
-        """The files of a message by name; none if it is not new. Raises MessageError."""
+    def files(self, history: Sequence[EventVersion], status: Status) -> dict[str, bytes]:
+        """The files to write for an event's newest version, by name."""
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 import aiomqtt
 
 from ew.alerts.message import TOPIC_EVENT, TOPIC_KEYS
-from ew.bridges.histories import FileWriter
+from ew.bridges.histories import FileWriter, Histories
 from ew.bridges.home_assistant import AVAILABLE, TEST, TEST_S, PlaceState, discovery
 from ew.bridges.notify import Notice, Notices
 from ew.bridges.watcher import PlaceAlert, Watcher
@@ -199,7 +199,11 @@ async def deliver(delivery: Delivery, post: Post) -> None:
 
 
 async def files(
-    broker: BrokerAddress, writer: FileWriter, folder: Path, on_subscribed: Callable[[], None]
+    broker: BrokerAddress,
+    histories: Histories,
+    writer: FileWriter,
+    folder: Path,
+    on_subscribed: Callable[[], None],
 ) -> None:
     """Write the files of each event version until cancelled."""
 
@@ -207,13 +211,13 @@ async def files(
         for topic, payload in messages:
             try:
                 if topic == TOPIC_KEYS:
-                    writer.verifier.update(payload)
+                    histories.verifier.update(payload)
                     continue
-                made = writer.take(payload, _clock_us()) if payload else {}
+                found = histories.take(payload, _clock_us()) if payload else None
             except MessageError as error:
                 log.warning("refused: %s", error)
                 continue
-            for name, data in made.items():
+            for name, data in (writer.files(*found) if found is not None else {}).items():
                 part = folder / f".{name}.part"  # readers of the folder see whole files only
                 part.write_bytes(data)
                 part.replace(folder / name)

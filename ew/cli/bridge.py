@@ -152,8 +152,7 @@ def cap(watched: Watched, folder: Path, sender: str) -> None:
         InputError: the folder can't be made.
     """
     table = TravelTimes.of(watched.config.locate)
-    histories = Histories(watched.verifier())
-    _write_files(watched, CapWriter(watched.config, table, histories, sender), folder, "CAP")
+    _write_files(watched, CapWriter(watched.config, table, sender), folder, "CAP")
 
 
 def quakeml(watched: Watched, folder: Path, *, drills: bool) -> None:
@@ -162,8 +161,7 @@ def quakeml(watched: Watched, folder: Path, *, drills: bool) -> None:
     Raises:
         InputError: the folder can't be made.
     """
-    writer = QuakemlWriter(Histories(watched.verifier()), drills)
-    _write_files(watched, writer, folder, "QuakeML")
+    _write_files(watched, QuakemlWriter(drills), folder, "QuakeML")
 
 
 def _write_files(watched: Watched, writer: FileWriter, folder: Path, what: str) -> None:
@@ -172,7 +170,8 @@ def _write_files(watched: Watched, writer: FileWriter, folder: Path, what: str) 
     except OSError as error:
         raise InputError(f"{folder}: can't make the folder: {error.strerror}") from error
     announce = _announcement(watched, f"{what} files in {folder}")
-    _run(running.files(watched.broker, writer, folder, announce))
+    histories = Histories(watched.verifier())
+    _run(running.files(watched.broker, histories, writer, folder, announce))
 
 
 def _announcement(watched: Watched, what: str) -> Callable[[], None]:
