@@ -29,6 +29,12 @@ PlaceOption = Annotated[
 ]
 
 
+MinIntensityOption = Annotated[float, typer.Option(min=0, max=12, help="At the place.")]
+MinMagnitudeOption = Annotated[float, typer.Option(min=0, max=10)]
+WithinKmOption = Annotated[float, typer.Option(min=0, help="Of the epicentre.")]
+DrillsOption = Annotated[bool, typer.Option(help="Exercises and tests too, marked.")]
+
+
 @bridge_app.command("home-assistant")
 def bridge_home_assistant(
     broker: BridgeBrokerOption,
@@ -62,10 +68,10 @@ def bridge_notify(
             metavar="URL", help="A channel in Apprise's form (ntfy://…); may be repeated."
         ),
     ],
-    min_intensity: Annotated[float, typer.Option(min=0, max=12, help="At the place.")] = 3.0,
-    min_magnitude: Annotated[float, typer.Option(min=0, max=10)] = 0.0,
-    within_km: Annotated[float, typer.Option(min=0, help="Of the epicentre.")] = 20_000.0,
-    drills: Annotated[bool, typer.Option(help="Exercises and tests too, marked.")] = False,
+    min_intensity: MinIntensityOption = 3.0,
+    min_magnitude: MinMagnitudeOption = 0.0,
+    within_km: WithinKmOption = 20_000.0,
+    drills: DrillsOption = False,
     ca: CaOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -90,10 +96,10 @@ def bridge_webhook(
     secret_file: Annotated[
         Path, typer.Option(metavar="FILE", help="The secret they are signed with: whsec_….")
     ],
-    min_intensity: Annotated[float, typer.Option(min=0, max=12, help="At the place.")] = 3.0,
-    min_magnitude: Annotated[float, typer.Option(min=0, max=10)] = 0.0,
-    within_km: Annotated[float, typer.Option(min=0, help="Of the epicentre.")] = 20_000.0,
-    drills: Annotated[bool, typer.Option(help="Exercises and tests too.")] = False,
+    min_intensity: MinIntensityOption = 3.0,
+    min_magnitude: MinMagnitudeOption = 0.0,
+    within_km: WithinKmOption = 20_000.0,
+    drills: DrillsOption = False,
     ca: CaOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -127,7 +133,7 @@ def bridge_quakeml(
     directory: Annotated[Path, typer.Argument(help="Where the files go.")],
     broker: BridgeBrokerOption,
     root: RootOption,
-    drills: Annotated[bool, typer.Option(help="Exercises and tests too, marked.")] = False,
+    drills: DrillsOption = False,
     ca: CaOption = None,
     config: ConfigOption = None,
 ) -> None:
