@@ -5,7 +5,7 @@ A ``Packet`` comes in, the picker makes a ``Pick`` of it, the associator makes p
 own modules.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -42,6 +42,32 @@ class Packet:
     def end_ns(self) -> int:
         """Time of the sample that would follow the last one."""
         return self.start_ns + round(len(self.samples) * 1e9 / self.sampling_rate)
+
+
+def join_consecutive(packets: Iterable[Packet]) -> list[Packet]:
+    """Packets in the order given, those that go on where the one before ends joined to one."""
+    runs: list[list[Packet]] = []
+    for packet in packets:
+        if runs and _goes_on(runs[-1][-1], packet):
+            runs[-1].append(packet)
+        else:
+            runs.append([packet])
+    return [run[0] if len(run) == 1 else _joined(run) for run in runs]
+
+
+def _goes_on(last: Packet, packet: Packet) -> bool:
+    return (
+        last.seed_id == packet.seed_id
+        and last.sampling_rate == packet.sampling_rate
+        and last.samples.dtype == packet.samples.dtype
+        and abs(packet.start_ns - last.end_ns) * packet.sampling_rate < 0.5e9
+    )
+
+
+def _joined(run: Sequence[Packet]) -> Packet:
+    first = run[0]
+    samples = np.concatenate([packet.samples for packet in run])
+    return Packet(first.seed_id, first.start_ns, first.sampling_rate, samples)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ew.locate.kernels import displacement_peaks
 from ew.locate.magnitude import CORNERS_HZ, Peaks
 from ew.locate.response import Restitution, passes, share_at
-from ew.records import Channel, Packet, Pick
+from ew.records import Channel, Packet, Pick, join_consecutive
 from ew.times import NS_PER_S, seconds_from_ns
 
 HISTORY_S = 45.0
@@ -127,7 +127,8 @@ class PeakTracker(PeakBins):
         packets = list(history)
         if packets:
             self._begin(packets)
-            for packet in _joined(packets):
+            # A call of the filters costs as much as a second of samples
+            for packet in join_consecutive(packets):
                 self.add(packet)
 
     def add(self, packet: Packet) -> None:
@@ -177,30 +178,6 @@ class PeakTracker(PeakBins):
         before = [p.samples for p in packets if seconds_from_ns(p.end_ns) < self.onset_s - GUARD_S]
         samples = np.concatenate(before or [packets[0].samples]).astype(np.float64)
         self._offset = float(np.nanmean(np.where(np.isfinite(samples), samples, np.nan)))
-
-
-def _joined(packets: Iterable[Packet]) -> list[Packet]:
-    """Packets that follow each other without a gap as one: a call of the filters costs as much as a second of samples."""
-    runs: list[list[Packet]] = []
-    for packet in packets:
-        last = runs[-1][-1] if runs else None
-        if last is not None and packet.sampling_rate == last.sampling_rate:
-            ahead = (packet.start_ns - last.end_ns) / NS_PER_S * packet.sampling_rate
-            if abs(ahead) <= 0.5:
-                runs[-1].append(packet)
-                continue
-        runs.append([packet])
-    return [
-        Packet(
-            run[0].seed_id,
-            run[0].start_ns,
-            run[0].sampling_rate,
-            np.concatenate([p.samples for p in run]),
-        )
-        if len(run) > 1
-        else run[0]
-        for run in runs
-    ]
 
 
 def integrations(channel: Channel) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ew.components import station_of
-from ew.records import Channel, Packet, Pick
+from ew.records import Channel, Packet, Pick, join_consecutive
 from ew.shaking.relations import from_motion
 from ew.times import NS_PER_S, NS_PER_US
 
@@ -67,7 +67,9 @@ class GroundMotion:
             {"type": "motion", "time_us": now_ns // NS_PER_US, "stations": motion}
         ]
         for seed_id in ranked[:TRACES_MOST]:
-            messages += [_trace(packet) for packet in _joined(by_channel[seed_id][-PACKETS_MOST:])]
+            # A message for each packet of 0.1 s would tell little
+            newest = join_consecutive(by_channel[seed_id][-PACKETS_MOST:])
+            messages += [_trace(packet) for packet in newest]
         return messages
 
     def _in_turn(self, by_channel: Mapping[str, object]) -> list[str]:
@@ -103,30 +105,6 @@ class GroundMotion:
             pgv = float(np.abs(samples).max())
             pga = float(np.abs(np.diff(samples)).max() * rate)
         return round(from_motion(self._scale, pga, pgv), 1)
-
-
-def _joined(packets: Sequence[Packet]) -> list[Packet]:
-    """Packets that follow each other as one: a message for each of 0.1 s would tell little."""
-    runs: list[list[Packet]] = []
-    for packet in packets:
-        before = runs[-1][-1] if runs else None
-        if (
-            before is not None
-            and before.sampling_rate == packet.sampling_rate
-            and abs(packet.start_ns - before.end_ns) < NS_PER_S / packet.sampling_rate / 2
-        ):
-            runs[-1].append(packet)
-        else:
-            runs.append([packet])
-    return [
-        Packet(
-            run[0].seed_id,
-            run[0].start_ns,
-            run[0].sampling_rate,
-            np.concatenate([packet.samples for packet in run]),
-        )
-        for run in runs
-    ]
 
 
 def _trace(packet: Packet) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _recording(root: Path, wanted: Wanted, near: set[str], known: set[str]) -> R
                     "or a smaller --place"
                 )
             add_trace(trace, seed_id, recording)
-    recording.runs = list(miniseed.joined(recording.runs))
+    recording.runs = miniseed.joined(recording.runs)
     return recording
 
 

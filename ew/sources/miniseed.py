@@ -4,7 +4,7 @@ A record that can't be read is skipped and named; decoding continues at the next
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from pymseed import MiniSEEDError, MS3Record, MS3TraceList, PymseedError, sourceid2nslc
 
-from ew.records import Packet
+from ew.records import Packet, join_consecutive
 
 # A miniSEED 2 record starts with six digits (or blanks) and a quality letter, a version 3 record
 # with "MS" 3.
@@ -187,33 +187,10 @@ def encode(packet: Packet, record_bytes: int = 512, *, version: Literal[2, 3] = 
     return b"".join(bytes(part) for part in record.generate(values, "i" if is_integer else "f"))
 
 
-def joined(packets: Iterable[Packet]) -> Iterator[Packet]:
+def joined(packets: Iterable[Packet]) -> list[Packet]:
     """Join consecutive packets of one channel and rate to runs without a gap.
 
     The packets may be of several channels and in any order; runs come out by channel and time.
     Overlapping packets are left to the picker, which has a rule for them.
     """
-    ordered = sorted(packets, key=lambda packet: (packet.seed_id, packet.start_ns))
-    run: list[Packet] = []
-    for packet in ordered:
-        if run and not _follows(run[-1], packet):
-            yield _join(run)
-            run = []
-        run.append(packet)
-    if run:
-        yield _join(run)
-
-
-def _follows(last: Packet, packet: Packet) -> bool:
-    return (
-        last.seed_id == packet.seed_id
-        and last.sampling_rate == packet.sampling_rate
-        and last.samples.dtype == packet.samples.dtype
-        and abs(packet.start_ns - last.end_ns) * packet.sampling_rate < 0.5e9
-    )
-
-
-def _join(run: list[Packet]) -> Packet:
-    first = run[0]
-    samples = np.concatenate([packet.samples for packet in run])
-    return Packet(first.seed_id, first.start_ns, first.sampling_rate, samples)
+    return join_consecutive(sorted(packets, key=lambda packet: (packet.seed_id, packet.start_ns)))

@@ -49,7 +49,7 @@ def read_files(paths: Iterable[Path]) -> Recording:
             recording.notes.append(f"{path.name}: can't read it: {error.strerror}")
             continue
         _read_one(data, path.name, recording)
-    recording.runs = list(miniseed.joined(recording.runs))
+    recording.runs = miniseed.joined(recording.runs)
     return recording
 
 
