@@ -20,6 +20,7 @@ from ew.api.problems import Mistake, problem
 from ew.errors import InputError
 from ew.storage.device_files import (
     COLUMNS,
+    DEVICE_ID,
     DevicesError,
     Form,
     MissingParquetError,
@@ -41,7 +42,7 @@ class Registered(BaseModel):
 
 
 _LINE = (
-    r"[A-Za-z0-9._-]{1,64},(phone|tv),"
+    rf"{DEVICE_ID.pattern},(phone|tv),"
     r"-?[1-8]?[0-9](\.[0-9]{1,6})?,-?(1[0-7]|[1-9])?[0-9](\.[0-9]{1,6})?"
 )
 REGISTER = needing("vendor", 415, 501)

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from ew.storage.device_files import DEVICE_ID
+
 ORIGIN_OLD_MOST_S = 600.0
 ORIGIN_AHEAD_MOST_S = 60.0
 """Most that a partner's origin may lie ahead, s; an older one, or one farther ahead, is a mistake
@@ -26,7 +28,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-DeviceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+DeviceId = Annotated[str, Field(pattern=f"^{DEVICE_ID.pattern}$")]
 Latitude = Annotated[float, Field(strict=True, ge=-90, le=90)]
 Longitude = Annotated[float, Field(strict=True, ge=-180, le=180)]
 
