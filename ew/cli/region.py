@@ -59,6 +59,7 @@ def run_region_new(options: RegionOptions) -> None:
 def _reports(options: RegionOptions, config: Config) -> list[str]:
     inventory = read_inventory(options.inventory).channels
     verticals = [inventory[seed_id] for seed_id in verticals_of(inventory).values()]
+    travel_times = TravelTimes.of(config.locate)
     lines = []
     for region in config.policy.regions:
         try:
@@ -66,7 +67,7 @@ def _reports(options: RegionOptions, config: Config) -> list[str]:
                 [one.latitude for one in verticals],
                 [one.longitude for one in verticals],
                 region.polygon,
-                TravelTimes.of(config.locate),
+                travel_times,
                 config.locate.depth_km,
                 config.locate.min_stations,
             )

@@ -21,11 +21,16 @@ class _Counted:
     expected: NDArray[np.bool_]
     alerted: NDArray[np.bool_]
 
+    @classmethod
+    def of(cls, targets: Targets) -> "_Counted":
+        """None of the targets counted yet."""
+        return cls(targets, np.zeros(len(targets), bool), np.zeros(len(targets), bool))
+
     def moved(self, targets: Targets) -> "_Counted":
         """A copy for another list of targets."""
         rows = targets.rows_of(self.targets)
         stay = np.flatnonzero(rows >= 0)
-        made = _Counted(targets, np.zeros(len(targets), bool), np.zeros(len(targets), bool))
+        made = _Counted.of(targets)
         made.expected[rows[stay]] = self.expected[stay]
         made.alerted[rows[stay]] = self.alerted[stay]
         return made
@@ -69,7 +74,7 @@ class AlertedDevices:
         event = self._events.setdefault(event_id, {})
         known = event.get(targets.address)
         if known is None:
-            known = _Counted(targets, np.zeros(len(targets), bool), np.zeros(len(targets), bool))
+            known = _Counted.of(targets)
         elif known.targets is not targets:
             known = known.moved(targets)
         event[targets.address] = known
