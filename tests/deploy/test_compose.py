@@ -11,12 +11,10 @@ import pytest
 import yaml
 
 from ew.config import load_config
-from ew.service import metrics
 from tests.obspy_event import write_event_dir
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text(encoding="utf-8"))
-RULES = yaml.safe_load((DEPLOY / "compose/alerts.yml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -80,19 +78,6 @@ def test_the_container_copies_what_is_there_and_starts_ew() -> None:
         assert (DEPLOY.parent / source).exists(), source
     assert re.search(r'^ENTRYPOINT \["ew"\]$', text, re.MULTILINE)
     assert re.search(r"^USER ew$", text, re.MULTILINE)
-
-
-def test_alert_rules_ask_for_metrics_that_ew_has() -> None:
-    source = Path(metrics.__file__).read_text(encoding="utf-8")
-    had = {f"ew_{name}" for name in metrics.COUNTS} | set(re.findall(r'"(ew_\w+)"', source))
-    asked = {
-        name
-        for group in RULES["groups"]
-        for rule in group["rules"]
-        for name in re.findall(r"\bew_\w+", rule["expr"])
-    }
-    assert asked
-    assert {name.removesuffix("_total") for name in asked} <= had
 
 
 def test_prometheus_takes_its_configuration_and_rules(prepared: Path) -> None:
