@@ -1,10 +1,8 @@
 """Fixtures many tests share: brokers, recordings, the travel-time table."""
 
-import asyncio
 import contextlib
 import os
 import shutil
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,9 +11,9 @@ import pytest
 from ew.broker_address import BrokerAddress
 from ew.delivery.broker import open_broker
 from ew.traveltimes import TravelTimes
+from tests.mqtt_broker.conftest import SBIN, running
 
 RECORDED = Path(os.environ.get("EW_RECORDED", Path(__file__).parents[2] / "shared/data/recorded"))
-SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
 
 @pytest.fixture(scope="session")
@@ -45,19 +43,8 @@ async def embedded() -> AsyncIterator[BrokerAddress]:
 
 @contextlib.asynccontextmanager
 async def unguarded() -> AsyncIterator[BrokerAddress]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mqtt_broker", "--with-parent", "--urgent", "ew/v1/alert/"),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(30):
-            port = int((await process.stdout.readline()).rpartition(b":")[2])
-        yield BrokerAddress("127.0.0.1", port, process.pid)
-    finally:
-        process.stdin.close()
-        await process.wait()
+    async with running("--urgent", "ew/v1/alert/") as address:
+        yield BrokerAddress(address.host, address.port, address.pid)
 
 
 @pytest.fixture(scope="session")

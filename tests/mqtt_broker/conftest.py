@@ -19,6 +19,7 @@ class Address:
 
     host: str
     port: int
+    pid: int | None = None
 
 
 @contextlib.asynccontextmanager
@@ -33,7 +34,7 @@ async def running(*options: str) -> AsyncIterator[Address]:
     try:
         async with asyncio.timeout(30):
             line = await process.stdout.readline()
-        yield Address("127.0.0.1", int(line.rpartition(b":")[2]))
+        yield Address("127.0.0.1", int(line.rpartition(b":")[2]), process.pid)
     finally:
         process.stdin.close()
         await process.wait()
