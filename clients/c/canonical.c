@@ -1,4 +1,5 @@
-/* JSON in its canonical form (RFC 8785): members in order, no blanks, numbers as ECMAScript has them. */
+/* JSON in its canonical form (RFC 8785): members in order, no blanks, numbers as ECMAScript has
+ * them. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static void put_string(struct text *text, const char *string)
         const char *found = strchr(plain, *string);
         char escape[8];
         if (found)
-            put(text, escape, (size_t)snprintf(escape, sizeof escape, "\\%c", letters[found - plain]));
+            put(text, escape,
+                (size_t)snprintf(escape, sizeof escape, "\\%c", letters[found - plain]));
         else if ((unsigned char)*string < 0x20)
             put(text, escape, (size_t)snprintf(escape, sizeof escape, "\\u%04x", *string));
         else
@@ -59,7 +61,8 @@ static void put_number(struct text *text, double value)
         if (*c != '.') digits[count++] = *c;
     while (count > 1 && digits[count - 1] == '0') count--;
     if (count <= point && point <= 21)
-        snprintf(out, sizeof out, "%.*s%.*s", count, digits, point - count, "000000000000000000000");
+        snprintf(out, sizeof out, "%.*s%.*s", count, digits, point - count,
+                 "000000000000000000000");
     else if (0 < point && point <= 21)
         snprintf(out, sizeof out, "%.*s.%.*s", point, digits, count - point, digits + point);
     else if (-6 < point && point <= 0)
@@ -88,7 +91,8 @@ static void put_value(struct text *text, const cJSON *value, const char *left_ou
         if (members == NULL) abort();
         const cJSON *member;
         cJSON_ArrayForEach(member, value)
-            if (!is_object || !left_out || strcmp(member->string, left_out)) members[count++] = member;
+            if (!is_object || !left_out || strcmp(member->string, left_out))
+                members[count++] = member;
         if (is_object) qsort(members, (size_t)count, sizeof *members, by_name);
         put(text, is_object ? "{" : "[", 1);
         for (int i = 0; i < count; i++) {

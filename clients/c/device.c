@@ -56,7 +56,8 @@ int device_add_root(struct device *device, const char *pem)
 }
 
 /* Whether a key of the document, valid now and for this status, has signed the message. */
-static int believes(const struct device *device, const cJSON *message, const char *status, double now_us)
+static int believes(const struct device *device, const cJSON *message, const char *status,
+                    double now_us)
 {
     unsigned char key[crypto_sign_PUBLICKEYBYTES];
     if (!device->document || !(now_us < number_of(device->document, "expires_us"))) return 0;
@@ -127,8 +128,8 @@ static int take_heartbeat(struct device *device, const cJSON *body, double own_u
 static int is_same_earthquake(const cJSON *one, const cJSON *other)
 {
     double north = number_of(one, "latitude") - number_of(other, "latitude");
-    double east = fmod(number_of(one, "longitude") - number_of(other, "longitude") + 540, 360) - 180;
-    east *= cos(number_of(one, "latitude") * acos(-1) / 180);
+    double east = number_of(one, "longitude") - number_of(other, "longitude");
+    east = (fmod(east + 540, 360) - 180) * cos(number_of(one, "latitude") * acos(-1) / 180);
     return fabs(number_of(one, "time_us") - number_of(other, "time_us")) <= 20e6 &&
            111.2 * hypot(north, east) <= 100 &&
            number_of(one, "magnitude") < number_of(other, "magnitude") + 1;
@@ -154,8 +155,10 @@ static int take_alert(struct device *device, cJSON *alert, double own_us, struct
     const cJSON *origin = cJSON_GetObjectItemCaseSensitive(alert, "origin");
     /* A signed alert can't come from the future: it moves the clock, once it is believed */
     double now_us = fmax(own_us + device->offset_us, number_of(alert, "issued_us"));
-    if (!*id || strlen(id) >= sizeof device->events[0].id || !believes(device, alert, status, now_us) ||
-        strcmp(text_of(target, device->kind), device->name) || !(now_us < number_of(alert, "expires_us")))
+    if (!*id || strlen(id) >= sizeof device->events[0].id ||
+        !believes(device, alert, status, now_us) ||
+        strcmp(text_of(target, device->kind), device->name) ||
+        !(now_us < number_of(alert, "expires_us")))
         return 0;
     struct event *event = event_of(device, id);
     if (!(version > event->version)) return 0; /* each version once, newer ones alone */
@@ -170,8 +173,8 @@ static int take_alert(struct device *device, cJSON *alert, double own_us, struct
     action->level = intensity >= FULL ? "full" : intensity >= NOTICE ? "notice" : "silent";
     action->left_s = (number_of(alert, "s_arrival_us") - now_us) / 1e6;
     int has_sounded = event->sounded != NULL;
-    for (int i = 0; i < EVENTS; i++)
-        has_sounded |= device->events[i].sounded && is_same_earthquake(origin, device->events[i].sounded);
+    for (const struct event *one = device->events; one < device->events + EVENTS; one++)
+        has_sounded |= one->sounded && is_same_earthquake(origin, one->sounded);
     action->sounds = intensity >= FULL && !has_sounded;
     if (intensity >= FULL) {
         cJSON_Delete(event->sounded);
@@ -213,7 +216,8 @@ int device_take(struct device *device, const char *topic, const char *payload, s
         device->waiting_count = 0;
         for (int i = 0; i < waiting; i++) {
             char *kept = device->waiting[i];
-            count += device_take(device, "ew/v1/alert/kept", kept, strlen(kept), own_us, act, context);
+            count += device_take(device, "ew/v1/alert/kept", kept, strlen(kept), own_us, act,
+                                 context);
             free(kept);
         }
     }

@@ -46,14 +46,16 @@ typedef void act_on(const struct action *action, void *context);
 
 /* Believe this root, an Ed25519 public key in PEM; 0 if it is none. */
 int device_add_root(struct device *device, const char *pem);
-/* What is done about one message that came at own_us of the own clock; how often `act` was called. */
+/* What is done about one message that came at own_us of the own clock; how often `act` was
+ * called. */
 int device_take(struct device *device, const char *topic, const char *payload, size_t length,
                 double own_us, act_on *act, void *context);
 /* The alert of the strongest earthquake that is not over, and seconds to its S-wave; or NULL. */
 const cJSON *device_countdown(struct device *device, double own_us, double *left_s);
 void device_free(struct device *device);
 
-/* canonical.c: a message without its signature in the form that is signed (RFC 8785); to be freed. */
+/* canonical.c: a message without its signature in the form that is signed (RFC 8785); to be
+ * freed. */
 char *canonical(const cJSON *message);
 
 #endif

@@ -44,8 +44,9 @@ static void show(const struct action *action, void *context)
         remember();
         printf("{\"do\": \"trust\", \"serial\": %.0f}\n", device.serial);
     } else if (strcmp(action->what, "time")) {
-        printf("{\"do\": \"%s\", \"event_id\": \"%s\", \"version\": %.0f, \"is_drill\": %s", action->what,
-               cJSON_GetStringValue(id), version->valuedouble, action->is_drill ? "true" : "false");
+        printf("{\"do\": \"%s\", \"event_id\": \"%s\", \"version\": %.0f, \"is_drill\": %s",
+               action->what, cJSON_GetStringValue(id), version->valuedouble,
+               action->is_drill ? "true" : "false");
         if (action->level)
             printf(", \"level\": \"%s\", \"sounds\": %s, \"left_s\": %.1f", action->level,
                    action->sounds ? "true" : "false", action->left_s);
@@ -71,7 +72,8 @@ static void on_connect(struct mosquitto *client, void *context, int code)
     mosquitto_subscribe(client, NULL, topic, 1);
 }
 
-static void on_message(struct mosquitto *client, void *context, const struct mosquitto_message *message)
+static void on_message(struct mosquitto *client, void *context,
+                       const struct mosquitto_message *message)
 {
     (void)client;
     (void)context;
@@ -87,7 +89,9 @@ static int steps(void)
         int begin = 0;
         line[strcspn(line, "\n")] = '\0';
         if (sscanf(line, "%lf %256s %n", &at_us, topic, &begin) < 2 || !begin) return 2;
-        printf("%d\n", device_take(&device, topic, line + begin, strlen(line + begin), at_us, ignore, NULL));
+        const char *payload = line + begin;
+        printf("%d\n",
+               device_take(&device, topic, payload, strlen(payload), at_us, ignore, NULL));
     }
     return 0;
 }
@@ -116,7 +120,8 @@ int main(int count, char **words)
         i++;
         if (!strcmp(word, "--broker") && sscanf(value, "%255[^:]:%d", host, &port) > 0) continue;
         if (!strcmp(word, "--root") && add_root(value)) continue;
-        if (!strcmp(word, "--cell") || !strcmp(word, "--device")) device.kind = word + 2, device.name = value;
+        if (!strcmp(word, "--cell") || !strcmp(word, "--device"))
+            device.kind = word + 2, device.name = value;
         else if (!strcmp(word, "--state")) state = value;
         else if (!strcmp(word, "--user")) user = value;
         else if (!strcmp(word, "--tls")) ca = value;
@@ -139,7 +144,8 @@ int main(int count, char **words)
     mosquitto_lib_init();
     struct mosquitto *client = mosquitto_new(NULL, true, NULL);
     if (user) mosquitto_username_pw_set(client, user, getenv("EW_BROKER_PASSWORD"));
-    if (ca && mosquitto_tls_set(client, ca, NULL, NULL, NULL, NULL)) return fprintf(stderr, "device: %s\n", ca), 2;
+    if (ca && mosquitto_tls_set(client, ca, NULL, NULL, NULL, NULL))
+        return fprintf(stderr, "device: %s\n", ca), 2;
     mosquitto_connect_callback_set(client, on_connect);
     mosquitto_message_callback_set(client, on_message);
     while (mosquitto_connect(client, host, port, 15)) sleep(1);

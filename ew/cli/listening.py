@@ -34,7 +34,7 @@ async def listen_on(config: Config) -> socket.socket:
             if loop.time() > deadline:
                 raise InputError(
                     f"service.http_port: can't listen on {service.http_host}:{service.http_port}: "
-                    f"{error.strerror}"
+                    f"{error.strerror}; choose another port, or 0 for a free one"
                 ) from error
             await asyncio.sleep(0.05)
         else:

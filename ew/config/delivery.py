@@ -42,10 +42,10 @@ class DeliveryConfig(BaseModel):
         ),
     )
     broker_port: int = Field(
-        default=0,
+        default=1883,
         ge=0,
         le=65535,
-        description="port of an embedded broker or our own Mosquitto; 0: a free one",
+        description="port of an embedded broker, our own Mosquitto or NATS; 0: a free one",
     )
     qos: int = Field(default=1, ge=0, le=1, description="MQTT QoS of alerts")
     retain: bool = Field(default=True, description="alerts are retained until they expire")

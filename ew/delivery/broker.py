@@ -21,6 +21,8 @@ from ew.errors import BrokerError
 log = logging.getLogger("ew.broker")
 
 START_WITHIN_S = 20.0
+FREE_WITHIN_S = 3.0
+"""A port is tried for this long, s: after a kill the old broker may still hold it."""
 
 
 @contextlib.asynccontextmanager
@@ -43,8 +45,10 @@ async def open_broker(
 
     Raises:
         ConfigError: ``spec`` is none of these, or its user's password can't be read.
-        BrokerError: the broker can't be started or reached.
+        BrokerError: the broker can't be started or reached, or its port is in use.
     """
+    if spec in ("embedded", "mosquitto", "nats") and port:
+        await _wait_for(port)
     if spec == "embedded":
         async with _embedded(port, config or DeliveryConfig(), secret, keep) as address:
             yield address
@@ -271,6 +275,29 @@ async def _reach(
 
 def _text_of(log: Path | None) -> str:
     return log.read_text(errors="replace").strip() if log else ""
+
+
+async def _wait_for(port: int) -> None:
+    """Wait until the port is free; else Mosquitto's start would find the other program's answer.
+
+    Raises:
+        BrokerError: it stays in use, or needs other rights.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + FREE_WITHIN_S
+    while True:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError as error:
+            if loop.time() > deadline:
+                raise BrokerError(
+                    f"delivery.broker_port: can't listen on 127.0.0.1:{port}: "
+                    f"{error.strerror}; choose another port, or 0 for a free one, or use the "
+                    f'broker that runs there: delivery.broker = "mqtt://127.0.0.1:{port}"'
+                ) from error
+            await asyncio.sleep(0.05)
+        else:
+            return
 
 
 def free_port() -> int:

@@ -39,6 +39,8 @@ async def test_drill_begins_with_the_second_word_and_a_cancel_ends_it(tmp_path: 
     config = tmp_path / "ew.toml"
     config.write_text(
         f"""
+[delivery]
+broker_port = 0
 [service]
 inventory = "{tmp_path}/stations.csv"
 database = "{tmp_path}/ew.sqlite"

@@ -156,9 +156,11 @@ async def test_a_forged_alert_moves_no_phone_in_a_browser(tmp_path: Path) -> Non
     cell = h3.latlng_to_cell(*map(float, place.split(",")), 5)
     topic = f"ew/v1/alert/cell/{cell}"
     async with open_broker("mosquitto") as broker:  # one that lets everybody speak
-        spoken_to = f'[delivery]\nbroker = "mqtt://{broker.host}:{broker.port}"'
+        config = configured(tmp_path)
+        spoken_to = f'broker = "mqtt://{broker.host}:{broker.port}"'
+        config.write_text(config.read_text().replace("broker_port = 0", spoken_to))
         async with (
-            serving(configured(tmp_path, spoken_to)) as served,
+            serving(config) as served,
             httpx.AsyncClient(base_url=served.http) as http,
             browser(tmp_path / "phone") as phone,
             aiomqtt.Client(broker.host, broker.port) as mqtt,

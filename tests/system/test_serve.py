@@ -32,6 +32,8 @@ def write_config(folder: Path, chosen: Play, seedlink_port: int) -> Path:
     config = folder / "ew.toml"
     config.write_text(
         f"""
+[delivery]
+broker_port = 0
 [service]
 inventory = "{folder}/stations.csv"
 database = "{folder}/ew.sqlite"
@@ -192,7 +194,8 @@ mode = "actual\"""",
             assert "held back: stranger-1 M 8.1: stranger's origin is borne out by 0 of our" in told
 
 
-def test_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["http_port", "broker_port"])
+def test_port_in_use_is_one_clear_line(name: str, tmp_path: Path) -> None:
     import socket  # noqa: PLC0415
 
     with socket.socket() as taken:
@@ -200,7 +203,7 @@ def test_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
         taken.listen()
         config = write_config(tmp_path, play(), 1)
         port = taken.getsockname()[1]
-        config.write_text(config.read_text().replace("http_port = 0", f"http_port = {port}"))
+        config.write_text(config.read_text().replace(f"{name} = 0", f"{name} = {port}"))
         done = subprocess.run(
             [sys.executable, "-m", "ew", "serve", "--config", str(config)],
             capture_output=True,
@@ -208,5 +211,6 @@ def test_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
             check=False,
         )
     assert done.returncode == 1
-    assert f"can't listen on 127.0.0.1:{port}" in done.stderr
+    assert f"{name}: can't listen on 127.0.0.1:{port}" in done.stderr
+    assert "choose another port" in done.stderr
     assert "Traceback" not in done.stderr

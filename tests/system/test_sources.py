@@ -30,6 +30,8 @@ async def test_what_sources_take_and_leave_aside_is_told_by_health(tmp_path: Pat
     config = tmp_path / "ew.toml"
     config.write_text(
         f"""
+[delivery]
+broker_port = 0
 [service]
 inventory = "{tmp_path}/stations.csv"
 database = "{tmp_path}/ew.sqlite"
