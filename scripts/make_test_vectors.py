@@ -1,4 +1,5 @@
-"""Writes docs/test-vectors.json: what a phone is sent, in order, and whether it is to act on it.
+"""Writes docs/test-vectors.json: what a phone is sent, in order, whether it is to act on it, and
+how. docs/device-protocol.md names the vectors of each rule by their ``id``.
 
     python scripts/make_test_vectors.py
 
@@ -7,6 +8,7 @@ The keys are made from their names, so that the file is the same each time. Noth
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +96,9 @@ def steps() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     now_us = START_US
 
-    def send(topic: str, payload: bytes | dict[str, Any], why: str, *, accept: bool) -> None:
+    def send(
+        topic: str, payload: bytes | dict[str, Any], why: str, *, accept: bool, **expect: object
+    ) -> None:
         text = payload if isinstance(payload, bytes) else rfc8785.dumps(payload)
         found.append(
             {
@@ -102,12 +106,14 @@ def steps() -> list[dict[str, Any]]:
                 "topic": f"ew/v1/{topic}",
                 "payload": text.decode(),
                 "accept": accept,
+                "id": re.sub(r"[^a-z0-9]+", "-", why.lower()),
                 "why": why,
+                **({"expect": expect} if expect else {}),
             }
         )
 
-    def tell(why: str, message: dict[str, Any], *, accept: bool = False) -> None:
-        send(f"alert/cell/{CELL}", message, why, accept=accept)
+    def tell(why: str, message: dict[str, Any], *, accept: bool = False, **expect: object) -> None:
+        send(f"alert/cell/{CELL}", message, why, accept=accept, **expect)
 
     spoilt: list[tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = [
         ("the magnitude was changed", lambda a: {**a, "origin": {**a["origin"], "magnitude": 8.1}}),
@@ -121,12 +127,16 @@ def steps() -> list[dict[str, Any]]:
         ),
         ("there is no signature", lambda a: {n: v for n, v in a.items() if n != "signature"}),
     ]
+    early = alert(1, FIRST, now_us, event_id="early", intensity=1.5)
+    tell("kept while keys and time are not known", early)
     send("keys", keys(2, FIRST), "signed by the root", accept=True)
     send("heartbeat", beat(now_us, FIRST), "by a key of the document", accept=True)
     send("heartbeat", beat(now_us + SECOND_US, FOREIGN), "by a stranger's key", accept=False)
     old_us = now_us - 11 * SECOND_US
     send("heartbeat", beat(old_us, FIRST), "11 s older than the newest: a replay", accept=False)
-    tell("signed, for this cell", alert(1, FIRST, now_us), accept=True)
+    tell("the one that was kept was acted on", early)
+    first = alert(1, FIRST, now_us)
+    tell("signed, for this cell", first, accept=True, **shown("full", sounds=True))
     now_us += SECOND_US
     tell("acted on before", alert(1, FIRST, now_us - SECOND_US))
     for why, spoil in spoilt:
@@ -156,7 +166,29 @@ def steps() -> list[dict[str, Any]]:
     tell("by a revoked key", alert(5, FIRST, now_us))
     tell("an older version", alert(3, SECOND, now_us))
     tell("by the key that is left", alert(5, SECOND, now_us), accept=True)
-    tell("the end of the event", alert(6, SECOND, now_us, kind="cancel"), accept=True)
+    end = alert(6, SECOND, now_us, kind="cancel")
+    tell("the end of the event", end, accept=True, do="cancel", is_drill=True)
+    weak = alert(1, SECOND, now_us, event_id="weak", intensity=1.9)
+    tell("below notice: silent", weak, accept=True, **shown("silent"))
+    felt = alert(2, SECOND, now_us, event_id="weak", intensity=2.0)
+    tell("notice from 2", felt, accept=True, **shown("notice"))
+    strong = alert(3, SECOND, now_us, event_id="weak", intensity=3.0)
+    tell("full from 3; the earthquake has sounded", strong, accept=True, **shown("full"))
+    far = {**strong["origin"], "latitude": 33.0}
+    other = alert(1, SECOND, now_us, event_id="far", origin=far)
+    tell("an earthquake farther than 100 km", other, accept=True, **shown("full", sounds=True))
+    large = alert(1, SECOND, now_us, event_id="large", origin={**far, "magnitude": 7.2})
+    tell("one larger by 1.0 or more", large, accept=True, **shown("full", sounds=True))
+    late = alert(2, SECOND, now_us, event_id="large", s_arrival_us=now_us - 5 * SECOND_US)
+    tell("already shaking", late, accept=True, **shown("full", left_s=-5.0))
+    asking = alert(3, SECOND, now_us, event_id="large", receipt={"share": 0.01, "within_s": 30})
+    tell("asks for a receipt", asking, accept=True, **shown("full"))
+    send("heartbeat", beat(now_us + 200 * SECOND_US, SECOND), "a later time counts", accept=True)
+    tell("expired by the time of heartbeats", alert(4, SECOND, now_us, event_id="large"))
+    ahead = alert(5, SECOND, now_us + 300 * SECOND_US, event_id="large")
+    tell("issued ahead of the clock: it is moved", ahead, accept=True, **shown("full"))
+    between = alert(6, SECOND, now_us + 150 * SECOND_US, event_id="large")
+    tell("expired by the time of an alert", between)
     now_us = START_US + 21 * DAY_US
     tell("the key's time is over", alert(7, SECOND, now_us))
     send(
@@ -169,6 +201,11 @@ def steps() -> list[dict[str, Any]]:
     )
     tell("the document has expired", alert(7, FIRST, now_us))
     return found
+
+
+def shown(level: str, *, sounds: bool = False, left_s: float = 25.0) -> dict[str, object]:
+    """What a phone does at an exercise; ``left_s`` to the cell's ``s_arrival_us``."""
+    return {"do": "alert", "level": level, "sounds": sounds, "is_drill": True, "left_s": left_s}
 
 
 def _other_bit(signature: str) -> str:

@@ -1,6 +1,7 @@
 """The published test vectors: made anew they are the same, and each receiver judges them alike."""
 
 import json
+import re
 import runpy
 import shutil
 import subprocess
@@ -27,6 +28,22 @@ NODE = shutil.which("node")
 def test_file_is_what_the_script_makes() -> None:
     make = runpy.run_path(str(ROOT / "scripts" / "make_test_vectors.py"))["text"]
     assert make() == FILE.read_text(encoding="utf-8")
+
+
+def test_each_rule_of_the_page_names_vectors_and_each_vector_has_a_rule() -> None:
+    page = (ROOT / "docs" / "device-protocol.md").read_text(encoding="utf-8")
+    rules = re.findall(r"^\*\*([A-Z]\d+)\*\* (.*?)(?=\n\n)", page, re.MULTILINE | re.DOTALL)
+    assert len(rules) > 25
+    assert len({number for number, _ in rules}) == len(rules)
+    ids = [step["id"] for step in VECTORS["steps"]]
+    assert len(set(ids)) == len(ids)
+    named: set[str] = set()
+    for number, text in rules:
+        found = re.findall(r"`([^`]+)`", text.rpartition("*Vectors:*")[2])
+        assert found, number
+        assert set(found) <= set(ids), number
+        named.update(found)
+    assert named == set(ids)
 
 
 def test_simulated_phone_judges_each_step_as_the_file_says() -> None:
@@ -57,7 +74,11 @@ def take(phone: DeviceMachine, verifier: Verifier, step: dict[str, Any]) -> bool
         verifier.verify(plain, body.time_us)
         phone.on_heartbeat(body.time_us, at_us)
         return phone.refused.pop("old heartbeat", 0) == 0
-    return phone.on_alert(payload, at_us) is not None
+    reaction = phone.on_alert(payload, at_us)
+    expect = step.get("expect", {})
+    if reaction is not None and "level" in expect:
+        assert (reaction.level, reaction.sounds) == (expect["level"], expect["sounds"]), step["why"]
+    return reaction is not None
 
 
 @pytest.mark.skipif(NODE is None, reason="node is not installed")

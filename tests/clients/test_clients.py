@@ -142,6 +142,8 @@ def test_device_in_python_judges_each_step_as_the_file_says() -> None:
     for step in VECTORS["steps"]:
         actions = device.take(step["topic"], step["payload"].encode(), step["at_us"])
         assert bool(actions) == step["accept"], step["why"]
+        for name, value in step.get("expect", {}).items():
+            assert actions[-1][name] == pytest.approx(value), step["why"]
 
 
 def test_alert_that_comes_before_keys_and_time_is_looked_at_again() -> None:
