@@ -46,7 +46,7 @@ class Page {
   /** Whether devices are counted by kind, as in a demo; a service counts what its broker took. */
   private hasCounts = false;
   private waveformsMs = 0;
-  private isReduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  private readonly stillness = matchMedia("(prefers-reduced-motion: reduce)");
   private drawnS = 0;
   private cancelledUntilUs = 0;
   /** Places in words: an epicentre is asked for many times a second. */
@@ -68,6 +68,8 @@ class Page {
   }
 
   async start(): Promise<void> {
+    const settings = live.pageSettings();
+    const shapes = this.map.base.load(settings);
     this.settings();
     showDevices({});
     const asked = new URLSearchParams(location.search).get("place");
@@ -83,10 +85,9 @@ class Page {
     );
     requestAnimationFrame(() => this.frame());
     setInterval(() => void this.askHealth(), HEALTH_EVERY_MS);
-    const settings = await live.pageSettings();
-    this.map.base.tiles.use(settings);
-    setText(byId("attribution"), settings?.tiles ? settings.attribution : "");
-    await this.map.base.load();
+    const named = await settings;
+    setText(byId("attribution"), named?.tiles ? named.attribution : "");
+    await shapes;
     this.place.citiesCame();
     this.textMs = 0;
   }
@@ -219,7 +220,7 @@ class Page {
     // Reduced motion: the fronts move once a second instead of gliding
     const second = Math.floor(nowUs / 1e6);
     this.turnTo(events);
-    const isMoving = events.length > 0 && !this.isReduced;
+    const isMoving = events.length > 0 && !this.stillness.matches;
     if (isMoving || second !== this.drawnS || this.map.needsDrawing) {
       this.drawnS = second;
       this.map.draw(
@@ -230,7 +231,7 @@ class Page {
           place: this.place.place,
           cities: this.cities,
           named: this.map.base.named,
-          isStill: this.isReduced,
+          isStill: this.stillness.matches,
         },
         mostUrgent(events, this.place.place, nowUs),
       );

@@ -12,7 +12,7 @@ import { wrapLongitude } from "../geo";
 import { currentLanguage } from "../i18n";
 import type { Place } from "../types";
 import { mapFont, mapScale, pause, SLICE_MS, SlowLayer } from "./layer";
-import { Tiles } from "./tiles";
+import { type TileSettings, Tiles } from "./tiles";
 import type { MapView } from "./view";
 
 export type City = Place & {
@@ -22,6 +22,8 @@ export type City = Place & {
   country: string;
   population: number;
 };
+
+const NO_NAMES: ReadonlyMap<string, string> = new Map();
 
 type Shape = { geometry: Geometry; bounds: [[number, number], [number, number]] };
 
@@ -38,23 +40,26 @@ export class BaseMap {
   readonly tiles: Tiles;
 
   constructor(private readonly view: MapView) {
-    this.layer = new SlowLayer(view, (pen) => this.draw(pen));
+    this.layer = new SlowLayer(view, (pen) => this.draw(pen), () => this.land.length > 0);
     this.tiles = new Tiles(view, () => this.layer.redraw());
-    this.names = new SlowLayer(view, (pen) => this.drawNames(pen));
+    this.names = new SlowLayer(view, (pen) => this.drawNames(pen), () => this.cities.length > 0);
   }
 
-  /** Loads the shapes; land first, so that there is soon something to see. */
-  async load(): Promise<void> {
+  /** Loads the shapes; all are asked for at once, land is drawn first: there is soon something to see. */
+  async load(settings: Promise<TileSettings | undefined>): Promise<void> {
+    const isChinese = currentLanguage() === "zh";
+    const rest = Promise.all([json(provincesUrl), json(citiesUrl), isChinese ? chineseNames() : NO_NAMES]);
+    rest.catch(() => undefined); // told where it is awaited, below
     const countries = (await json(countriesUrl)) as Topology<{ countries: GeometryCollection }>;
+    this.tiles.use(await settings);
     await pause();
     this.land = await inSlices(feature(countries, countries.objects.countries).features, bounded);
     this.borders = mesh(countries, countries.objects.countries, (a, b) => a !== b);
     this.layer.redraw();
-    const [provinces, cities] = await Promise.all([json(provincesUrl), json(citiesUrl)]);
+    const [provinces, cities, labels] = await rest;
     await pause();
     this.provinces = await inSlices(splitLines(provinces as Topology), bounded);
     await pause();
-    const labels = currentLanguage() === "zh" ? await chineseNames() : new Map<string, string>();
     this.cities = (cities as { rows: [string, string, number, number, number][] }).rows.map(
       ([name, country, latitude, longitude, population]) => ({
         name,

@@ -38,7 +38,7 @@ export class CellLayer {
   private nowUs = 0;
 
   constructor(private readonly view: MapView) {
-    this.layer = new SlowLayer(view, (pen) => this.draw(pen));
+    this.layer = new SlowLayer(view, (pen) => this.draw(pen), () => this.cells.length > 0);
   }
 
   /** Whether nothing is left to compute or draw. */

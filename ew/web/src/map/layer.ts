@@ -14,12 +14,10 @@ export function pause(): Promise<void> {
 }
 
 export class Layer {
-  readonly canvas = document.createElement("canvas");
-  readonly pen = this.canvas.getContext("2d")!;
+  canvas = newCanvas();
+  pen = this.canvas.getContext("2d")!;
 
   constructor(protected readonly view: MapView) {
-    this.canvas.className = "map-layer";
-    this.canvas.setAttribute("aria-hidden", "true");
     this.resize();
   }
 
@@ -41,10 +39,17 @@ export class SlowLayer extends Layer {
   private job = 0;
   private drawing: ZoomTransform | null = null;
   private isWantedAgain = false;
+  private isBlank = true;
+  /**
+   * The canvas that is drawn on while the other is seen; then they change places. A new canvas for each
+   * drawing, copied when it is whole, costs a wall of 4K some 20 MB of memory and as much copying.
+   */
+  private spare = newCanvas();
 
   constructor(
     view: MapView,
     private readonly steps: (pen: CanvasRenderingContext2D) => Iterable<void>,
+    private readonly hasContent: () => boolean,
   ) {
     super(view);
   }
@@ -54,6 +59,8 @@ export class SlowLayer extends Layer {
    * once more afterwards: on a slow machine a layer that changes each second would never be finished.
    */
   redraw(): void {
+    // A picture of nothing costs a large screen as much as one of something
+    if (this.isBlank && !this.hasContent()) return;
     const transform = this.view.current;
     if (this.drawing === transform) {
       this.isWantedAgain = true;
@@ -61,9 +68,12 @@ export class SlowLayer extends Layer {
     }
     this.drawing = transform;
     const job = ++this.job;
-    const picture = document.createElement("canvas");
+    const picture = this.spare;
     fitCanvas(picture, this.view);
     const pen = picture.getContext("2d")!;
+    pen.restore(); // what a drawing that was given up had set
+    pen.save();
+    pen.clearRect(0, 0, picture.width, picture.height);
     const ratio = pixelRatio();
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     const iterator = this.steps(pen)[Symbol.iterator]();
@@ -72,11 +82,11 @@ export class SlowLayer extends Layer {
       const end = performance.now() + SLICE_MS;
       do {
         if (iterator.next().done) {
-          this.resize();
-          this.pen.setTransform(1, 0, 0, 1, 0, 0);
-          // The old picture goes: what is half transparent would grow dark over itself
-          this.pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
-          this.pen.drawImage(picture, 0, 0);
+          this.spare = this.canvas;
+          this.spare.replaceWith(picture);
+          this.canvas = picture;
+          this.pen = pen;
+          this.isBlank = !this.hasContent();
           this.drawnFor = transform;
           this.follow();
           this.drawing = null;
@@ -119,6 +129,13 @@ export function mapFont(size: number, weight = ""): string {
 export function pixelRatio(): number {
   // Above 2 a wall of 4K costs four times the pixels for nothing an eye can see.
   return Math.min(2, window.devicePixelRatio || 1);
+}
+
+function newCanvas(): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.className = "map-layer";
+  canvas.setAttribute("aria-hidden", "true");
+  return canvas;
 }
 
 function fitCanvas(canvas: HTMLCanvasElement, view: MapView): void {

@@ -60,6 +60,9 @@ export class EventMap {
 
   fit(places: readonly Place[]): void {
     this.view.fit(places);
+    // Nobody's hand goes on moving it, so there is nothing to wait for
+    clearTimeout(this.still);
+    this.redraw();
   }
 
   /** Whether nobody is looking around by hand, so that the map may turn by itself. */
