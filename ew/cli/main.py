@@ -11,6 +11,7 @@ import typer
 
 from ew import __version__
 from ew.cli.bridge_commands import bridge_app
+from ew.cli.devices_commands import devices_app
 from ew.cli.keys_commands import keys_app
 from ew.cli.options import (
     BrokerOption,
@@ -39,6 +40,7 @@ app.add_typer(simulate, name="simulate")
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
 app.add_typer(bridge_app, name="bridge")
+app.add_typer(devices_app, name="devices")
 region_app = typer.Typer(help="Begin with a region of your own.", no_args_is_help=True)
 app.add_typer(region_app, name="region")
 
