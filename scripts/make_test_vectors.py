@@ -6,6 +6,7 @@ how. docs/device-protocol.md names the vectors of each rule by their ``id``.
 The keys are made from their names, so that the file is the same each time. Nothing else uses them.
 """
 
+import base64
 import hashlib
 import json
 import re
@@ -49,6 +50,16 @@ FOREIGN = signer("key-1", "ew test vectors: a stranger's key of the same name")
 def keys(serial: int, *signers: Signer, root: Ed25519PrivateKey = ROOT) -> bytes:
     entries = [KeyEntry.of(one, START_US, life_us=20 * DAY_US) for one in signers]
     return sign_document(root, entries, serial=serial, issued_us=START_US)
+
+
+def with_unknown(document: bytes) -> bytes:
+    """The document with a key of another algorithm and a member that no device knows."""
+    body = json.loads(document)
+    del body["signature"]
+    other = {**body["keys"][0], "key_id": "other-1", "algorithm": "ML-DSA-44"}
+    body |= {"keys": [other, *body["keys"]], "note": "new"}
+    signature = base64.urlsafe_b64encode(ROOT.sign(rfc8785.dumps(body))).rstrip(b"=").decode()
+    return rfc8785.dumps({**body, "signature": signature})
 
 
 def alert(
@@ -155,7 +166,8 @@ def steps() -> list[dict[str, Any]]:  # noqa: PLR0915 - one story, told in order
     unsigned = json.loads(keys(9, FIRST, SECOND))
     send("keys", {**unsigned, "serial": 10}, "changed after it was signed", accept=False)
     send("keys", {"v": 1, "keys": unsigned["keys"]}, "not of version 2", accept=False)
-    send("keys", keys(3, FIRST, SECOND, REAL), "further keys, before the first goes", accept=True)
+    further = with_unknown(keys(3, FIRST, SECOND, REAL))
+    send("keys", further, "further keys, and one of another algorithm", accept=True)
     tell("by the first key, with both valid", alert(3, FIRST, now_us), accept=True)
     tell("by the second key", alert(4, SECOND, now_us), accept=True)
     real = alert(1, REAL, now_us, event_id=REAL_EVENT, status="actual")
