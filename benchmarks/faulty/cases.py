@@ -192,7 +192,9 @@ def cases() -> list[Case]:
         found.append(Case(f"broker cut off {moment}", at(moment, cut_broker), cut, "broker", True))
     no_root = "" if os.geteuid() == 0 else "needs root"
     stepped = Setting(has_own_clock=True)
+    split = Setting("proxied", is_split=True)
     found += [
+        Case("1,000 garbage picks/s", load("picks", 1000), split),
         Case("link frozen during", at("during", freeze_broker), cut, "", True),
         Case("web process killed", at("before", kill_web), says="web"),
         Case("database locked", lock_database, says="journal"),

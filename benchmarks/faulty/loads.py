@@ -3,6 +3,7 @@ own.
 
 ``http``: COUNT requests as fast as they are answered. ``websockets``: COUNT of them on the live
 feed, every third never reads. ``garbage``: COUNT messages a second of noise on the waveform topics.
+``picks``: COUNT messages a second on the pick and detector topics, noise and lies in turn.
 ``deaf``: COUNT MQTT subscribers of everything that never read. It prints what it has done at the
 end, or when it is terminated.
 """
@@ -14,14 +15,22 @@ import random
 import signal
 import socket
 import sys
+import time
 
 import aiomqtt
+import numpy as np
 
+from benchmarks.faulty.stage import earthquake
+from ew import Pick
+from ew.locate.magnitude import CORNERS_HZ
+from ew.locate.reports import PickReport
+from ew.sources.picks import encode_report
 from mqtt_broker import encode
 from mqtt_broker.packets import V311, Type
 
 CLIENTS = 50
 NEVER_READ = 3
+IN_2099_NS = 4_070_908_800 * 10**9
 HANDSHAKE = (
     "GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -88,6 +97,47 @@ async def garbage(port: int, count: int) -> None:
             await asyncio.sleep(0.05)
 
 
+async def picks(port: int, count: int) -> None:
+    chance = random.Random(0)
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        while True:
+            for _ in range(count // 20):
+                name, payload = _lie(chance)
+                await client.publish(name, payload, qos=0)
+                _count("sent")
+            await asyncio.sleep(0.05)
+
+
+def _lie(chance: random.Random) -> tuple[str, bytes]:
+    """Topic and payload of a report that must count for nothing: bytes, a pick with members left
+    out, one of an unknown station, one of a known station at an impossible time, or a detector
+    whose data end in 2099."""
+    station = chance.choice(list(earthquake().inventory))
+    topic = f"ew/v1/pick/{station}"
+    kind = chance.randrange(5)
+    if kind == 0:
+        return topic, chance.randbytes(chance.randrange(1, 600))
+    if kind == 1:
+        return topic, json.dumps({"v": 1, "seed_id": station, "snr": chance.random()}).encode()
+    if kind == 2:
+        unknown = f"XX.{chance.randrange(9999)}..HHZ"
+        return f"ew/v1/pick/{unknown}", _pick(unknown, time.time_ns())
+    if kind == 3:
+        return topic, _pick(
+            station, chance.choice((0, time.time_ns() - 86_400 * 10**9, IN_2099_NS))
+        )
+    ends = {"v": 1, "detector": "liar", "ends_ns": {station: IN_2099_NS, "": 1}}
+    return "ew/v1/detector/liar", json.dumps(ends).encode()
+
+
+def _pick(seed_id: str, time_ns: int) -> bytes:
+    """A report as a detector sends it, of a strong and clear onset."""
+    pick = Pick(seed_id, time_ns, time_ns, 500.0, time_ns, 0.3, 1e-2, 0.02, 1.0)
+    corners = len(CORNERS_HZ)
+    peaks = np.full((corners, 20), 1e-2)
+    return encode_report(PickReport(pick, np.full(corners, 1e-8), peaks, 0, time_ns), "liar")
+
+
 async def deaf(port: int, count: int) -> None:
     connect = encode.text("MQTT") + bytes([V311, 2, 0, 0])
     wanted = b"".join(
@@ -106,7 +156,13 @@ async def deaf(port: int, count: int) -> None:
 
 
 async def run(kind: str, port: int, count: int) -> None:
-    load = {"http": http, "websockets": websockets, "garbage": garbage, "deaf": deaf}[kind]
+    load = {
+        "http": http,
+        "websockets": websockets,
+        "garbage": garbage,
+        "picks": picks,
+        "deaf": deaf,
+    }[kind]
     task = asyncio.create_task(load(port, count))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):

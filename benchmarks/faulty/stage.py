@@ -53,13 +53,17 @@ Broker = Literal["embedded", "mosquitto", "proxied"]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a case begins with; ``proxied``: a Mosquitto that the service reaches through a
-    proxy."""
+    """What a case begins with.
+
+    ``proxied``: a Mosquitto that the service reaches through a proxy. ``is_split``: picks are made
+    by a detector, a process of its own, and come over this broker.
+    """
 
     broker: Broker = "embedded"
     packet_s: float = 0.5
     silent_share: float = 0.0
     takes_waveforms: bool = False
+    is_split: bool = False
     has_own_clock: bool = False
     database: Path | None = None
     phones: int = PHONES
@@ -178,6 +182,8 @@ class Stage:
         self._stack.push_async_callback(self.end)
         await self.serve()
         await self._until_connected()
+        if self.setting.is_split:
+            self._stack.push_async_callback(_end, await self._start("detector.toml"))
         root = root_from_pem((self.folder / "ew.root.pub.pem").read_bytes(), "root")
         address = BrokerAddress("127.0.0.1", devices_port)
         self.devices_port = devices_port
@@ -192,12 +198,21 @@ class Stage:
 
     def _configure(self, broker: str) -> None:
         write_inventory(self.folder / "stations.csv", self.play.inventory.values())
+        seedlink = f'seedlink = [{{ host = "127.0.0.1", port = {self.seedlink.port} }}]\n'
+        delivery = f'[delivery]\nbroker = "{broker}"\nbroker_port = {self.mqtt_port}\n'
+        if self.setting.is_split:
+            (self.folder / "detector.toml").write_text(
+                f'[service]\nrole = "detect"\nname = "detector"\nhttp_port = 0\n'
+                f'inventory = "{self.folder}/stations.csv"\n'
+                f'database = "{self.folder}/detector.sqlite"\n' + seedlink + delivery,
+                encoding="utf-8",
+            )
         (self.folder / "ew.toml").write_text(
             f'[service]\ninventory = "{self.folder}/stations.csv"\ndatabase = "{self.database}"\n'
             f"http_port = {self.http_port}\n"
             f"mqtt_waveforms = {str(self.setting.takes_waveforms).lower()}\n"
-            f'seedlink = [{{ host = "127.0.0.1", port = {self.seedlink.port} }}]\n'
-            f'[delivery]\nbroker = "{broker}"\nbroker_port = {self.mqtt_port}\n'
+            + ('role = "associate"\n' if self.setting.is_split else seedlink)
+            + delivery
             + ('stations = "open"\n' if self.setting.takes_waveforms else "")
             + '[policy]\nmode = "exercise"\n',
             encoding="utf-8",
@@ -207,22 +222,26 @@ class Stage:
 
     async def serve(self) -> None:
         """Start the service, and return when it has said where it listens."""
+        self._service = await self._start("ew.toml")
+
+    async def _start(self, config: str) -> asyncio.subprocess.Process:
         environment = dict(os.environ)
         if self.setting.has_own_clock:
             environment |= {"PYTHONPATH": str(CLOCK), "EW_CLOCK_STEP": str(self.clock_file)}
         with (self.folder / "serve.err").open("ab") as log:
-            self._service = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "ew", "serve", "--config", str(self.folder / "ew.toml")),
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "ew", "serve", "--config", str(self.folder / config)),
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment,
             )
-        if self._service.stdout is None:
+        if process.stdout is None:
             raise RuntimeError("the service was started without its pipe")
         async with asyncio.timeout(START_WITHIN_S):
-            line = (await self._service.stdout.readline()).decode()
+            line = (await process.stdout.readline()).decode()
         if not re.search(r"http://\S+\s+mqtt://", line):
             raise RuntimeError((self.folder / "serve.err").read_text(encoding="utf-8")[-2000:])
+        return process
 
     @property
     def pid(self) -> int:
@@ -257,16 +276,8 @@ class Stage:
 
     async def end(self) -> None:
         """End the service."""
-        service = self._service
-        if service is None or service.returncode is not None:
-            return
-        service.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(15):
-                await service.wait()
-        except TimeoutError:
-            service.kill()
-            await service.wait()
+        if self._service is not None:
+            await _end(self._service)
 
     async def _until_connected(self) -> None:
         async with asyncio.timeout(START_WITHIN_S):
@@ -358,3 +369,16 @@ class Stage:
             outcome.first_s.setdefault(name, one["clock_us"] / 1e6 - self.origin_s)
             outcome.sounds[name] = outcome.sounds.get(name, 0) + bool(one["sounds"])
         return outcome
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """SIGTERM, and SIGKILL for what does not heed it."""
+    if process.returncode is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        async with asyncio.timeout(15):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

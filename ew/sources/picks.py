@@ -6,6 +6,8 @@ where the data of its channels end.
 """
 
 import logging
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar
@@ -22,9 +24,16 @@ from ew.locate.reports import PickReport
 from ew.locate.shear import SOnset
 from ew.records import EventVersion, Pick
 from ew.sources.listen import listen
+from ew.sources.refusals import Refusals
 from ew.times import NS_PER_S, ns_from_seconds, seconds_from_ns
 
 log = logging.getLogger("ew.picks")
+
+OLD_MOST_S = 600.0
+"""Reports of older picks come too late for an event: a backlog's are refused."""
+AHEAD_MOST_S = 10.0
+"""Reports of times further ahead are refused, as one such time makes all other stations look
+silent; as far as alerts may be ahead of a device's clock."""
 
 Row = Annotated[list[Annotated[float, Field(ge=0, allow_inf_nan=False)]], Field(max_length=400)]
 Rows = Annotated[list[Row], Field(min_length=len(CORNERS_HZ), max_length=len(CORNERS_HZ))]
@@ -190,15 +199,22 @@ class PickExchange:
     """Subscribes to events of other services and to reports of detectors, and gathers them.
 
     ``takes_reports``: whether reports are wanted. ``check`` verifies and parses an event message;
-    it raises ``MessageError`` for one that is not valid. ``refused`` counts refused messages.
+    it raises ``MessageError`` for one that is not valid. A report is refused whose times are far
+    from ``now_ns()``, the time in integer ns.
     """
 
     broker: BrokerAddress
     check: Callable[[bytes], EventVersion]
     takes_reports: bool = True
+    now_ns: Callable[[], int] = time.time_ns
     received: Received = field(default_factory=Received)
     reports: int = 0
-    refused: int = 0
+    refusals: Refusals = field(default_factory=lambda: Refusals(log, "picks"))
+
+    @property
+    def refused(self) -> int:
+        """How many messages were refused."""
+        return self.refusals.count
 
     async def run(self) -> None:
         """Listen until cancelled; a lost broker is tried again each second."""
@@ -221,12 +237,25 @@ class PickExchange:
             return
         try:
             if topic.startswith(TOPIC_PICK.format("")):
-                self.received.reports.append(decode_report(payload))
+                report = decode_report(payload)
+                pick = report.pick
+                for name in ("time_ns", "trigger_ns", "decided_ns"):
+                    self._check_time(name, getattr(pick, name) / NS_PER_S)
+                self._check_time("end_ns", report.end_ns / NS_PER_S)
+                self.received.reports.append(report)
                 self.reports += 1
             elif topic.startswith(TOPIC_DETECTOR.format("")):
-                self.received.ends_s.update(decode_ends(payload))
+                ends_s = decode_ends(payload)
+                self._check_time("ends_ns", max(ends_s.values(), default=0.0), old_most_s=math.inf)
+                self.received.ends_s.update(ends_s)
             else:
                 self.received.versions.append(self.check(payload))
         except MessageError as error:
-            self.refused += 1
-            log.warning("picks: %s refused: %s", topic, error)
+            self.refusals.note(topic, error)
+
+    def _check_time(self, name: str, time_s: float, old_most_s: float = OLD_MOST_S) -> None:
+        """Raise ``MessageError`` for a member whose time, epoch seconds, is far from now."""
+        age_s = self.now_ns() / NS_PER_S - time_s
+        if not -AHEAD_MOST_S <= age_s <= old_most_s:
+            ahead = "ahead" if age_s < 0 else "ago"
+            raise MessageError(f"{name}: {abs(age_s):.0f} s {ahead}, far from now")
