@@ -1,17 +1,13 @@
 """Opens HTTP sockets: the service's, for its web process, and that of a page on this machine."""
 
-import asyncio
 import socket
 
 import uvicorn
 from fastapi import FastAPI
 
 from ew.config import Config
+from ew.delivery.ports import listen_when_free
 from ew.errors import InputError
-
-TAKEN_WITHIN_S = 3.0
-"""The port is tried for this long, s: after a kill the old web process may still hold it."""
-BACKLOG = 2048
 
 
 async def listen_on(config: Config) -> socket.socket:
@@ -21,24 +17,13 @@ async def listen_on(config: Config) -> socket.socket:
         InputError: the port stays in use, or needs other rights.
     """
     service = config.service
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + TAKEN_WITHIN_S
-    while True:
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((service.http_host, service.http_port))
-            listener.listen(BACKLOG)
-        except OSError as error:
-            listener.close()
-            if loop.time() > deadline:
-                raise InputError(
-                    f"service.http_port: can't listen on {service.http_host}:{service.http_port}: "
-                    f"{error.strerror}; choose another port, or 0 for a free one"
-                ) from error
-            await asyncio.sleep(0.05)
-        else:
-            return listener
+    try:
+        return await listen_when_free(service.http_host, service.http_port)
+    except OSError as error:
+        raise InputError(
+            f"service.http_port: can't listen on {service.http_host}:{service.http_port}: "
+            f"{error.strerror}; choose another port, or 0 for a free one"
+        ) from error
 
 
 def page_server(app: FastAPI, port: int = 0) -> tuple[uvicorn.Server, socket.socket]:

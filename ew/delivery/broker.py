@@ -16,13 +16,12 @@ from ew.broker_address import BrokerAddress, parse_url
 from ew.config import DeliveryConfig
 from ew.delivery.child import Child, Keep, end, guard
 from ew.delivery.embedded import SECRET, SERVICE_USER
+from ew.delivery.ports import listen_when_free
 from ew.errors import BrokerError
 
 log = logging.getLogger("ew.broker")
 
 START_WITHIN_S = 20.0
-FREE_WITHIN_S = 3.0
-"""A port is tried for this long, s: after a kill the old broker may still hold it."""
 
 
 @contextlib.asynccontextmanager
@@ -283,21 +282,15 @@ async def _wait_for(port: int) -> None:
     Raises:
         BrokerError: it stays in use, or needs other rights.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + FREE_WITHIN_S
-    while True:
-        try:
-            socket.create_server(("127.0.0.1", port)).close()
-        except OSError as error:
-            if loop.time() > deadline:
-                raise BrokerError(
-                    f"delivery.broker_port: can't listen on 127.0.0.1:{port}: "
-                    f"{error.strerror}; choose another port, or 0 for a free one, or use the "
-                    f'broker that runs there: delivery.broker = "mqtt://127.0.0.1:{port}"'
-                ) from error
-            await asyncio.sleep(0.05)
-        else:
-            return
+    try:
+        listener = await listen_when_free("127.0.0.1", port)
+    except OSError as error:
+        raise BrokerError(
+            f"delivery.broker_port: can't listen on 127.0.0.1:{port}: {error.strerror}; choose "
+            f"another port, or 0 for a free one, or use the broker that runs there: "
+            f'delivery.broker = "mqtt://127.0.0.1:{port}"'
+        ) from error
+    listener.close()
 
 
 def free_port() -> int:
