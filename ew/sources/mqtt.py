@@ -10,18 +10,19 @@ from ew.broker_address import BrokerAddress
 from ew.records import Packet
 from ew.sources import miniseed
 from ew.sources.listen import listen
+from ew.sources.refusals import Refusals
 
 log = logging.getLogger("ew.waveforms")
 
 
 @dataclass(slots=True)
 class MqttWaveforms:
-    """Subscribes to waveforms and passes packets on; counts refused messages."""
+    """Subscribes to waveforms and passes packets on; ``refusals`` counts refused messages."""
 
     broker: BrokerAddress
     take: Callable[[Packet], None]
     packets: int = 0
-    refused: int = 0
+    refusals: Refusals = field(default_factory=lambda: Refusals(log, "waveforms"))
     subscribed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -42,10 +43,6 @@ class MqttWaveforms:
                 self.packets += 1
                 self.take(packet)
             else:
-                self.refused += 1
-                log.warning(
-                    "waveforms: record of %s on the topic of %s refused", packet.seed_id, seed_id
-                )
+                self.refusals.note(topic, f"a record of {packet.seed_id}")
         if not decoded.packets:
-            self.refused += 1
-            log.warning("waveforms: %s: %s", topic, decoded.notes[:1])
+            self.refusals.note(topic, decoded.notes[:1])

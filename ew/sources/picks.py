@@ -17,6 +17,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ew.alerts.message import TOPIC_DETECTOR, TOPIC_EVENT, TOPIC_PICK
+from ew.alerts.release_gate import AHEAD_MOST_S
 from ew.broker_address import BrokerAddress
 from ew.errors import MessageError
 from ew.locate.magnitude import CORNERS_HZ
@@ -31,10 +32,6 @@ log = logging.getLogger("ew.picks")
 
 OLD_MOST_S = 600.0
 """Reports of older picks come too late for an event: a backlog's are refused."""
-AHEAD_MOST_S = 10.0
-"""Reports of times further ahead are refused, as one such time makes all other stations look
-silent; as far as alerts may be ahead of a device's clock."""
-
 Row = Annotated[list[Annotated[float, Field(ge=0, allow_inf_nan=False)]], Field(max_length=400)]
 Rows = Annotated[list[Row], Field(min_length=len(CORNERS_HZ), max_length=len(CORNERS_HZ))]
 
@@ -211,11 +208,6 @@ class PickExchange:
     reports: int = 0
     refusals: Refusals = field(default_factory=lambda: Refusals(log, "picks"))
 
-    @property
-    def refused(self) -> int:
-        """How many messages were refused."""
-        return self.refusals.count
-
     async def run(self) -> None:
         """Listen until cancelled; a lost broker is tried again each second."""
         topics = [(TOPIC_EVENT.format("+"), 1)]
@@ -238,9 +230,8 @@ class PickExchange:
         try:
             if topic.startswith(TOPIC_PICK.format("")):
                 report = decode_report(payload)
-                pick = report.pick
                 for name in ("time_ns", "trigger_ns", "decided_ns"):
-                    self._check_time(name, getattr(pick, name) / NS_PER_S)
+                    self._check_time(name, getattr(report.pick, name) / NS_PER_S)
                 self._check_time("end_ns", report.end_ns / NS_PER_S)
                 self.received.reports.append(report)
                 self.reports += 1
@@ -254,7 +245,10 @@ class PickExchange:
             self.refusals.note(topic, error)
 
     def _check_time(self, name: str, time_s: float, old_most_s: float = OLD_MOST_S) -> None:
-        """Raise ``MessageError`` for a member whose time, epoch seconds, is far from now."""
+        """Raise ``MessageError`` for a member whose time, epoch seconds, is far from now.
+
+        One time far ahead would make all other stations look silent.
+        """
         age_s = self.now_ns() / NS_PER_S - time_s
         if not -AHEAD_MOST_S <= age_s <= old_most_s:
             ahead = "ahead" if age_s < 0 else "ago"

@@ -21,7 +21,7 @@ class Refusals:
         self._said_at_s = -EVERY_S
         self._unsaid = 0
 
-    def note(self, topic: str, why: Exception) -> None:
+    def note(self, topic: str, why: object) -> None:
         """Count a refused message, and warn unless a warning was logged within ``EVERY_S``."""
         self.count += 1
         now_s = time.monotonic()

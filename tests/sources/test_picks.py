@@ -46,7 +46,7 @@ def test_a_report_of_now_is_taken_and_one_of_1970_yesterday_or_2099_refused() ->
     messages = [(TOPIC, report(at_ns)) for at_ns in (*far, NOW_NS - NS_PER_S)]
     messages.append((TOPIC, report(NOW_NS, end_ns=far[-1])))
     assert take(chosen, messages) == [NOW_NS - NS_PER_S]
-    assert chosen.refused == len(far) + 1
+    assert chosen.refusals.count == len(far) + 1
 
 
 def test_data_that_end_in_the_future_are_refused_and_late_ones_are_news() -> None:
@@ -54,7 +54,7 @@ def test_data_that_end_in_the_future_are_refused_and_late_ones_are_news() -> Non
     for end_ns in (4_070_908_800 * NS_PER_S, NOW_NS - 86_400 * NS_PER_S):
         chosen._take_all([("ew/v1/detector/north", encode_ends({SEED_ID: end_ns}, "north"))])
     assert chosen.take().ends_s == {SEED_ID: (NOW_NS - 86_400 * NS_PER_S) / NS_PER_S}
-    assert chosen.refused == 1
+    assert chosen.refusals.count == 1
 
 
 def test_a_flood_of_garbage_is_counted_and_leaves_few_lines_in_the_log(
@@ -64,6 +64,6 @@ def test_a_flood_of_garbage_is_counted_and_leaves_few_lines_in_the_log(
     with caplog.at_level(logging.WARNING, "ew.picks"):
         taken = take(chosen, [(TOPIC, b"\xff")] * 5000 + [(TOPIC, report(NOW_NS))])
     assert taken == [NOW_NS]
-    assert chosen.refused == 5000
+    assert chosen.refusals.count == 5000
     assert 1 <= len(caplog.records) < 100
     assert TOPIC in caplog.records[0].getMessage()
