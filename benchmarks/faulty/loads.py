@@ -16,6 +16,8 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import aiomqtt
 import numpy as np
@@ -87,32 +89,38 @@ async def _watch(port: int, number: int) -> None:
 
 
 async def garbage(port: int, count: int) -> None:
-    chance = random.Random(0)
-    async with aiomqtt.Client("127.0.0.1", port) as client:
-        while True:
-            for _ in range(count // 20):
-                name = f"ew/v1/waveform/XS.{chance.randrange(9999)}..HHZ"
-                await client.publish(name, chance.randbytes(chance.randrange(1, 600)), qos=0)
-                _count("sent")
-            await asyncio.sleep(0.05)
+    await _publish(port, count, _noise)
 
 
 async def picks(port: int, count: int) -> None:
+    stations = list(earthquake().inventory)
+    await _publish(port, count, partial(_lie, stations))
+
+
+async def _publish(
+    port: int, count: int, message: Callable[[random.Random], tuple[str, bytes]]
+) -> None:
+    """Publish ``count`` messages a second, each a topic and a payload."""
     chance = random.Random(0)
     async with aiomqtt.Client("127.0.0.1", port) as client:
         while True:
             for _ in range(count // 20):
-                name, payload = _lie(chance)
+                name, payload = message(chance)
                 await client.publish(name, payload, qos=0)
                 _count("sent")
             await asyncio.sleep(0.05)
 
 
-def _lie(chance: random.Random) -> tuple[str, bytes]:
+def _noise(chance: random.Random) -> tuple[str, bytes]:
+    name = f"ew/v1/waveform/XS.{chance.randrange(9999)}..HHZ"
+    return name, chance.randbytes(chance.randrange(1, 600))
+
+
+def _lie(stations: Sequence[str], chance: random.Random) -> tuple[str, bytes]:
     """Topic and payload of a report that must count for nothing: bytes, a pick with members left
     out, one of an unknown station, one of a known station at an impossible time, or a detector
     whose data end in 2099."""
-    station = chance.choice(list(earthquake().inventory))
+    station = chance.choice(stations)
     topic = f"ew/v1/pick/{station}"
     kind = chance.randrange(5)
     if kind == 0:

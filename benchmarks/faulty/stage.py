@@ -11,7 +11,6 @@ import json
 import math
 import os
 import re
-import signal
 import struct
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from ew import Channel, Origin, Packet
 from ew.alerts.trust import root_from_pem
 from ew.broker_address import BrokerAddress
 from ew.delivery.broker import free_port, open_broker
+from ew.delivery.child import end
 from ew.geo import destination, distance_km
 from simulators import scenario
 from simulators.fleet import Fleet
@@ -45,6 +45,7 @@ ORIGIN_AFTER_S, AFTER_S = 14.0, 16.0
 OVER_S = 13.0
 PHONES, WITHIN_KM = 120, 60.0
 START_WITHIN_S = 60.0
+END_WITHIN_S = 15.0
 CLOCK = Path(__file__).with_name("clock")
 """Folder of the ``sitecustomize`` through which a Python's wall clock is stepped."""
 
@@ -183,7 +184,8 @@ class Stage:
         await self.serve()
         await self._until_connected()
         if self.setting.is_split:
-            self._stack.push_async_callback(_end, await self._start("detector.toml"))
+            detector = await self._start("detector.toml")
+            self._stack.push_async_callback(end, detector, END_WITHIN_S)
         root = root_from_pem((self.folder / "ew.root.pub.pem").read_bytes(), "root")
         address = BrokerAddress("127.0.0.1", devices_port)
         self.devices_port = devices_port
@@ -277,7 +279,7 @@ class Stage:
     async def end(self) -> None:
         """End the service."""
         if self._service is not None:
-            await _end(self._service)
+            await end(self._service, END_WITHIN_S)
 
     async def _until_connected(self) -> None:
         async with asyncio.timeout(START_WITHIN_S):
@@ -369,16 +371,3 @@ class Stage:
             outcome.first_s.setdefault(name, one["clock_us"] / 1e6 - self.origin_s)
             outcome.sounds[name] = outcome.sounds.get(name, 0) + bool(one["sounds"])
         return outcome
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """SIGTERM, and SIGKILL for what does not heed it."""
-    if process.returncode is not None:
-        return
-    process.send_signal(signal.SIGTERM)
-    try:
-        async with asyncio.timeout(15):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
