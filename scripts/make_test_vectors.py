@@ -6,7 +6,6 @@ how. docs/device-protocol.md names the vectors of each rule by their ``id``.
 The keys are made from their names, so that the file is the same each time. Nothing else uses them.
 """
 
-import base64
 import hashlib
 import json
 import re
@@ -17,7 +16,7 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ew.alerts.message import heartbeat, signed
-from ew.alerts.signing import Signer
+from ew.alerts.signing import Signer, base64url
 from ew.alerts.trust import KeyEntry, public_pem, sign_document
 from ew.records import Status
 from ew.shaking.targets import cell_of
@@ -58,8 +57,7 @@ def with_unknown(document: bytes) -> bytes:
     del body["signature"]
     other = {**body["keys"][0], "key_id": "other-1", "algorithm": "ML-DSA-44"}
     body |= {"keys": [other, *body["keys"]], "note": "new"}
-    signature = base64.urlsafe_b64encode(ROOT.sign(rfc8785.dumps(body))).rstrip(b"=").decode()
-    return rfc8785.dumps({**body, "signature": signature})
+    return rfc8785.dumps({**body, "signature": base64url(ROOT.sign(rfc8785.dumps(body)))})
 
 
 def alert(

@@ -23,7 +23,7 @@ def devices_import(
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="CSV, or Parquet by its end.")],
     config: ConfigOption = None,
 ) -> None:
-    """Register the devices of a file in the service's database, all of them or none.
+    """Register the devices of a file in the service's database; none if a line is wrong.
 
     Columns: device_id, kind, latitude, longitude. Devices known before are moved. A running
     service takes them when it reads its devices again, at the latest at its next start.
