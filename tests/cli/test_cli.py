@@ -7,17 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import ew
 from tests.obspy_event import write_event_dir
-
-
-def ew(*words: str, timeout: float = 100.0) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ew", *words],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -163,13 +154,7 @@ def test_region_given_as_longitude_and_latitude_is_found_out(
 
 
 def test_serve_without_a_configuration_says_what_to_do_and_leaves_nothing(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "ew", "serve"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ew("serve", cwd=tmp_path)
     assert done.returncode == 2
     first, second = done.stderr.splitlines()
     assert "inventory" in first

@@ -1,25 +1,18 @@
 """`ew devices import`."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 from ew.storage.store import RegisteredDevice, Store
+from tests.command import ew
 
 HEAD = "device_id,kind,latitude,longitude\n"
 
 
-def imported(folder: Path, text: str) -> "subprocess.CompletedProcess[str]":
+def imported(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
     (folder / "ew.toml").write_text(f'[service]\ndatabase = "{folder}/ew.sqlite"\n')
     (folder / "devices.csv").write_text(text)
-    words = ["devices", "import", "devices.csv", "--config", "ew.toml"]
-    return subprocess.run(
-        [sys.executable, "-m", "ew", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return ew("devices", "import", "devices.csv", "--config", "ew.toml", cwd=folder)
 
 
 async def listed(folder: Path) -> list[RegisteredDevice]:

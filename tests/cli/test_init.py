@@ -10,13 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.command import ew
 from tests.serving import play, serving, write_inventory
-
-
-def ew(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ew", *words], capture_output=True, text=True, check=False
-    )
 
 
 @pytest.fixture

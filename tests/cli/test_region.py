@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from ew.config import Config, load_config
 from ew.locate.coverage import PROCESSING_S, coverage_of
+from tests.command import ew
 
 HEAD = "seed_id,latitude,longitude,elevation_m,gain,input_units\n"
 
@@ -33,14 +33,8 @@ def square(lat: float, lon: float, kind: str = "Polygon") -> dict[str, Any]:
 
 def region_new(folder: Path, geojson: object, *words: str) -> subprocess.CompletedProcess[str]:
     (folder / "region.json").write_text(json.dumps(geojson))
-    command = [sys.executable, "-m", "ew", "region", "new", "Home", "--polygon", "region.json"]
-    return subprocess.run(
-        [*command, "--inventory", "stations.csv", "--output", "home.toml", *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    made_of = ["--polygon", "region.json", "--inventory", "stations.csv"]
+    return ew("region", "new", "Home", *made_of, "--output", "home.toml", *words, cwd=folder)
 
 
 @pytest.mark.parametrize("longitude", [103.0, 179.5], ids=["China", "across 180 degrees"])

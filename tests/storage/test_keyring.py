@@ -3,7 +3,6 @@
 import json
 import stat
 import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from ew.alerts.trust import Verifier, public_pem, root_from_pem
 from ew.errors import ConfigError, InputError
 from ew.storage.keyring import OVERLAP_US, Keyring, ServiceKeys, load_service_keys
 from tests import trust
+from tests.command import ew
 
 NOW_US = 1_800_000_000_000_000
 
@@ -147,16 +147,15 @@ def test_mode_actual_needs_a_key_and_its_document(tmp_path: Path) -> None:
 
 
 def test_command_makes_rotates_revokes_and_shows(tmp_path: Path) -> None:
-    def ew(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "ew", "keys", words[0], str(tmp_path / "k"), *words[1:]]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+    def keys(word: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return ew("keys", word, str(tmp_path / "k"), *words)
 
-    assert "actual-1" in ew("init").stdout
-    assert "serial 2" in ew("rotate").stdout
-    assert "serial 3" in ew("revoke", "drill-1").stdout
-    shown = ew("show").stdout
+    assert "actual-1" in keys("init").stdout
+    assert "serial 2" in keys("rotate").stdout
+    assert "serial 3" in keys("revoke", "drill-1").stdout
+    shown = keys("show").stdout
     assert "drill-1" not in shown
     assert "drill-2" in shown
-    wrong = ew("revoke", "none")
+    wrong = keys("revoke", "none")
     assert (wrong.returncode, "Traceback" in wrong.stderr) == (2, False)
     verifier_of(tmp_path / "k").update((tmp_path / "k" / "keys.json").read_bytes())

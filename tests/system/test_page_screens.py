@@ -72,6 +72,14 @@ async def resized(page: Page, width: int, height: int) -> None:
     )  # fmt: skip
 
 
+async def assert_in_view(page: Page, screen: tuple[str, int]) -> None:
+    """Nothing reaches beyond the sides; countdown and map are seen without scrolling."""
+    assert await page.value(BEYOND) == [], screen
+    countdown_seen, map_seen = await page.value(IN_VIEW)
+    assert countdown_seen == 1, screen
+    assert map_seen > 0.4, screen
+
+
 async def test_nothing_overflows_and_countdown_and_map_are_seen_from_a_phone_to_a_wall(
     service: Service, tmp_path: Path
 ) -> None:
@@ -88,16 +96,10 @@ async def test_nothing_overflows_and_countdown_and_map_are_seen_from_a_phone_to_
                 await page.until(
                     "document.querySelector('[data-testid=events] button') !== null", 10
                 )
-                assert await page.value(BEYOND) == [], screen
-                countdown_seen, map_seen = await page.value(IN_VIEW)
-                assert countdown_seen == 1, screen
-                assert map_seen > 0.4, screen
+                await assert_in_view(page, screen)
                 drill = await service.drill("lushan")
                 await page.until(f"/^[0-9]+$/.test({text('countdown')})", 20)
-                assert await page.value(BEYOND) == [], screen
-                countdown_seen, map_seen = await page.value(IN_VIEW)
-                assert countdown_seen == 1, screen
-                assert map_seen > 0.4, screen
+                await assert_in_view(page, screen)
                 size = "parseFloat(getComputedStyle(document.querySelector('.countdown')).fontSize)"
                 assert await page.value(size) >= least_px, screen
                 await service.cancel(drill)
